@@ -1,0 +1,1 @@
+"""The library behind the steps and the service. It imports neither of them."""

@@ -1,0 +1,74 @@
+"""configs/project.yaml as frozen settings. A key it does not know is an error, never ignored."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ratchet.documents import read_mapping
+from ratchet.errors import InputError, nearest
+
+PROJECT = Path("configs/project.yaml")
+
+Kind = Literal["numeric", "categorical", "boolean", "date"]
+Metric = Literal["accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier"]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+Names = Annotated[tuple[str, ...], Field(strict=False)]
+
+
+class DataSettings(_Settings):
+    source: str
+    target: str
+    drop: Names = ()
+    kinds: dict[str, Kind] = {}
+    missing: Names = ("", "NA", "N/A", "NaN", "nan", "NULL", "null")
+    holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
+    slices: Names = ()
+
+
+class GateSettings(_Settings):
+    floor: float | None = None  # None: what guessing the commonest class would score
+    tolerance: Annotated[float, Field(ge=0)] = 0.0
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    max_latency_ms: Annotated[float, Field(gt=0)] | None = None
+    max_size_mb: Annotated[float, Field(gt=0)] | None = None
+
+
+class Settings(_Settings):
+    model: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+    metric: Metric = "accuracy"
+    data: DataSettings
+    gate: GateSettings = GateSettings()
+
+
+def read_settings(path: Path = PROJECT) -> Settings:
+    content = read_mapping(path)
+    try:
+        return Settings.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{path}: {_explain(error)}") from None
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = [str(part) for part in first["loc"]]
+    if first["type"] == "extra_forbidden":
+        return f"unknown key '{'.'.join(where)}'; {nearest(where[-1], _keys(where[:-1]))}"
+    if first["type"] == "missing":
+        return f"key '{'.'.join(where)}' is missing"
+    message = first["msg"][0].lower() + first["msg"][1:]
+    return f"{'.'.join(where)}: {message}, got {first['input']!r}"
+
+
+def _keys(where: list[str]) -> list[str]:
+    model: Any = Settings
+    for part in where:
+        annotation = model.model_fields[part].annotation
+        model = next(a for a in (annotation, *get_args(annotation)) if hasattr(a, "model_fields"))
+    return list(model.model_fields)

@@ -1,0 +1,18 @@
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class InputError(Exception):
+    """The input was wrong. One line: what was got, what was expected, how to mend it."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """
+    >>> nearest("tarqet", ["target", "source"])
+    "did you mean 'target'?"
+    >>> nearest("zzz", ["target", "source"])
+    'known: source, target'
+    """
+    known = sorted(known)
+    match = get_close_matches(word, known, n=1)
+    return f"did you mean '{match[0]}'?" if match else f"known: {', '.join(known)}"
