@@ -111,7 +111,8 @@ def _require_columns(frame: pd.DataFrame, settings: DataSettings) -> None:
         for name in names:
             if name not in frame:
                 raise InputError(
-                    f"{settings.source} has no column '{name}' ({key}); {nearest(name, frame.columns)}"
+                    f"{settings.source} has no column '{name}' ({key});"
+                    f" {nearest(name, frame.columns)}"
                 )
     if settings.target in settings.drop:
         raise InputError(f"'{settings.target}' is the target and stands in data.drop; choose one")

@@ -22,7 +22,7 @@ class Answers:
 
     @property
     def right(self) -> np.ndarray:
-        return np.equal(self.truth, self.labels)
+        return np.asarray(self.truth == self.labels)
 
     def take(self, rows: np.ndarray) -> "Answers":
         probabilities = None if self.probabilities is None else self.probabilities[rows]
@@ -54,7 +54,7 @@ def f1(answers: Answers) -> float:
 def recall_by_class(answers: Answers) -> np.ndarray:
     hits, _, actual = _hits(answers)
     with np.errstate(invalid="ignore"):
-        return np.divide(hits, actual)
+        return np.asarray(hits / actual)
 
 
 def _hits(answers: Answers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
