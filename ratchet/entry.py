@@ -1,0 +1,56 @@
+"""A step's command line: what MLproject declares for it, and nothing else."""
+
+import argparse
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ratchet.errors import InputError
+
+MLPROJECT = Path(__file__).parent.parent / "MLproject"
+
+
+def run(main: Callable[..., None]) -> None:
+    """Exit 0: it did its work, whatever the verdict. Exit 2: the input was wrong, in one line."""
+    step = inspect.getmodule(main).__spec__.name.split(".")[-1]  # type: ignore[union-attr]
+    try:
+        main(**arguments(step, main, sys.argv[1:]))
+    except InputError as error:
+        print(f"{step}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print(f"{step}: stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+def arguments(step: str, main: Callable[..., None], argv: list[str]) -> dict[str, Any]:
+    """Names and defaults from MLproject, types from the function that takes them."""
+    declared = yaml.safe_load(MLPROJECT.read_text())["entry_points"][step]
+    parser = argparse.ArgumentParser(
+        prog=f"python -m steps.{step}",
+        description=declared["description"],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    for name, parameter in declared["parameters"].items():
+        default = parameter.get("default")
+        parser.add_argument(
+            f"--{name}", default=default, required=default is None, help=parameter["description"]
+        )
+    given = vars(parser.parse_args(argv))
+    types = inspect.get_annotations(main)
+    return {name: _convert(name, text, types[name]) for name, text in given.items()}
+
+
+def _convert(name: str, text: str, kind: type) -> Any:
+    if kind is bool:
+        if text not in ("true", "false"):
+            raise InputError(f"{name}={text}: expected true or false")
+        return text == "true"
+    try:
+        return kind(text)
+    except ValueError:
+        raise InputError(f"{name}={text}: expected a whole number") from None

@@ -1,0 +1,114 @@
+"""Where a run comes from: commit, branch, lock, environment, CI run, process."""
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import re
+import socket
+import subprocess
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+LOCK = Path("requirements.txt")
+
+
+@dataclass(frozen=True)
+class Origin:
+    commit: str
+    dirty: bool
+    branch: str
+    lock_sha256: str
+    environment: str  # "as locked", or what differs from the lock
+    python: str
+    ci_run: str
+
+    @property
+    def revision(self) -> str:
+        return f"{self.commit}-dirty" if self.dirty else self.commit
+
+    def tags(self) -> dict[str, str]:
+        tags = {key: str(value) for key, value in asdict(self).items()}
+        return tags | {"dirty": str(self.dirty).lower()}
+
+
+@cache
+def origin() -> Origin:
+    return Origin(
+        commit=_git("rev-parse", "HEAD") or "none",
+        dirty=_git("status", "--porcelain") != "",
+        branch=os.environ.get("GITHUB_HEAD_REF")
+        or os.environ.get("GITHUB_REF_NAME")
+        or _git("rev-parse", "--abbrev-ref", "HEAD")
+        or "none",
+        lock_sha256=hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else "none",
+        environment=_environment(LOCK.read_text()) if LOCK.exists() else "no lock",
+        python=platform.python_version(),
+        ci_run=_ci_run(),
+    )
+
+
+def _git(*arguments: str) -> str | None:
+    """None where there is no repository or no git: such a tree counts as dirty."""
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def _ci_run() -> str:
+    env = os.environ
+    if "GITHUB_RUN_ID" not in env:
+        return "none"
+    server = env.get("GITHUB_SERVER_URL", "https://github.com")
+    return f"{server}/{env.get('GITHUB_REPOSITORY', '')}/actions/runs/{env['GITHUB_RUN_ID']}"
+
+
+def _environment(lock: str) -> str:
+    differing = [
+        f"{name} {installed} instead of {locked}"
+        for name, locked in locked_versions(lock).items()
+        if (installed := _installed(name)) not in (None, locked)
+    ]
+    return "; ".join(differing) if differing else "as locked"
+
+
+def locked_versions(lock: str) -> dict[str, str]:
+    """Of the pins that hold on every platform and Python.
+
+    >>> locked_versions("a==1.0 \\\\\\n    --hash=sha256:0\\nb==2 ; python_version < '3'\\n")
+    {'a': '1.0'}
+    """
+    pins = re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)(?=\s*(?:\\)?$)", lock, re.M)
+    return dict(pins)
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def process_id() -> str:
+    """Host, process and the process' start, which tells a reused number from the process meant."""
+    return f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}"
+
+
+def process_is_over(process: str, or_unknown: bool) -> bool:
+    host, pid, started = process.rsplit(" ", 2)
+    if host != socket.gethostname():
+        return or_unknown
+    return _started(int(pid)) != float(started)
+
+
+def _started(pid: int) -> float:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return 0.0 if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+    except psutil.NoSuchProcess:
+        return 0.0
