@@ -5,6 +5,7 @@ In NumPy alone, so that a bootstrap can ask a thousand times. Values are scikit-
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,22 @@ class Answers:
     def take(self, rows: np.ndarray) -> "Answers":
         probabilities = None if self.probabilities is None else self.probabilities[rows]
         return Answers(self.truth[rows], self.labels[rows], probabilities, self.classes)
+
+
+def ask(model: Any, features: Any, target: np.ndarray, classes: np.ndarray) -> Answers:
+    """Classes that the model has never heard of get no probability from it."""
+    predicted = np.asarray(model.predict(features))
+    probabilities = None
+    if hasattr(model, "predict_proba"):
+        probabilities = np.zeros((len(predicted), len(classes)))
+        known = np.searchsorted(classes, model.classes_)
+        probabilities[:, known] = model.predict_proba(features)
+    return Answers(
+        np.searchsorted(classes, target),
+        np.searchsorted(classes, predicted),
+        probabilities,
+        len(classes),
+    )
 
 
 def accuracy(answers: Answers) -> float:

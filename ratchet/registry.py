@@ -63,8 +63,10 @@ class Registry:
         held = {number: alias for alias, number in self.aliases().items()}
         versions = [
             Version(
-                str(v.version), v.run_id or "", dict(v.tags), tuple([held[str(v.version)]])
-                if str(v.version) in held else (),
+                str(v.version),
+                v.run_id or "",
+                dict(v.tags),
+                (held[str(v.version)],) if str(v.version) in held else (),
             )
             for v in found
         ]
@@ -109,9 +111,9 @@ class Registry:
         """Aliases to versions, or to None. All of them, or with the next call all of them."""
         held = self.aliases()
         moves = {a: (held.get(a), number) for a, number in to.items() if held.get(a) != number}
-        now = datetime.now(UTC).isoformat(timespec="microseconds")
-        line = LedgerLine(now, moves, reason, origin().revision, evidence, _who())
-        self._carry_out(f"{LEDGER}{now}.{secrets.token_hex(4)}", line)
+        now = datetime.now(UTC)
+        line = LedgerLine(now.isoformat(), moves, reason, origin().revision, evidence, _who())
+        self._carry_out(f"{LEDGER}{now:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}", line)
         return line
 
     def finish_moves(self) -> list[LedgerLine]:

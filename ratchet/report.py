@@ -21,7 +21,7 @@ class Report:
 
 
 def publish(report: Report) -> None:
-    """Into reports/<step>/, into the active MLflow run, and to GitHub Actions where it runs there."""
+    """Into reports/<step>/ and the active MLflow run; in GitHub Actions, to the job summary too."""
     import mlflow
 
     folder = REPORTS / report.step
@@ -56,7 +56,8 @@ def markdown_table(rows: Sequence[Row]) -> str:
     """
     if not rows:
         return ""
-    lines = [list(rows[0]), ["---"] * len(rows[0]), *[_cells(row) for row in rows]]
+    cells = [[_cell(value).replace("|", "\\|") for value in row.values()] for row in rows]
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *cells]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -66,14 +67,12 @@ def print_table(rows: Sequence[Row]) -> None:
 
     if not rows:
         return
-    table = Table(*rows[0], box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for name in rows[0]:
+        table.add_column(name, no_wrap=True)
     for row in rows:
-        table.add_row(*[cell.replace("\\|", "|") for cell in _cells(row)])
-    Console(highlight=False, markup=False, soft_wrap=True).print(table)
-
-
-def _cells(row: Row) -> list[str]:
-    return [_cell(value).replace("|", "\\|") for value in row.values()]
+        table.add_row(*[_cell(value) for value in row.values()])
+    Console(highlight=False, markup=False, width=200).print(table)
 
 
 def _cell(value: Any) -> str:

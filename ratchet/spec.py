@@ -59,6 +59,17 @@ def read_spec(path: Path) -> ModelSpec:
     return parse_spec(path.stem, read_mapping(path), where=str(path))
 
 
+def read_specs(files: list[Path]) -> tuple[list[ModelSpec], dict[str, str]]:
+    """The specs, and by name what is wrong with each file that holds none."""
+    specs, broken = [], {}
+    for file in files:
+        try:
+            specs.append(read_spec(file))
+        except InputError as error:
+            broken[file.name] = str(error)
+    return specs, broken
+
+
 def parse_spec(name: str, content: Mapping[str, Any], where: str) -> ModelSpec:
     for key in content:
         if key not in ("estimator", "params"):

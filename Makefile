@@ -1,0 +1,46 @@
+# Laptop and CI call the same words. `make setup` runs by itself where it is needed.
+.PHONY: setup run test check ui serve history bench lock
+MAKEFLAGS += --no-print-directory
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export MLFLOW_DISABLE_TELEMETRY = true
+
+run: setup  ## the whole line once, on the data of configs/project.yaml
+	mlflow run . --env-manager local
+
+test: setup  ## every test, the slow ones too; TESTS="-m 'not slow'" for the quick ones
+	pytest $(TESTS)
+
+check: setup  ## format, lint, types; locks, catalogue and README in step
+	ruff format --check .
+	ruff check .
+	mypy
+	pytest -q tests/test_house.py
+
+ui: setup  ## MLflow's server and UI over the same store, http://localhost:5000
+	mlflow server --port 5000 --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
+
+serve: setup  ## prod, behind MLflow's own scoring server, http://localhost:5001
+	mlflow models serve --model-uri models:/$$(python -c "from ratchet.config import read_settings; print(read_settings().model)")@prod --port 5001 --env-manager local
+
+history: setup  ## what was in production, and when
+	python -m steps.history
+
+bench: setup  ## every figure the README quotes, beside its peer
+	python -m benchmarks.train
+
+lock: setup  ## pin what requirements*.in ask for
+	for name in requirements requirements-dev; do \
+	  uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
+	    --custom-compile-command "make lock" $$name.in --output-file $$name.txt || exit 1; \
+	done
+
+setup: .venv/ready
+
+.venv/ready: requirements-dev.txt
+	$(PYTHON) -m venv .ratchet/uv && .ratchet/uv/bin/pip install --quiet --require-hashes -r .ci/uv.txt
+	.ratchet/uv/bin/uv venv --quiet --clear --python 3.11 .venv
+	.ratchet/uv/bin/uv pip install --quiet --python .venv/bin/python --compile-bytecode \
+	  --require-hashes -r requirements-dev.txt
+	touch $@

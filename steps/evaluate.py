@@ -1,0 +1,68 @@
+"""Judge versions by the offline gate: python -m steps.evaluate --version ungated"""
+
+from dataclasses import asdict
+
+from ratchet import entry
+
+
+def main(version: str, force: bool) -> None:
+    from ratchet import data
+    from ratchet.config import read_settings
+    from ratchet.gate import weakest_evidence
+    from ratchet.judging import candidates, judge_each, settle
+    from ratchet.progress import progress
+    from ratchet.registry import Registry
+    from ratchet.report import Report, markdown_table, print_table, publish
+    from ratchet.tracking import connect, step_run
+
+    settings = read_settings()
+    registry = Registry(connect(), settings.model)
+    for line in registry.finish_moves():
+        print(f"Finished a move that a killed process had begun: {line.reason}")
+    wanted = candidates(registry, version, force)
+    staged = registry.holder("staging")
+    if wanted and staged and staged.number not in [one.number for one in wanted]:
+        wanted.append(staged)  # it stays unless a candidate beats it on today's holdout
+    split = data.split(data.load(settings.data), settings.data.holdout, settings.data.seed)
+    with step_run("evaluate") as run:
+        work = judge_each(wanted, registry, split, settings)
+        judgements = progress(work, len(wanted), "gate")
+        sentence = (
+            settle(judgements, registry, settings, run.info.run_id)
+            if judgements
+            else "No version waits for the gate. Train one: mlflow run . -e train"
+        )
+        rows = [_row(one, settings.metric) for one in judgements]
+        notes = [
+            weakest_evidence(one.verdict.comparison, int(split.in_holdout.sum()))
+            for one in judgements
+            if one.verdict.comparison
+        ][:1]
+        verdicts = {one.version.number: asdict(one.verdict) for one in judgements}
+        publish(
+            Report(
+                "evaluate",
+                {"model": settings.model, "sentence": sentence, "verdicts": verdicts}
+                | {"aliases": registry.aliases()},
+                "\n\n".join(filter(None, ["## Gate", markdown_table(rows), sentence, *notes]))
+                + "\n",
+                {"moved": str("now:" in sentence).lower()},
+            )
+        )
+    print_table(rows)
+    print(sentence, *notes, sep="\n")
+
+
+def _row(judgement: "Judgement", metric: str) -> dict[str, object]:  # type: ignore[name-defined]  # noqa: F821
+    verdict, comparison = judgement.verdict, judgement.verdict.comparison
+    against = f"{comparison.low:+.4f} to {comparison.high:+.4f}" if comparison else None
+    return {
+        "version": str(judgement.version), "gate": "passed" if verdict.passed else "rejected",
+        metric: verdict.score, "less prod": comparison.difference if comparison else None,
+        "interval": against, "McNemar p": comparison.mcnemar_p if comparison else None,
+        "reason": verdict.reason,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    entry.run(main)

@@ -1,0 +1,35 @@
+"""What was in production, and when: python -m steps.history --alias all"""
+
+from ratchet import entry
+from ratchet.errors import InputError, nearest
+
+
+def main(alias: str) -> None:
+    from ratchet.config import read_settings
+    from ratchet.registry import ALIASES, Registry
+    from ratchet.report import print_table
+    from ratchet.tracking import connect
+
+    if alias not in (*ALIASES, "all"):
+        raise InputError(f"alias={alias}: {nearest(alias, (*ALIASES, 'all'))}")
+    rows = [
+        {
+            "when": line.time[:19] + "Z", "alias": moved, "from": _version(before),
+            "to": _version(after), "commit": line.commit[:12], "by": line.by,
+            "why": line.reason, "evidence": line.evidence,
+        }
+        for line in Registry(connect(), read_settings().model).ledger()
+        for moved, (before, after) in line.moves.items()
+        if alias in (moved, "all")
+    ]  # fmt: skip
+    print_table(rows)
+    if not rows:
+        print("Nothing has moved yet. Train and gate: mlflow run . -e train, then -e evaluate")
+
+
+def _version(number: str | None) -> str:
+    return f"v{number}" if number else "none"
+
+
+if __name__ == "__main__":
+    entry.run(main)
