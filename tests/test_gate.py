@@ -1,0 +1,167 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ratchet.config import GateSettings
+from ratchet.gate import Contender, Verdict, best, guessing, judge, weakest_evidence
+from ratchet.metrics import Answers
+
+CLASSES = np.array(["no", "yes"])
+SETTINGS = GateSettings(floor=0.5)
+
+
+def answering(
+    accuracy: float, rows: int = 1000, seed: int = 0, labels_only: bool = False
+) -> Answers:
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 2, rows)
+    labels = np.where(rng.random(rows) < accuracy, truth, 1 - truth)
+    sure = np.where(labels == 1, 0.8, 0.2)
+    return Answers(truth, labels, None if labels_only else np.column_stack([1 - sure, sure]), 2)
+
+
+def on_the_same_rows(answers: Answers, flipped: np.ndarray) -> Answers:
+    labels = np.where(flipped, 1 - answers.labels, answers.labels)
+    return replace(answers, labels=labels)
+
+
+def verdict(
+    candidate: Answers | None, prod: Answers | None = None, settings: GateSettings = SETTINGS,
+    slices: pd.DataFrame | None = None, metric: str = "accuracy", **contender: float,
+) -> Verdict:  # fmt: skip
+    rival = Contender("1", prod) if prod else None
+    rows = 0 if candidate is None else len(candidate.truth)
+    slices = pd.DataFrame(index=range(rows)) if slices is None else slices
+    one = Contender("2", candidate, **contender, error="" if candidate else "no column 'a'")
+    return judge(one, rival, CLASSES, slices, metric, settings, seed=1)
+
+
+def test_without_prod_the_floor_decides():
+    assert verdict(answering(0.9)).passed
+    assert not verdict(answering(0.9), settings=GateSettings(floor=0.95)).passed
+    assert "accuracy floor" in verdict(answering(0.9), settings=GateSettings(floor=0.95)).reason
+
+
+def test_the_floor_unless_set_is_what_guessing_scores():
+    truth = np.array([0] * 90 + [1] * 10)
+    always_no = Answers(truth, np.ones(100, dtype=int), None, 2)
+    assert guessing(always_no, "accuracy") == 0.9
+    assert not verdict(always_no, settings=GateSettings()).passed
+
+
+def test_what_is_worse_with_confidence_is_blocked():
+    prod = answering(0.9)
+    worse = on_the_same_rows(prod, np.random.default_rng(1).random(1000) < 0.1)
+    judged = verdict(worse, prod)
+    assert not judged.passed
+    assert "not worse in accuracy" in judged.reason
+    assert judged.comparison is not None
+    assert judged.comparison.high < 0
+
+
+def test_what_may_be_as_good_passes():
+    prod = answering(0.9, rows=30)
+    one_flip = np.arange(30) == int(np.flatnonzero(prod.right)[0])
+    judged = verdict(on_the_same_rows(prod, one_flip), prod)
+    assert judged.passed
+    assert judged.comparison is not None
+    assert judged.comparison.difference == pytest.approx(-1 / 30)
+    assert judged.comparison.mcnemar_p == 1.0
+
+
+def test_the_same_answers_pass():
+    prod = answering(0.9)
+    judged = verdict(prod, prod)
+    assert judged.passed
+    assert judged.comparison is not None
+    assert (judged.comparison.low, judged.comparison.high) == (0, 0)
+
+
+def test_a_tolerance_lets_a_slightly_worse_model_through():
+    prod = answering(0.9, rows=20_000)
+    worse = on_the_same_rows(prod, np.random.default_rng(1).random(20_000) < 0.02)
+    assert not verdict(worse, prod).passed
+    assert verdict(worse, prod, settings=GateSettings(floor=0.5, tolerance=0.03)).passed
+
+
+def test_a_class_that_is_lost_is_named_though_the_mean_is_better():
+    truth = np.array([0] * 900 + [1] * 100)
+    prod = Answers(truth, np.where(np.arange(1000) < 100, 1, truth), None, 2)
+    candidate = Answers(truth, np.where(np.arange(1000) >= 970, 0, truth), None, 2)
+    judged = verdict(candidate, prod)
+    assert not judged.passed
+    assert judged.reason.startswith("recall of yes")
+
+
+def test_a_lower_log_loss_is_better():
+    sharp, blunt = answering(0.95), answering(0.95)
+    blunt = replace(blunt, probabilities=np.full((1000, 2), 0.5))
+    settings = GateSettings(floor=0.69)
+    assert verdict(sharp, metric="log_loss", settings=settings).passed
+    assert not verdict(blunt, metric="log_loss", settings=settings).passed
+    assert not verdict(blunt, sharp, metric="log_loss", settings=GateSettings(floor=1.0)).passed
+    assert verdict(sharp, blunt, metric="log_loss", settings=GateSettings(floor=1.0)).passed
+
+
+def test_a_broken_model_is_a_verdict_and_says_why():
+    assert verdict(None).reason == "it is broken: no column 'a'"
+
+
+def test_probabilities_that_are_not_finite_are_blocked():
+    answers = answering(0.9)
+    broken = replace(answers, probabilities=answers.probabilities * np.nan)  # type: ignore[operator]
+    assert verdict(broken).reason == "it is broken: its probabilities are not finite"
+
+
+def test_a_model_without_probabilities_cannot_be_judged_by_them():
+    judged = verdict(answering(0.9, labels_only=True), metric="log_loss")
+    assert not judged.passed
+    assert "CalibratedClassifierCV" in judged.reason
+
+
+def test_limits_of_latency_and_size_hold():
+    settings = GateSettings(floor=0.5, max_latency_ms=5, max_size_mb=1)
+    assert verdict(answering(0.9), settings=settings, latency_ms=4, size_mb=0.9).passed
+    assert "latency in ms" in verdict(answering(0.9), settings=settings, latency_ms=6).reason
+    assert "size in MB" in verdict(answering(0.9), settings=settings, size_mb=2).reason
+
+
+def test_slices_are_reported_with_their_rows():
+    prod = answering(0.9)
+    slices = pd.DataFrame({"region": ["north"] * 400 + ["south"] * 600})
+    judged = verdict(prod, prod, slices=slices)
+    assert judged.comparison is not None
+    rows, ours, theirs = judged.comparison.slices["region=north"]
+    assert (rows, ours) == (400, theirs)
+
+
+def test_the_best_of_equals_is_the_surer_then_the_older():
+    def passed(version: str, score: float, log_loss: float, ok: bool = True) -> Verdict:
+        return Verdict(version, ok, "", score, {"log_loss": log_loss})
+
+    rivals = [passed("3", 0.9, 0.4), passed("2", 0.9, 0.3), passed("1", 0.8, 0.1)]
+    assert best(rivals, "accuracy") == rivals[1]
+    assert best([*rivals, passed("9", 0.99, 0.1, ok=False)], "accuracy") == rivals[1]
+    assert best([passed("8", 0.9, 0.3), passed("7", 0.9, 0.3)], "accuracy").version == "7"  # type: ignore[union-attr]
+    assert best([], "accuracy") is None
+
+
+def test_the_report_says_what_thirty_rows_cannot_show():
+    prod = answering(0.9, rows=30)
+    judged = verdict(answering(0.9, rows=30, seed=0), prod)
+    assert judged.comparison is not None
+    assert weakest_evidence(judged.comparison, 30).startswith("With 30 rows in the holdout")
+
+
+def test_an_equal_model_is_rarely_blocked():
+    """The interval's promise: at .95 about one in forty equal models is called worse."""
+    blocked = 0
+    for seed in range(200):
+        prod = answering(0.85, rows=300, seed=seed)
+        rng = np.random.default_rng(seed + 10_000)
+        swapped = rng.random(300) < 0.85
+        equal = replace(prod, labels=np.where(swapped, prod.truth, 1 - prod.truth))
+        blocked += not verdict(equal, prod, GateSettings(floor=0.0, confidence=0.95)).passed
+    assert blocked <= 16

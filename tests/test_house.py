@@ -1,0 +1,112 @@
+"""Locks, MLproject, steps, README and imports, kept in step. `make check` runs this file."""
+
+import ast
+import inspect
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parent.parent
+ENTRIES = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
+STEPS = sorted(file.stem for file in (ROOT / "steps").glob("*.py") if file.stem != "__init__")
+PYTHON_FILES = sorted(
+    file for folder in ("ratchet", "steps", "bentos") for file in (ROOT / folder).rglob("*.py")
+)
+
+
+def pins(lock: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, version in re.findall(
+        r"^([\w.-]+)(?:\[.*\])?==([^\s;\\]+)", (ROOT / lock).read_text(), re.M
+    ):
+        found.setdefault(name.lower(), []).append(version)
+    return found
+
+
+def asked(file: str) -> list[Requirement]:
+    lines = [line.split("#")[0].strip() for line in (ROOT / file).read_text().splitlines()]
+    return [Requirement(line) for line in lines if line and not line.startswith("-")]
+
+
+def test_every_entry_is_a_step_and_every_step_an_entry():
+    assert sorted(ENTRIES) == STEPS
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_the_command_the_parameters_and_the_function_agree(step: str):
+    parameters = list(ENTRIES[step]["parameters"])
+    options = "".join(f" --{name} {{{name}}}" for name in parameters)
+    assert ENTRIES[step]["command"] == f"python -m steps.{step}{options}"
+    assert list(inspect.signature(import_module(f"steps.{step}").main).parameters) == parameters
+
+
+def test_the_readme_has_a_row_for_every_entry():
+    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(), re.M)
+    assert rows == list(ENTRIES)
+
+
+def test_every_make_word_of_the_readme_exists():
+    readme = (ROOT / "README.md").read_text()
+    words = set(re.findall(r"(?:`|^)make ([a-z]+)", readme, re.M))
+    assert words <= set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+
+
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+def test_a_lock_holds_what_is_asked_for_each_with_its_hash(name: str):
+    locked = pins(f"{name}.txt")
+    for wanted in asked(f"{name}.in"):
+        versions = locked[wanted.name.lower()]
+        assert all(wanted.specifier.contains(version) for version in versions), wanted
+    blocks = re.split(r"^(?=[\w.-]+(?:\[.*\])?==)", (ROOT / f"{name}.txt").read_text(), flags=re.M)
+    assert all("--hash=sha256:" in block for block in blocks[1:])
+
+
+def test_the_development_lock_adds_to_the_main_one_and_changes_nothing():
+    main, development = pins("requirements.txt"), pins("requirements-dev.txt")
+    assert {name: development[name] for name in main} == main
+
+
+def test_make_installs_the_uv_that_is_locked():
+    assert pins(".ci/uv.txt")["uv"] == pins("requirements.txt")["uv"]
+
+
+def test_the_main_environment_knows_no_pycaret():
+    assert "pycaret" not in pins("requirements-dev.txt")
+
+
+def test_mlflow_runs_in_the_main_lock():
+    environment = yaml.safe_load((ROOT / "python_env.yaml").read_text())
+    assert environment == {"python": "3.11", "dependencies": ["-r requirements.txt"]}
+
+
+def imported(file: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("file", PYTHON_FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_dependencies_point_one_way(file: Path):
+    folder = file.relative_to(ROOT).parts[0]
+    outside = {name.split(".")[0] for name in imported(file)}
+    forbidden = {"ratchet": {"steps", "bentos"}, "steps": {"steps", "bentos"}, "bentos": {"steps"}}
+    assert not outside & forbidden[folder]
+
+
+@pytest.mark.parametrize("file", PYTHON_FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_no_file_has_taken_in_a_second_idea(file: Path):
+    assert len(file.read_text().splitlines()) <= 300
+
+
+def test_only_the_registry_touches_the_registry():
+    calls = re.compile(r"set_registered_model|registered_model_alias|create_model_version")
+    touching = [file.name for file in PYTHON_FILES if calls.search(file.read_text())]
+    assert touching == ["registry.py"]

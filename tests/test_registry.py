@@ -1,0 +1,108 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from ratchet.errors import InputError
+from ratchet.registry import Registry
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    monkeypatch.chdir(tmp_path)
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db", f"sqlite:///{tmp_path}/mlflow.db")
+    return Registry(client, "iris")
+
+
+def registered(registry: Registry, count: int) -> None:
+    client = registry._client
+    experiment = client.create_experiment("test")
+    for _ in range(count):
+        run = client.create_run(experiment)
+        model = client.create_logged_model(experiment, source_run_id=run.info.run_id)
+        client.finalize_logged_model(model.model_id, "READY")
+        registry.register(run.info.run_id, model.model_id, {"config": "baseline"})
+
+
+def test_an_empty_registry_has_no_versions_no_aliases_and_no_ledger(registry: Registry):
+    assert (registry.versions(), registry.aliases(), registry.ledger()) == ([], {}, [])
+
+
+def test_versions_come_newest_first_with_their_tags(registry: Registry):
+    registered(registry, 3)
+    assert [version.number for version in registry.versions()] == ["3", "2", "1"]
+    assert registry.version("2").tags["config"] == "baseline"
+
+
+def test_a_version_is_found_by_alias_too(registry: Registry):
+    registered(registry, 2)
+    registry.move({"prod": "2"}, "test", "none")
+    assert registry.version("prod").number == "2"
+
+
+def test_an_unknown_version_says_what_to_do(registry: Registry):
+    with pytest.raises(InputError, match=r"No version 'prod' of model 'iris'. Train one first"):
+        registry.version("prod")
+
+
+def test_a_move_writes_one_ledger_line_and_the_stages(registry: Registry):
+    registered(registry, 2)
+    registry.move({"prod": "1"}, "the first", "run-a")
+    registry.move({"prod": "2", "previous": "1"}, "better", "run-b")
+    first, second = registry.ledger()
+    assert first.moves == {"prod": (None, "1")}
+    assert second.moves == {"prod": ("1", "2"), "previous": (None, "1")}
+    assert (second.reason, second.evidence, second.done) == ("better", "run-b", True)
+    assert registry.aliases() == {"prod": "2", "previous": "1"}
+    assert registry.version("2").tags["stage"] == "Production"
+    assert registry.version("1").tags["stage"] == "Archived"
+
+
+def test_an_alias_can_be_taken_away(registry: Registry):
+    registered(registry, 1)
+    registry.move({"staging": "1"}, "try", "none")
+    registry.move({"staging": None}, "rejected", "none")
+    assert registry.aliases() == {}
+    assert registry.ledger()[1].moves == {"staging": ("1", None)}
+
+
+KILLED_IN_A_MOVE = """
+import os, signal
+from mlflow import MlflowClient
+from ratchet.registry import Registry
+
+class Dying(MlflowClient):
+    calls = 0
+    def _step(self):
+        Dying.calls += 1
+        if Dying.calls == {at}:
+            os.kill(os.getpid(), signal.SIGKILL)
+    def set_registered_model_alias(self, *a): self._step(); super().set_registered_model_alias(*a)
+    def set_model_version_tag(self, *a): self._step(); super().set_model_version_tag(*a)
+
+store = "sqlite:///{folder}/mlflow.db"
+Registry(Dying(store, store), "iris").move({{"prod": "2", "previous": "1"}}, "better", "run-b")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
+def test_a_move_that_is_killed_is_finished_by_the_next_call(
+    registry: Registry, tmp_path: Path, at: int
+):
+    registered(registry, 2)
+    registry.move({"prod": "1"}, "the first", "run-a")
+    script = KILLED_IN_A_MOVE.format(at=at, folder=tmp_path)
+    root = Path(__file__).parent.parent
+    died = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": str(root)}, check=False
+    )
+    assert died.returncode == -9
+    assert [line.reason for line in registry.finish_moves()] == ["better"]
+    assert registry.aliases() == {"prod": "2", "previous": "1"}
+    assert registry.version("2").tags["stage"] == "Production"
+    assert [line.done for line in registry.ledger()] == [True, True]
+    assert registry.finish_moves() == []
