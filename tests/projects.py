@@ -1,0 +1,110 @@
+"""Projects, processes and ports of the tests that use the real thing."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+REPOSITORY = Path(__file__).parent.parent
+BASELINE = "configs/models/baseline.yaml"
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process', without what a CI job or an outer run would slip in."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "GITHUB_"))}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
+    return kept | {"PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true"} | more
+
+
+def new_project(folder: Path, settings: Mapping[str, Any] | None = None) -> Path:
+    """A folder with the shipped configs, and with these settings where they are given."""
+    models = folder / "configs" / "models"
+    models.mkdir(parents=True)
+    for file in (REPOSITORY / "configs" / "models").iterdir():
+        (models / file.name).write_text(file.read_text())
+    shipped = (REPOSITORY / "configs" / "project.yaml").read_text()
+    text = shipped if settings is None else yaml.safe_dump(dict(settings))
+    (folder / "configs" / "project.yaml").write_text(text)
+    return folder
+
+
+def run_step(
+    project: Path, step: str, env: Mapping[str, str] | None = None, **arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """`run_step(project, "train", config=BASELINE)` is `python -m steps.train --config ...`."""
+    command = [sys.executable, "-m", f"steps.{step}"]
+    for name, value in arguments.items():
+        command += [f"--{name}", value]
+    more = {"PYTHONPATH": str(REPOSITORY)} | dict(env or {})
+    return run(command, project, **more)
+
+
+def run(command: list[str], folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=folder, env=environment(**env), capture_output=True, text=True, check=False
+    )
+
+
+def clone(folder: Path, *options: str) -> Path:
+    """The repository as its last commit has it, with an author for commits of the test's own."""
+    made = run(["git", "clone", "--quiet", *options, str(REPOSITORY), str(folder)], REPOSITORY)
+    assert made.returncode == 0, made.stderr
+    for key, value in {"user.name": "Test", "user.email": "test@example.com"}.items():
+        run(["git", "config", key, value], folder)
+    return folder
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def process(command: list[str], folder: Path, port: int, **env: str) -> Iterator[None]:
+    """A server, once its port answers; it and all that it started are stopped at the end."""
+    import psutil
+
+    log = folder / f"{Path(command[0]).name}-{port}.log"
+    with log.open("w") as output:
+        started = subprocess.Popen(
+            command, cwd=folder, env=environment(**env), stdout=output, stderr=output
+        )
+        try:
+            _wait_for(port, started, log)
+            yield
+        finally:
+            family = psutil.Process(started.pid).children(recursive=True)
+            for one in (started, *family):
+                one.kill()
+            started.wait()
+
+
+def _wait_for(port: int, started: subprocess.Popen[bytes], log: Path, seconds: int = 90) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and started.poll() is None:
+        try:
+            socket.create_connection(("localhost", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+    raise AssertionError(f"nothing answers on port {port}:\n{log.read_text()[-3000:]}")
+
+
+@contextmanager
+def tracking_server(folder: Path, store: str | None = None) -> Iterator[str]:
+    """An `mlflow server` of its own; its artifacts lie in the folder."""
+    port = free_port()
+    command = ["mlflow", "server", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", store or f"sqlite:///{folder}/server.db"]
+    command += ["--artifacts-destination", str(folder / "artifacts")]
+    with process(command, folder, port):
+        yield f"http://localhost:{port}"
