@@ -73,10 +73,13 @@ def _filled(missing: float) -> SimpleImputer:
 
 
 def _filled_texts() -> list[SimpleImputer]:
-    """A missing text is None in JSON and NaN in pandas; both are one category."""
+    """A missing text is None in JSON and NaN in pandas; both are one category.
+
+    NaN goes first: the imputer of None refuses a column that still holds one.
+    """
     return [
         SimpleImputer(missing_values=marker, strategy="constant", fill_value=MISSING)
-        for marker in (None, np.nan)
+        for marker in (np.nan, None)
     ]
 
 
