@@ -11,6 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from ratchet.config import PROJECT
+from ratchet.documents import read_mapping
 from ratchet.errors import InputError
 from ratchet.origin import origin
 
@@ -53,6 +55,7 @@ def reproduce(client: "MlflowClient", run: Any) -> Reproduction:
     with TemporaryDirectory() as folder, _checkout(tags["commit"], Path(folder) / "tree") as tree:
         config = client.download_artifacts(run.info.run_id, f"{tags['config']}.json", folder)
         store = f"sqlite:///{folder}/mlflow.db"
+        _link_data(tree)
         _train(tree, _environment(tree / "requirements.txt"), Path(config), store)
         return compare(run, _only_run(store))
 
@@ -70,6 +73,17 @@ def _checkout(commit: str, tree: Path) -> Iterator[Path]:
         yield tree
     finally:
         subprocess.run(["git", "worktree", "remove", "--force", str(tree)], check=False)
+
+
+def _link_data(tree: Path) -> None:
+    """Files that data.source names from the project's folder and that git does not hold."""
+    source = str(read_mapping(tree / PROJECT)["data"]["source"])
+    if "://" in source or Path(source).is_absolute():
+        return
+    for file in Path().glob(source):
+        if not (tree / file).exists():
+            (tree / file).parent.mkdir(parents=True, exist_ok=True)
+            (tree / file).symlink_to(file.absolute())
 
 
 def _environment(lock: Path) -> Path:
