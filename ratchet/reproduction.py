@@ -1,5 +1,6 @@
 """A run made again from its commit, its lock and its data: same or not, bit for bit."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -10,7 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from ratchet.config import PROJECT
+from ratchet.documents import read_mapping
 from ratchet.errors import InputError
+from ratchet.origin import origin
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -51,7 +55,8 @@ def reproduce(client: "MlflowClient", run: Any) -> Reproduction:
     with TemporaryDirectory() as folder, _checkout(tags["commit"], Path(folder) / "tree") as tree:
         config = client.download_artifacts(run.info.run_id, f"{tags['config']}.json", folder)
         store = f"sqlite:///{folder}/mlflow.db"
-        _train(tree, _environment(tree, tags["lock_sha256"]), Path(config), store)
+        _link_data(tree)
+        _train(tree, _environment(tree / "requirements.txt"), Path(config), store)
         return compare(run, _only_run(store))
 
 
@@ -70,16 +75,23 @@ def _checkout(commit: str, tree: Path) -> Iterator[Path]:
         subprocess.run(["git", "worktree", "remove", "--force", str(tree)], check=False)
 
 
-def _environment(tree: Path, lock_sha256: str) -> Path:
-    """The lock's environment, made once; this process' own where it is the same lock."""
-    from ratchet.origin import origin
+def _link_data(tree: Path) -> None:
+    """Files that data.source names from the project's folder and that git does not hold."""
+    source = str(read_mapping(tree / PROJECT)["data"]["source"])
+    if "://" in source or Path(source).is_absolute():
+        return
+    for file in Path().glob(source):
+        if not (tree / file).exists():
+            (tree / file).parent.mkdir(parents=True, exist_ok=True)
+            (tree / file).symlink_to(file.absolute())
 
+
+def _environment(lock: Path) -> Path:
+    """The lock's environment, made once; this process' own where it is the same lock."""
+    lock_sha256 = hashlib.sha256(lock.read_bytes()).hexdigest()
     if (origin().lock_sha256, origin().environment) == (lock_sha256, "as locked"):
         return Path(sys.executable)
-    import hashlib
-
-    lock = tree / "requirements.txt"
-    folder = (ENVIRONMENTS / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]).absolute()
+    folder = (ENVIRONMENTS / lock_sha256[:16]).absolute()
     ready = folder / "ready"
     if not ready.exists():
         print(f"Making the environment of {lock.name} at that commit", flush=True)
