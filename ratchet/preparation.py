@@ -52,7 +52,8 @@ def _group(kind: Kind, dtype: Any) -> Group:
 
 def _pipeline(group: Group, needs: Preparation) -> Pipeline:
     if group == "texts":
-        return make_pipeline(*_filled_texts(), _encoder(needs))
+        # As objects: where every text of a request is missing, pandas holds floats.
+        return make_pipeline(_as("object"), *_filled_texts(), _encoder(needs))
     if group == "codes":
         return make_pipeline(_as("float64"), _encoder(needs))
     if group == "dates":
@@ -76,7 +77,7 @@ def _filled_texts() -> list[SimpleImputer]:
     """A missing text is None in JSON and NaN in pandas; both are one category."""
     return [
         SimpleImputer(missing_values=marker, strategy="constant", fill_value=MISSING)
-        for marker in (None, np.nan)
+        for marker in (np.nan, None)  # in this order: looking for None, it refuses NaN
     ]
 
 
