@@ -1,6 +1,7 @@
 """A table ready to learn from, the same split every time, and the sha256 of what training sees."""
 
 import hashlib
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,6 +12,8 @@ import pandas as pd
 from ratchet import source
 from ratchet.config import DataSettings, Kind
 from ratchet.errors import InputError, nearest
+
+EXACT = 2**53  # above it floats skip whole numbers
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,13 @@ class Split:
 
 
 def load(settings: DataSettings) -> Table:
-    frame = source.read(settings.source, settings.missing)
+    frame = source.read(settings.source, settings.missing, settings.drop)
     _require_columns(frame, settings)
     labelled = frame[settings.target].notna()
     frame = frame[labelled].reset_index(drop=True)
-    target = _target(frame.pop(settings.target), settings)
+    target = _target(frame[settings.target], settings)
     slices = frame[list(settings.slices)].astype(str)
-    frame = frame.drop(columns=list(settings.drop))
+    frame = frame.drop(columns=[settings.target, *settings.drop])
     kinds: dict[str, Kind] = {
         name: settings.kinds.get(name) or _kind(frame[name], settings)
         for name in map(str, frame.columns)
@@ -168,7 +171,9 @@ def _is_boolean(column: pd.Series) -> bool:
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
         return False
     present = pd.unique(column.dropna())
-    return len(present) in (1, 2) and {str(value).lower() for value in present} <= {"true", "false"}
+    if not 0 < len(present) <= 6:  # true, True and TRUE
+        return False
+    return {str(value).lower() for value in present} <= {"true", "false"}
 
 
 def _canonical(column: pd.Series, kind: Kind) -> pd.Series:
@@ -179,18 +184,34 @@ def _canonical(column: pd.Series, kind: Kind) -> pd.Series:
     """
     try:
         if kind == "date":
-            return pd.to_datetime(column, utc=True).dt.tz_localize(None).astype("datetime64[us]")
+            return _dates(column)
         if kind == "boolean":
             return _booleans(column)
-        if kind == "numeric" or pd.api.types.is_numeric_dtype(column):
-            numbers = pd.to_numeric(column).astype("float64")
-            return numbers.where(np.isfinite(numbers))
+        if kind == "numeric" or pd.api.types.is_numeric_dtype(column) or _is_boolean(column):
+            return _numbers(column)
     except (ValueError, TypeError) as error:
         raise InputError(
             f"Column '{column.name}' cannot be read as {kind} (data.kinds): {error}"
         ) from None
     text = column.astype(object)
     return text.where(text.isna(), text.astype(str)).where(text.notna(), None)
+
+
+def _dates(column: pd.Series) -> pd.Series:
+    if pd.api.types.is_numeric_dtype(column):
+        raise ValueError(f"{column.dropna().iloc[0]} may be seconds, days or a year; write dates")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where it cannot tell the format it asks each value
+        instants = pd.to_datetime(column, utc=True)
+    return instants.dt.tz_localize(None).astype("datetime64[us]")
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    if pd.api.types.is_datetime64_any_dtype(column):
+        raise ValueError("it holds dates")
+    known = _booleans(column) if _is_boolean(column) else pd.to_numeric(column)
+    numbers = known.astype("float64")
+    return numbers.where(np.isfinite(numbers))
 
 
 def _booleans(column: pd.Series) -> pd.Series:
@@ -208,11 +229,11 @@ def _target(column: pd.Series, settings: DataSettings) -> np.ndarray:
     if _is_boolean(column):
         return _booleans(column).to_numpy(dtype=bool)
     if pd.api.types.is_numeric_dtype(column):
-        if np.isfinite(column).all() and (column == np.round(column)).all():
+        whole = (column == np.round(column)) & (column.abs() < EXACT)
+        if whole.all():
             return column.to_numpy(dtype="int64")
         raise InputError(
-            f"{settings.source}: target '{settings.target}' holds fractions such as"
-            f" {column[column != np.round(column)].iloc[0]}; a class is a text, a whole number"
-            " or true and false"
+            f"{settings.source}: target '{settings.target}' holds {column[~whole].iloc[0]}, which"
+            " is no whole number; a class is a text, a whole number or true and false"
         )
     return column.to_numpy(dtype=str)

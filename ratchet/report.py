@@ -52,7 +52,7 @@ def markdown_table(rows: Sequence[Row]) -> str:
     >>> print(markdown_table([{"config": "a|b", "accuracy": 0.5}]))
     | config | accuracy |
     | --- | --- |
-    | a\\\\|b | 0.5000 |
+    | a\\|b | 0.5000 |
     """
     if not rows:
         return ""

@@ -2,10 +2,12 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from ratchet import csv_dialect
 from ratchet.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -14,10 +16,18 @@ if TYPE_CHECKING:
 TOYS = ("iris", "wine", "breast_cancer", "digits")
 # Without BOOLEAN: DuckDB takes yes and no for it, and the rows that are served say "yes".
 CSV_TYPES = ["BIGINT", "DOUBLE", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "VARCHAR"]
+NOT_ONE_VALUE = ("list", "struct", "map", "array", "union", "blob")
+SECONDS = 10  # that an address has to answer
+GLOB = re.compile(r"[*?[]")
 
 
-def read(source: str, missing: tuple[str, ...] = ("",)) -> pd.DataFrame:
-    return _read_toy(source) if source in TOYS else _read_files(source, missing)
+def read(source: str, missing: tuple[str, ...] = ("",), drop: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Columns in `drop` may hold what a table cannot: they are not looked at."""
+    if source in TOYS:
+        return _read_toy(source)
+    if "://" in source:
+        return _read_remote(source, missing, drop)
+    return _read_files(source, _local_files(source), missing, drop)
 
 
 def _read_toy(name: str) -> pd.DataFrame:
@@ -31,90 +41,150 @@ def _read_toy(name: str) -> pd.DataFrame:
     return frame.assign(target=[str(bunch.target_names[code]) for code in bunch.target])
 
 
-def _read_files(source: str, missing: tuple[str, ...]) -> pd.DataFrame:
+def _read_remote(source: str, missing: tuple[str, ...], drop: tuple[str, ...]) -> pd.DataFrame:
+    """By way of a copy: not every file system lets DuckDB jump about in a file."""
+    with TemporaryDirectory() as folder:
+        files = _fetched_files(source, Path(folder))
+        try:
+            return _read_files(source, files, missing, drop)
+        except InputError as error:
+            address = source.split("://")[0] + "://"
+            raise InputError(str(error).replace(f"{folder}/", address)) from None
+
+
+def _read_files(
+    source: str, files: list[str], missing: tuple[str, ...], drop: tuple[str, ...]
+) -> pd.DataFrame:
     import duckdb
 
     connection = duckdb.connect()
-    connection.execute("SET TimeZone = 'UTC'")
-    _find(source, connection)
+    connection.execute("SET TimeZone = 'UTC'; SET autoinstall_known_extensions = false")
+    read_csv: Any = connection.read_csv  # its stub leaves out the list of files
+    read_parquet: Any = connection.read_parquet
     try:
-        _refuse_repeated_columns(source, connection)
-        if _is_parquet(source):
-            relation = connection.read_parquet(source)
+        if _is_parquet(files[0]):
+            names, relation = _parquet_names(files[0], connection), read_parquet(files)
         else:
-            relation = connection.read_csv(
-                source,
+            names, dialect = csv_dialect.of(files)
+            relation = read_csv(
+                files,
                 sample_size=-1,
-                na_values=list(missing),
+                na_values=list(missing) or [""],
                 header=True,
                 auto_type_candidates=CSV_TYPES,
+                **dialect,
             )
-        _refuse_nested_columns(source, relation)
-        frame: pd.DataFrame = relation.df()
-        return frame
-    except duckdb.Error as error:
-        expected = "Parquet" if _is_parquet(source) else "CSV with a header line"
-        reason = " ".join(str(error).split("\n")[0].split())
-        raise InputError(f"{source} cannot be read as {expected}: {reason}") from None
+        _refuse_repeated_columns(source, names)
+        names += relation.columns[len(names) :]  # a partition's, from the folders' names
+        _refuse_nested_columns(source, names, relation, drop)
+        # DuckDB renames columns that differ in case only.
+        return pd.DataFrame(relation.df().set_axis(names, axis="columns"))
+    except (duckdb.Error, OSError) as error:
+        reason = csv_dialect.misfit(files) if "sniffing" in str(error) else _reason(error)
+        raise InputError(f"{source} cannot be read as {_expected(files[0])}: {reason}") from None
 
 
-def _is_parquet(source: str) -> bool:
-    return source.rstrip("*").endswith((".parquet", ".pq"))
+def _is_parquet(file: str) -> bool:
+    return file.endswith((".parquet", ".pq"))
 
 
-def _find(source: str, connection: "duckdb.DuckDBPyConnection") -> None:
-    """Fail early, and in the words of the address, where there is nothing to read."""
-    if "://" in source:
-        files = _find_remote(source, connection)
-    elif any(mark in source for mark in "*?["):
-        root = Path(source).anchor or "."
-        files = [path.stat().st_size for path in Path(root).glob(source.removeprefix(root))]
-    else:
-        files = [Path(source).stat().st_size] if Path(source).is_file() else []
-    if not files:
+def _expected(file: str) -> str:
+    if _is_parquet(file):
+        return "Parquet, as its name says"
+    return "CSV with a header line (a Parquet file's name ends in .parquet)"
+
+
+def _reason(error: Exception) -> str:
+    text = re.split(r"\n\s*(?:Possible|file =)|\nLINE 1", str(error))[0]
+    return " ".join(text.split())[:300]
+
+
+def _local_files(source: str) -> list[str]:
+    root = Path(source).anchor
+    try:
+        paths = [Path(source)]
+        if GLOB.search(source):
+            paths = sorted(Path(root or ".").glob(source.removeprefix(root)))
+        sizes = {str(path): path.stat().st_size for path in paths if path.is_file()}
+    except (OSError, ValueError) as error:
+        raise InputError(f"'{source}' (data.source) is no path: {error}") from None
+    return _filled_files(source, sizes)
+
+
+def _filled_files(source: str, sizes: dict[str, int]) -> list[str]:
+    if not sizes:
         hint = nearest(source, TOYS) if re.fullmatch(r"\w+", source) else "is the path right?"
         raise InputError(f"No file at '{source}' (data.source); {hint}")
-    if not any(files):
-        raise InputError(f"{source} is empty; expected a header and rows")
+    for file, size in sizes.items():
+        if not size:
+            raise InputError(f"{file} is empty; expected a header and rows")
+    return list(sizes)
 
 
-def _find_remote(source: str, connection: "duckdb.DuckDBPyConnection") -> list[int]:
+def _fetched_files(source: str, folder: Path) -> list[str]:
     import fsspec
 
     protocol = source.split("://")[0]
     try:
-        system = fsspec.filesystem(protocol)
-        connection.register_filesystem(system)
-        found = system.glob(source) if any(m in source for m in "*?[") else [source]
-        return [int(system.info(path)["size"] or 1) for path in found]
+        system = fsspec.filesystem(protocol, **_patience(protocol))
+        found = sorted(system.glob(source)) if "*" in source else [source]
+        return _filled_files(source, {_fetched(system, path, folder): 1 for path in found})
+    except InputError:
+        raise
     except Exception as error:  # each file system raises errors of its own
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"'{source}' (data.source) does not answer: {reason}") from None
+        nothing = isinstance(error, FileNotFoundError)
+        reason = "no such file" if nothing else str(error) or type(error).__name__
+        raise InputError(
+            f"'{source}' (data.source) does not answer: {reason}; is the address right?"
+        ) from None
 
 
-def _refuse_repeated_columns(source: str, connection: "duckdb.DuckDBPyConnection") -> None:
-    """DuckDB renames the second of two equal names; a renamed target would go unnoticed."""
-    if _is_parquet(source):
-        rows = connection.execute(
-            "SELECT file_name, name FROM parquet_schema(?) WHERE num_children IS NULL", [source]
-        ).fetchall()
-        first = [name for file, name in rows if file == rows[0][0]]
-    else:
-        sniff = "SELECT Delimiter, Quote FROM sniff_csv(?)"
-        delimiter, quote = connection.execute(sniff, [source]).fetchall()[0]
-        header = connection.read_csv(
-            source, header=False, all_varchar=True, sep=delimiter,
-            quotechar="" if quote == "(empty)" else quote, null_padding=True,
-        ).limit(1).fetchall()[0]  # fmt: skip
-        first = [str(name).strip() for name in header]
-    repeated = sorted({name for name in first if first.count(name) > 1})
+def _fetched(system: Any, address: str, folder: Path) -> str:
+    """Under the same folders, whose names may be a partition's."""
+    name = address.split("://")[-1].split("?")[0].replace("..", "_").strip("/")
+    copy = folder / name
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    system.get_file(address, str(copy))
+    _filled_files(address, {address: copy.stat().st_size})
+    return str(copy)
+
+
+def _patience(protocol: str) -> dict[str, Any]:
+    """fsspec would wait for five minutes."""
+    if protocol not in ("http", "https"):
+        return {}
+    from aiohttp import ClientTimeout
+
+    timeout = ClientTimeout(total=None, sock_connect=SECONDS, sock_read=SECONDS)
+    return {"client_kwargs": {"timeout": timeout}}
+
+
+def _parquet_names(file: str, connection: "duckdb.DuckDBPyConnection") -> list[str]:
+    """The outermost columns. The schema lists a nested one's parts after it."""
+    rows = connection.execute(
+        "SELECT name, coalesce(num_children, 0) FROM parquet_schema(?)", [file]
+    ).fetchall()
+    names, inside = [], 0
+    for name, children in rows[1:]:
+        if inside:
+            inside += children - 1
+        else:
+            names.append(str(name))
+            inside = children
+    return names
+
+
+def _refuse_repeated_columns(source: str, names: list[str]) -> None:
+    repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise InputError(f"{source} has two columns named '{repeated[0]}'; rename one of them")
 
 
-def _refuse_nested_columns(source: str, relation: "duckdb.DuckDBPyRelation") -> None:
-    for name, kind in zip(relation.columns, relation.types, strict=True):
-        if kind.id in ("list", "struct", "map", "array", "union"):
+def _refuse_nested_columns(
+    source: str, names: list[str], relation: "duckdb.DuckDBPyRelation", drop: tuple[str, ...]
+) -> None:
+    for name, kind in zip(names, relation.types, strict=True):
+        if kind.id in NOT_ONE_VALUE and name not in drop:
             raise InputError(
                 f"{source}: column '{name}' holds {kind.id}s, expected one value a row;"
                 " flatten it before, or name it under data.drop"

@@ -3,7 +3,7 @@
 import hashlib
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,16 +12,10 @@ from ratchet.config import Kind
 from ratchet.documents import SUFFIXES, read_mapping
 from ratchet.errors import InputError, nearest
 from ratchet.estimators import ALLOWED, Estimator
+from ratchet.parameters import check_parameters
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
-
-REMOVED = {
-    "multi_class": "scikit-learn has removed it: LogisticRegression is multinomial by itself, and"
-    " OneVsRestClassifier does what multi_class: ovr did. Delete the line",
-    "base_estimator": "scikit-learn calls it 'estimator' now",
-    "loss_": "an attribute of a fitted model is no parameter",
-}
 
 
 @dataclass(frozen=True)
@@ -33,7 +27,8 @@ class ModelSpec:
     @property
     def sha256(self) -> str:
         """Of the meaning: layout, comments and the file's name do not count."""
-        return hashlib.sha256(json.dumps(self.as_config(), sort_keys=True).encode()).hexdigest()
+        content = json.dumps(_with_text_keys(self.as_config()), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
 
     def as_config(self) -> dict[str, Any]:
         return {"estimator": self.estimator, "params": dict(self.params)}
@@ -71,6 +66,8 @@ def read_specs(files: list[Path]) -> tuple[list[ModelSpec], dict[str, str]]:
 
 
 def parse_spec(name: str, content: Mapping[str, Any], where: str) -> ModelSpec:
+    if not isinstance(content, Mapping):
+        raise InputError(f"{where} must be a model config, got {content!r}")
     for key in content:
         if key not in ("estimator", "params"):
             known = nearest(str(key), ("estimator", "params"))
@@ -82,14 +79,24 @@ def parse_spec(name: str, content: Mapping[str, Any], where: str) -> ModelSpec:
         raise InputError(
             f"{where}: estimator '{estimator}' is not on the list; {nearest(estimator, ALLOWED)}"
         )
-    params = content.get("params") or {}
+    params = {} if content.get("params") is None else content["params"]
     if not isinstance(params, Mapping):
         raise InputError(
             f"{where}: 'params' holds {params!r}; expected a mapping of names to values"
         )
-    spec = ModelSpec(name, estimator, params)
-    _check_params(spec, where)
-    return spec
+    check_parameters(ALLOWED[estimator], params, where)
+    for place, inner in _configs(params):
+        parse_spec(place, inner, where=f"{where}: params.{place}")
+    return ModelSpec(name, estimator, params)
+
+
+def _configs(params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The model configs inside one, each with where it stands."""
+    for key in ("estimator", "final_estimator"):
+        if params.get(key) is not None:
+            yield key, params[key]
+    for name, content in params.get("estimators", {}).items():
+        yield f"estimators.{name}", content
 
 
 def build(
@@ -100,27 +107,24 @@ def build(
 
     from ratchet.preparation import preparation
 
-    allowed = ALLOWED[spec.estimator]
-    if allowed.preparation == "members":
-        members = [
-            (name, build(member, kinds, dtypes, seed)) for name, member in _members(spec).items()
-        ]
-        others = {k: v for k, v in spec.params.items() if k != allowed.inner}
-        final = _final_estimator(others, seed)
-        return Pipeline([("model", _make(allowed, others | final | {"estimators": members}, seed))])
+    if ALLOWED[spec.estimator].preparation == "members":
+        members = [(n, build(member, kinds, dtypes, seed)) for n, member in _members(spec)]
+        return Pipeline([("model", _estimator(spec, seed, members))])
     needs = ALLOWED[_innermost(spec).estimator].preparation
+    # A blend inside another estimator sees what that one sees; every member can take dense numbers.
+    needs = "dense" if needs == "members" else needs
     return Pipeline(
         [("prepare", preparation(needs, kinds, dtypes)), ("model", _estimator(spec, seed))]
     )
 
 
-def _estimator(spec: ModelSpec, seed: int) -> Any:
-    allowed = ALLOWED[spec.estimator]
+def _estimator(spec: ModelSpec, seed: int, members: list[tuple[str, Any]] | None = None) -> Any:
     params = dict(spec.params)
-    inner = _inner(spec)
-    if inner is not None:
-        params["estimator"] = _estimator(inner, seed)
-    return _make(allowed, params, seed)
+    for key, inner in _inner(spec).items():
+        params[key] = _estimator(inner, seed)
+    if ALLOWED[spec.estimator].inner == "estimators":
+        params["estimators"] = members or [(n, _estimator(m, seed)) for n, m in _members(spec)]
+    return _make(ALLOWED[spec.estimator], params, seed)
 
 
 def _make(allowed: Estimator, params: Mapping[str, Any], seed: int) -> Any:
@@ -134,82 +138,36 @@ def _make(allowed: Estimator, params: Mapping[str, Any], seed: int) -> Any:
         defaults["random_state"] = seed
     if allowed.module == "lightgbm":
         defaults |= {"n_jobs": 1, "deterministic": True, "force_row_wise": True, "verbosity": -1}
-    return cls(**defaults | dict(params))
+    given = {k: v for k, v in params.items() if (k, v) != ("random_state", None)}
+    return cls(**defaults | given)
 
 
-def _inner(spec: ModelSpec) -> ModelSpec | None:
-    content = spec.params.get("estimator")
-    if ALLOWED[spec.estimator].inner != "estimator" or content is None:
-        return None
-    return parse_spec("estimator", content, where=f"{spec.name}: params.estimator")
+def _inner(spec: ModelSpec) -> dict[str, ModelSpec]:
+    """The one estimator that a wrapper holds, and the one that ends a stack."""
+    return {
+        key: ModelSpec(key, spec.params[key]["estimator"], spec.params[key].get("params") or {})
+        for key in ("estimator", "final_estimator")
+        if spec.params.get(key) is not None
+    }
 
 
 def _innermost(spec: ModelSpec) -> ModelSpec:
-    inner = _inner(spec)
+    inner = _inner(spec).get("estimator")
     return spec if inner is None else _innermost(inner)
 
 
-def _members(spec: ModelSpec) -> dict[str, ModelSpec]:
-    return {
-        name: parse_spec(name, content, where=f"{spec.name}: params.estimators.{name}")
+def _members(spec: ModelSpec) -> list[tuple[str, ModelSpec]]:
+    return [
+        (name, ModelSpec(name, content["estimator"], content.get("params") or {}))
         for name, content in spec.params["estimators"].items()
-    }
+    ]
 
 
-def _final_estimator(params: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    content = params.get("final_estimator")
-    if content is None:
-        return {}
-    final = parse_spec("final_estimator", content, where="params.final_estimator")
-    return {"final_estimator": _estimator(final, seed)}
-
-
-def _check_params(spec: ModelSpec, where: str) -> None:
-    allowed = ALLOWED[spec.estimator]
-    signature = inspect.signature(allowed.load()).parameters
-    known = [name for name in signature if name not in ("self", "kwargs")]
-    for name in spec.params:
-        if name not in known:
-            hint = REMOVED.get(str(name)) or nearest(str(name), known)
-            raise InputError(f"{where}: {spec.estimator} takes no parameter '{name}'; {hint}")
-    required = [name for name in known if signature[name].default is inspect.Parameter.empty]
-    for name in required:
-        if name not in spec.params:
-            raise InputError(f"{where}: {spec.estimator} needs params.{name}, a model config")
-    if allowed.inner == "estimators":
-        members = spec.params.get("estimators")
-        if not isinstance(members, Mapping) or not members:
-            raise InputError(
-                f"{where}: {spec.estimator} needs params.estimators, a mapping of names to model"
-                f" configs; got {members!r}"
-            )
-        _members(spec)
-    for key in ("estimator", "final_estimator"):
-        content = spec.params.get(key)
-        if content is not None and not isinstance(content, Mapping):
-            raise InputError(f"{where}: params.{key} must be a model config, got {content!r}")
-    _inner(spec)
-    _final_estimator(spec.params, seed=0)
-    _check_values(spec, where)
-
-
-def _check_values(spec: ModelSpec, where: str) -> None:
-    """By scikit-learn's own constraints, before anything is fitted. LightGBM has none to ask."""
-    from sklearn.utils._param_validation import (
-        InvalidParameterError,
-        validate_parameter_constraints,
-    )
-
-    constraints = getattr(ALLOWED[spec.estimator].load(), "_parameter_constraints", {})
-    plain = {
-        name: value
-        for name, value in spec.params.items()
-        if name in constraints and name not in ("estimator", "estimators", "final_estimator")
-    }
-    try:
-        validate_parameter_constraints(constraints, plain, caller_name=spec.estimator)
-    except InvalidParameterError as error:
-        raise InputError(f"{where}: {' '.join(str(error).split())}") from None
+def _with_text_keys(value: Any) -> Any:
+    """JSON sorts no mixture of keys, and writes 1 and "1" alike."""
+    if isinstance(value, Mapping):
+        return {json.dumps(key): _with_text_keys(inner) for key, inner in value.items()}
+    return [_with_text_keys(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _flatten(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
