@@ -61,9 +61,11 @@ def _read_files(
     connection.execute("SET TimeZone = 'UTC'; SET autoinstall_known_extensions = false")
     read_csv: Any = connection.read_csv  # its stub leaves out the list of files
     read_parquet: Any = connection.read_parquet
+    parts = len(files) > 1  # whose folders may be named year=2024
     try:
         if _is_parquet(files[0]):
-            names, relation = _parquet_names(files[0], connection), read_parquet(files)
+            names = _parquet_names(files[0], connection)
+            relation = read_parquet(files, hive_partitioning=parts)
         else:
             names, dialect = csv_dialect.of(files)
             relation = read_csv(
@@ -71,6 +73,7 @@ def _read_files(
                 sample_size=-1,
                 na_values=list(missing) or [""],
                 header=True,
+                hive_partitioning=parts,
                 auto_type_candidates=CSV_TYPES,
                 **dialect,
             )
@@ -132,11 +135,17 @@ def _fetched_files(source: str, folder: Path) -> list[str]:
     except InputError:
         raise
     except Exception as error:  # each file system raises errors of its own
-        nothing = isinstance(error, FileNotFoundError)
-        reason = "no such file" if nothing else str(error) or type(error).__name__
         raise InputError(
-            f"'{source}' (data.source) does not answer: {reason}; is the address right?"
+            f"'{source}' (data.source) does not answer: {_refusal(error)}; is the address right?"
         ) from None
+
+
+def _refusal(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, TimeoutError):
+        return f"silent for {SECONDS} seconds"
+    return str(error) or type(error).__name__
 
 
 def _fetched(system: Any, address: str, folder: Path) -> str:
