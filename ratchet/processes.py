@@ -2,6 +2,7 @@
 
 import multiprocessing
 from importlib import import_module
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 beside = multiprocessing.get_context("forkserver")
@@ -15,7 +16,22 @@ def warm_up(*modules: str) -> None:
     forkserver.ensure_running()
 
 
-def call(name: str, *arguments: Any) -> Any:
-    """By name: whoever asks for a function to run beside it need not load its libraries."""
+def start(name: str, *arguments: Any) -> BaseProcess:
+    """By name: whoever starts a function need not load its libraries.
+
+    A process and no pool: should this process be killed, a pool's would wait for work for ever.
+    """
+    process = beside.Process(target=_call, args=(name, *arguments), name=name, daemon=True)
+    process.start()
+    return process
+
+
+def finish(process: BaseProcess) -> None:
+    process.join()
+    if process.exitcode:
+        raise RuntimeError(f"{process.name} failed beside this process, code {process.exitcode}")
+
+
+def _call(name: str, *arguments: Any) -> None:
     module, _, function = name.rpartition(".")
-    return getattr(import_module(module), function)(*arguments)
+    getattr(import_module(module), function)(*arguments)

@@ -4,7 +4,6 @@ import hashlib
 import importlib.metadata
 import json
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from ratchet.data import Split
 from ratchet.metrics import Answers
 from ratchet.model_file import TRUSTED
 from ratchet.origin import origin
-from ratchet.processes import beside, call
+from ratchet.processes import finish, start
 from ratchet.registry import Registry, Version
 from ratchet.spec import ModelSpec
 from ratchet.tracking import nested_run
@@ -110,15 +109,13 @@ def _files(trained: Trained, split: Split) -> Iterator[None]:
     """The config and the pictures, which another process draws while this one logs the rest."""
     import mlflow
 
-    with TemporaryDirectory() as folder, ProcessPoolExecutor(1, beside) as pool:
-        drawn = pool.submit(
-            call, "ratchet.pictures.draw", trained.answers, split.table.classes,
-            trained.metrics, trained.importances, Path(folder),
-        )  # fmt: skip
+    shown = (trained.answers, split.table.classes, trained.metrics, trained.importances)
+    with TemporaryDirectory() as folder:
+        drawing = start("ratchet.pictures.draw", *shown, Path(folder))
         config = json.dumps(trained.spec.as_config(), indent=2)
         (Path(folder) / f"{trained.spec.name}.json").write_text(config + "\n")
         yield
-        drawn.result()
+        finish(drawing)
         mlflow.log_artifacts(folder)
 
 
