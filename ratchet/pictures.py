@@ -1,5 +1,6 @@
 """The pictures of a run, as PNG files."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -7,25 +8,28 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ratchet.metrics import FROM_LABELS, Answers
-from ratchet.training import Trained
 
 INK = "#1f4e79"
 MOST = 20  # classes or features in one picture
 
 
-def draw(trained: Trained, classes: np.ndarray, folder: Path) -> None:
-    _bars(trained.metrics, folder / "metrics.png")
-    _confusion(trained.answers, [str(label) for label in classes], folder / "confusion_matrix.png")
-    if trained.answers.probabilities is not None:
-        _reliability(trained.answers, folder / "reliability.png")
-    _importances(trained.importances, folder / "importances.png")
+def draw(
+    answers: Answers, classes: np.ndarray, metrics: Mapping[str, float],
+    importances: Mapping[str, float], folder: Path,
+) -> None:  # fmt: skip
+    """Of figures alone: the process that draws need not load the libraries of model and data."""
+    _bars(metrics, folder / "metrics.png")
+    _confusion(answers, [str(label) for label in classes], folder / "confusion_matrix.png")
+    if answers.probabilities is not None:
+        _reliability(answers, folder / "reliability.png")
+    _importances(importances, folder / "importances.png")
 
 
 def _save(figure: Figure, path: Path) -> None:
     FigureCanvasAgg(figure).print_figure(str(path), dpi=90)
 
 
-def _bars(metrics: dict[str, float], path: Path) -> None:
+def _bars(metrics: Mapping[str, float], path: Path) -> None:
     names = [name for name in (*FROM_LABELS, "roc_auc") if name in metrics]
     figure = Figure(figsize=(6, 3), layout="constrained")
     axes = figure.add_subplot(ylim=(0, 1), title="On the holdout")
@@ -63,7 +67,7 @@ def _reliability(answers: Answers, path: Path, bins: int = 10) -> None:
     _save(figure, path)
 
 
-def _importances(importances: dict[str, float], path: Path) -> None:
+def _importances(importances: Mapping[str, float], path: Path) -> None:
     largest = sorted(importances.items(), key=lambda item: item[1])[-MOST:]
     figure = Figure(figsize=(6, 1 + 0.3 * len(largest)), layout="constrained")
     axes = figure.add_subplot(title="Accuracy lost when a column is shuffled")

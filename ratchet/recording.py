@@ -4,6 +4,7 @@ import hashlib
 import importlib.metadata
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,7 @@ from ratchet.data import Split
 from ratchet.metrics import Answers
 from ratchet.model_file import TRUSTED
 from ratchet.origin import origin
+from ratchet.processes import finish, start
 from ratchet.registry import Registry, Version
 from ratchet.spec import ModelSpec
 from ratchet.tracking import nested_run
@@ -97,11 +99,29 @@ def predictions_sha256(answers: Answers) -> str:
 
 
 def _log(trained: Trained, split: Split, settings: Settings) -> str:
-    import mlflow
-    import mlflow.sklearn
-    from mlflow.data.pandas_dataset import from_pandas
+    with _files(trained, split):
+        _log_facts(trained, split, settings)
+        return _log_model(trained, split)
 
-    from ratchet.pictures import draw
+
+@contextmanager
+def _files(trained: Trained, split: Split) -> Iterator[None]:
+    """The config and the pictures, which another process draws while this one logs the rest."""
+    import mlflow
+
+    shown = (trained.answers, split.table.classes, trained.metrics, trained.importances)
+    with TemporaryDirectory() as folder:
+        drawing = start("ratchet.pictures.draw", *shown, Path(folder))
+        config = json.dumps(trained.spec.as_config(), indent=2)
+        (Path(folder) / f"{trained.spec.name}.json").write_text(config + "\n")
+        yield
+        finish(drawing)
+        mlflow.log_artifacts(folder)
+
+
+def _log_facts(trained: Trained, split: Split, settings: Settings) -> None:
+    import mlflow
+    from mlflow.data.pandas_dataset import from_pandas
 
     features, target = split.train
     mlflow.log_params(trained.spec.flat_params)
@@ -111,11 +131,15 @@ def _log(trained: Trained, split: Split, settings: Settings) -> str:
         name=split.table.name.split("/")[-1], digest=split.sha256[:36],
     )  # fmt: skip
     mlflow.log_input(dataset, context="training", tags={"sha256": split.sha256})
-    with TemporaryDirectory() as folder:
-        draw(trained, split.table.classes, Path(folder))
-        config = json.dumps(trained.spec.as_config(), indent=2)
-        (Path(folder) / f"{trained.spec.name}.json").write_text(config + "\n")
-        mlflow.log_artifacts(folder)
+
+
+def _log_model(trained: Trained, split: Split) -> str:
+    import mlflow.sklearn
+    from mlflow.utils import requirements_utils
+
+    # The pins below are read from what is installed. MLflow compares them with it once more, and
+    # indexes every module of every package for that, half of log_model's time. It takes this index.
+    requirements_utils._MODULES_TO_PACKAGES = {}  # type: ignore[assignment]
     logged = mlflow.sklearn.log_model(
         trained.model,
         name="model",
@@ -123,7 +147,7 @@ def _log(trained: Trained, split: Split, settings: Settings) -> str:
         skops_trusted_types=list(TRUSTED),
         pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in SERVING],
         signature=_signature(split),
-        input_example=features.head(5),
+        input_example=split.train[0].head(5),
     )
     return str(logged.model_id)
 

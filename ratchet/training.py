@@ -1,6 +1,5 @@
 """A model config and a split -> a fitted model and what it scores. MLflow stays outside."""
 
-import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -12,12 +11,11 @@ import pandas as pd
 
 from ratchet.data import Split
 from ratchet.metrics import Answers, ask, scores
+from ratchet.processes import beside
 from ratchet.spec import ModelSpec, build
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
-
-_processes = multiprocessing.get_context("forkserver")
 
 
 @dataclass(frozen=True)
@@ -35,14 +33,6 @@ class Failed:
     reason: str
 
 
-def warm_up() -> None:
-    """Load scikit-learn where the fits will run, while this process goes on."""
-    from multiprocessing import forkserver
-
-    _processes.set_forkserver_preload(["ratchet.training", "ratchet.preparation"])
-    forkserver.ensure_running()
-
-
 def train_each(
     specs: Sequence[ModelSpec], split: Split, seed: int, jobs: int
 ) -> Iterator[Trained | Failed]:
@@ -57,8 +47,8 @@ def train_each(
 
 
 def _in_own_process(spec: ModelSpec, split: Split, seed: int) -> Trained | Failed:
-    here, there = _processes.Pipe(duplex=False)
-    process = _processes.Process(target=_send, args=(there, spec, split, seed), daemon=True)
+    here, there = beside.Pipe(duplex=False)
+    process = beside.Process(target=_send, args=(there, spec, split, seed), daemon=True)
     process.start()
     there.close()
     try:

@@ -9,12 +9,12 @@ from ratchet.errors import InputError
 
 
 def main(config: Path, force: bool, jobs: int, watch: bool) -> None:
-    from ratchet.watching import changes
-
     jobs = jobs or os.cpu_count() or 1
     if not watch:
         train(config, force, jobs)
         return
+    from ratchet.watching import changes
+
     for _ in changes(config):
         try:
             train(config, force, jobs)
@@ -28,10 +28,10 @@ def train(config: Path, force: bool, jobs: int) -> None:
     specs, broken = read_specs(config_files(config))
     if not specs:
         raise InputError("; ".join(broken.values()))
-    if len(specs) > 1:
-        from ratchet.training import warm_up
+    from ratchet.processes import warm_up
 
-        warm_up()
+    fits = ("ratchet.training", "ratchet.preparation") if len(specs) > 1 else ()
+    warm_up("ratchet.pictures", *fits)
     from ratchet import data
     from ratchet.config import read_settings
     from ratchet.progress import progress
