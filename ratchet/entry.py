@@ -13,7 +13,7 @@ import yaml
 from ratchet.errors import InputError
 
 MLPROJECT = Path(__file__).parent.parent / "MLproject"
-OBJECTS_BETWEEN_COLLECTIONS = 50_000  # with Python's 700, a step spends a sixth of its time there
+OBJECTS_BETWEEN_COLLECTIONS = 50_000  # Python's 700 collects again and again while libraries load
 
 
 def run(main: Callable[..., None]) -> None:
