@@ -52,7 +52,6 @@ TRUSTED = (
     "sklearn.metrics._dist_metrics.RogersTanimotoDistance64",
     "sklearn.metrics._dist_metrics.RussellRaoDistance64",
     "sklearn.metrics._dist_metrics.SokalSneathDistance64",
-    "sklearn.metrics._dist_metrics.YuleDistance64",
     "sklearn.metrics._ranking.average_precision_score",
     "sklearn.metrics._ranking.roc_auc_score",
     "sklearn.metrics._scorer._CurveScorer",
