@@ -19,9 +19,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from ratchet import data
 from ratchet.config import read_settings
-from ratchet.report import print_table
+from ratchet.data.dataset import load_split
+from ratchet.record.report import print_table
 
 REPOSITORY = Path(__file__).parent.parent
 RUN = ("steps.train", "--config", "configs/models/baseline.yaml", "--force", "true")
@@ -46,7 +46,7 @@ def make_project(folder: Path) -> None:
     shutil.copy(REPOSITORY / "requirements.txt", folder)
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     settings = read_settings(folder / "configs/project.yaml").data
-    parts = data.split(data.load(settings), settings.holdout, settings.seed)
+    parts = load_split(settings)
     np.save(folder / "holdout.npy", parts.in_holdout)
 
 

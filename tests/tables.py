@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ratchet.config import DataSettings
-from ratchet.data import Table, load
+from ratchet.data.dataset import Table, load
 
 CLASSES = ("leaves", "stays", "upgrades")
 

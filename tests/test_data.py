@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from ratchet.data import Table, load, split
+from ratchet.data.dataset import Table, load, split
 from ratchet.errors import InputError
 from tests.tables import CLASSES, mixed_frame, mixed_table, settings, write, write_text
 

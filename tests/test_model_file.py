@@ -16,11 +16,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from threadpoolctl import threadpool_limits
 
-from ratchet import model_file
-from ratchet.data import Table, split
+from ratchet.data.dataset import Table, split
 from ratchet.errors import InputError
-from ratchet.estimators import ALLOWED
-from ratchet.spec import build, parse_spec
+from ratchet.training import model_file
+from ratchet.training.estimators import ALLOWED
+from ratchet.training.spec import build, parse_spec
 from tests.estimators import NEEDED, TWO_CLASS_VARIANTS, TWO_CLASSES_ONLY, VARIANTS
 from tests.tables import mixed_table
 

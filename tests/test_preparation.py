@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_limits
 
-from ratchet.data import Table, load
-from ratchet.spec import build, parse_spec
+from ratchet.data.dataset import Table, load
+from ratchet.training.spec import build, parse_spec
 from tests.tables import mixed_table, settings, write_text
 
 PREPARED = [

@@ -11,7 +11,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from ratchet import source
+from ratchet.data import source
 from ratchet.errors import InputError
 from tests.tables import write_text
 

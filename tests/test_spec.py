@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
-from ratchet.data import Table, load, split
+from ratchet.data.dataset import Table, load, split
 from ratchet.errors import InputError
-from ratchet.estimators import ALLOWED
-from ratchet.spec import build, config_files, parse_spec, read_spec
+from ratchet.training.estimators import ALLOWED
+from ratchet.training.spec import build, config_files, parse_spec, read_spec
 from tests.tables import mixed_table, settings, write_text
 
 CONFIGS = Path(__file__).parents[1] / "configs" / "models"

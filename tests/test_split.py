@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ratchet.data import Split, load, split
+from ratchet.data.dataset import Split, load, split
 from tests.tables import CLASSES, mixed_frame, mixed_table, settings, write, write_text
 
 

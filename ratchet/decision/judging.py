@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ratchet import model_file
 from ratchet.config import Settings
-from ratchet.data import Split
+from ratchet.data.dataset import Split
+from ratchet.decision.gate import Contender, Verdict, best, judge
 from ratchet.errors import InputError
-from ratchet.gate import Contender, Verdict, best, judge
-from ratchet.metrics import ask
-from ratchet.registry import Registry, Version
-from ratchet.training import microseconds_a_prediction
+from ratchet.record.registry import Registry, Version
+from ratchet.training import model_file
+from ratchet.training.metrics import ask
+from ratchet.training.train import microseconds_a_prediction
 
 
 @dataclass(frozen=True)

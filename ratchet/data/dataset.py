@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ratchet import source
 from ratchet.config import DataSettings, Kind
+from ratchet.data import source
 from ratchet.errors import InputError, nearest
 
 EXACT = 2**53  # above it floats skip whole numbers
@@ -71,6 +71,10 @@ def load(settings: DataSettings) -> Table:
     table = Table(settings.source, features, target, kinds, slices, int((~labelled).sum()))
     _require_signal(table, settings.target)
     return table
+
+
+def load_split(settings: DataSettings) -> Split:
+    return split(load(settings), settings.holdout, settings.seed)
 
 
 def split(table: Table, share: float, seed: int) -> Split:

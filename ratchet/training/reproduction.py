@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ratchet.config import PROJECT
 from ratchet.documents import read_mapping
 from ratchet.errors import InputError
-from ratchet.origin import origin
+from ratchet.record.origin import origin
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

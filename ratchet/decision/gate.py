@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from ratchet.config import GateSettings, Metric
-from ratchet.metrics import (
+from ratchet.training.metrics import (
     LOWER_IS_BETTER,
     METRICS,
     Answers,

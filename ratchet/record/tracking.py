@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ratchet.errors import InputError
-from ratchet.origin import origin, process_id, process_is_over
+from ratchet.record.origin import origin, process_id, process_is_over
 
 if TYPE_CHECKING:
     from mlflow import ActiveRun, MlflowClient

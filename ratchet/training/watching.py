@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ratchet.spec import config_files
+from ratchet.training.spec import config_files
 
 QUIET = 2.0  # seconds without a change: a file that is still being written is waited for
 

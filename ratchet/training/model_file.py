@@ -80,7 +80,8 @@ def load(folder: Path) -> "Pipeline":
     if unknown:
         raise InputError(
             f"{file} holds the type {unknown[0]}, which no model of this project is made of;"
-            " it was not loaded. If it belongs there, add it to TRUSTED in ratchet/model_file.py"
+            " it was not loaded. If it belongs there, add it to TRUSTED in"
+            " ratchet/training/model_file.py"
         )
     return skops.io.load(file, trusted=list(TRUSTED))
 

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ratchet.config import Settings
-from ratchet.data import Split
-from ratchet.metrics import Answers
-from ratchet.model_file import TRUSTED
-from ratchet.origin import origin
+from ratchet.data.dataset import Split
 from ratchet.processes import finish, start
-from ratchet.registry import Registry, Version
-from ratchet.spec import ModelSpec
-from ratchet.tracking import nested_run
-from ratchet.training import Failed, Trained, train_each
+from ratchet.record.origin import origin
+from ratchet.record.registry import Registry, Version
+from ratchet.record.tracking import nested_run
+from ratchet.training.metrics import Answers
+from ratchet.training.model_file import TRUSTED
+from ratchet.training.spec import ModelSpec
+from ratchet.training.train import Failed, Trained, train_each
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -111,7 +111,7 @@ def _files(trained: Trained, split: Split) -> Iterator[None]:
 
     shown = (trained.answers, split.table.classes, trained.metrics, trained.importances)
     with TemporaryDirectory() as folder:
-        drawing = start("ratchet.pictures.draw", *shown, Path(folder))
+        drawing = start("ratchet.training.pictures.draw", *shown, Path(folder))
         config = json.dumps(trained.spec.as_config(), indent=2)
         (Path(folder) / f"{trained.spec.name}.json").write_text(config + "\n")
         yield

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, get_type_hints
 
 from ratchet.errors import InputError, nearest
-from ratchet.estimators import Estimator
+from ratchet.training.estimators import Estimator
 
 REMOVED = {
     "multi_class": "scikit-learn has removed it: LogisticRegression is multinomial by itself, and"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ratchet import csv_dialect
+from ratchet.data import csv_dialect
 from ratchet.errors import InputError, nearest
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ratchet.config import Kind
 from ratchet.documents import SUFFIXES, read_mapping
 from ratchet.errors import InputError, nearest
-from ratchet.estimators import ALLOWED, Estimator
-from ratchet.parameters import check_parameters
+from ratchet.training.estimators import ALLOWED, Estimator
+from ratchet.training.parameters import check_parameters
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -105,7 +105,7 @@ def build(
     """The whole model, unfitted: preparation by column kind, then the estimator."""
     from sklearn.pipeline import Pipeline
 
-    from ratchet.preparation import preparation
+    from ratchet.training.preparation import preparation
 
     if ALLOWED[spec.estimator].preparation == "members":
         members = [(n, build(member, kinds, dtypes, seed)) for n, member in _members(spec)]

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ratchet.data import Split
-from ratchet.metrics import Answers, ask, scores
+from ratchet.data.dataset import Split
 from ratchet.processes import beside
-from ratchet.spec import ModelSpec, build
+from ratchet.training.metrics import Answers, ask, scores
+from ratchet.training.spec import ModelSpec, build
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline

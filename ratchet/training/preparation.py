@@ -21,7 +21,7 @@ from sklearn.preprocessing import (
 )
 
 from ratchet.config import Kind
-from ratchet.estimators import Preparation
+from ratchet.training.estimators import Preparation
 
 Group = Literal["numbers", "dates", "codes", "texts"]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ratchet.errors import InputError
-from ratchet.origin import origin
+from ratchet.record.origin import origin
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
