@@ -177,6 +177,11 @@ def test_a_kill_leaves_no_version_without_a_model_and_the_next_train_ends_the_ru
     assert client.search_runs(["0"], "attributes.status = 'RUNNING'") == []
 
 
+def heed_ctrl_c() -> None:
+    """A shell's background job, and all that it starts, ignores Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_watch_trains_what_appears_and_waits_for_what_is_half_written(tmp_path: Path):
     project = new_project(tmp_path / "p")
     models = project / "configs/models"
@@ -186,8 +191,9 @@ def test_watch_trains_what_appears_and_waits_for_what_is_half_written(tmp_path: 
     command = [sys.executable, "-m", "steps.train", "--config", "configs/models", "--watch", "true"]
     env = environment(PYTHONPATH=str(REPOSITORY))
     watching = subprocess.Popen(
-        command, cwd=project, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+        command, cwd=project, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        preexec_fn=heed_ctrl_c,
+    )  # fmt: skip
     assert watching.stdout is not None
     try:
         for said in watching.stdout:
