@@ -125,13 +125,21 @@ def test_only_what_changed_trains_and_a_broken_config_fails_alone(tmp_path: Path
     (models / "fails.yaml").write_text(
         "estimator: KNeighborsClassifier\nparams: {n_neighbors: 5000}\n"
     )
+    (models / "unsaved.yaml").write_text(  # its scorer refers to itself; skops cannot write that
+        "estimator: HistGradientBoostingClassifier\n"
+        "params: {early_stopping: true, scoring: accuracy, max_iter: 2}\n"
+    )
     done = run_step(project, "train", config="configs/models")
     assert done.returncode == 2
     assert "did you mean 'LogisticRegression'?" in done.stderr
+    assert (
+        "unsaved: HistGradientBoostingClassifier with these params cannot be saved" in done.stderr
+    )
     assert "fails" in done.stderr
     assert "Traceback" not in done.stderr
     assert outcomes(project) == {
         "broken.yaml": "failed", "baseline": "skipped", "neighbours": "trained", "fails": "failed",
+        "unsaved": "failed",
     }  # fmt: skip
     assert len(client_of(project).search_model_versions("name = 'iris'")) == 3
     run_step(project, "train", config=BASELINE, force="true")
