@@ -124,8 +124,12 @@ def _files(trained: Trained, split: Split) -> Iterator[None]:
         drawing = start("ratchet.training.pictures.draw", *shown, Path(folder))
         config = json.dumps(trained.spec.as_config(), indent=2)
         (Path(folder) / f"{trained.spec.name}.json").write_text(config + "\n")
-        yield
-        finish(drawing)
+        try:
+            yield
+            finish(drawing)
+        finally:  # where logging failed, it would draw into a folder that is gone
+            drawing.kill()
+            drawing.join()
         mlflow.log_artifacts(folder)
 
 
