@@ -120,7 +120,7 @@ def test_labels_of_requests_in_the_journal_are_set_once_and_conflicts_recorded(
     url: str, cluster: Cluster
 ) -> None:
     log = PredictionLog(url)
-    early, elsewhere = a_record(), a_record()
+    early = a_record()
     log.append_now([early])
     cluster.stop()
     late = a_record()
