@@ -22,7 +22,7 @@ from ratchet.errors import InputError
 from ratchet.serving.group_commit import LogError
 from ratchet.serving.prediction_log import PredictionLog
 from ratchet.serving.reading import read_window
-from ratchet.serving.record import Label, Shadow, first_request_id, new_request_id
+from ratchet.serving.record import Label, Shadow, first_request_id, json_text, new_request_id
 from tests.projects import REPOSITORY, environment
 from tests.records import a_record
 
