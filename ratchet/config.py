@@ -40,11 +40,20 @@ class GateSettings(_Settings):
     max_size_mb: Annotated[float, Field(gt=0)] | None = None
 
 
+class ABSettings(_Settings):
+    split: Annotated[float, Field(ge=0, le=1)] = 0.2  # arm B's share, until it is changed by hand
+    shadow: bool = False  # every request is scored by the other version too, and logged
+    staging_timeout_ms: Annotated[float, Field(gt=0)] = 1000.0  # then prod answers for staging
+    hash_users: bool = False  # the log holds an HMAC of the user, by RATCHET_USER_SECRET
+    retention_days: Annotated[float, Field(gt=0)] | None = None  # None: kept for ever
+
+
 class Settings(_Settings):
     model: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
     metric: Metric = "accuracy"
     data: DataSettings
     gate: GateSettings = GateSettings()
+    ab: ABSettings = ABSettings()
 
 
 def read_settings(path: Path = PROJECT) -> Settings:
