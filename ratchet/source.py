@@ -1,6 +1,8 @@
 """Where a table comes from: a name, a file, a glob or an fsspec address."""
 
 import re
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ from ratchet.errors import InputError, nearest
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow
 
 TOYS = ("iris", "wine", "breast_cancer", "digits")
 # Without BOOLEAN: DuckDB takes yes and no for it, and the rows that are served say "yes".
@@ -32,30 +35,71 @@ def _read_toy(name: str) -> pd.DataFrame:
 
 
 def _read_files(source: str, missing: tuple[str, ...]) -> pd.DataFrame:
+    connection = connect()
+    with readable(source):
+        frame: pd.DataFrame = relation(source, missing, connection).df()
+        return frame
+
+
+def connect() -> "duckdb.DuckDBPyConnection":
     import duckdb
 
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
-    _find(source, connection)
+    return connection
+
+
+@contextmanager
+def readable(source: str) -> Iterator[None]:
+    """DuckDB reads when it is asked for rows, so that is where a broken file shows."""
+    import duckdb
+
     try:
-        _refuse_repeated_columns(source, connection)
-        if _is_parquet(source):
-            relation = connection.read_parquet(source)
-        else:
-            relation = connection.read_csv(
-                source,
-                sample_size=-1,
-                na_values=list(missing),
-                header=True,
-                auto_type_candidates=CSV_TYPES,
-            )
-        _refuse_nested_columns(source, relation)
-        frame: pd.DataFrame = relation.df()
-        return frame
+        yield
     except duckdb.Error as error:
         expected = "Parquet" if _is_parquet(source) else "CSV with a header line"
         reason = " ".join(str(error).split("\n")[0].split())
         raise InputError(f"{source} cannot be read as {expected}: {reason}") from None
+
+
+def relation(
+    source: str,
+    missing: tuple[str, ...],
+    connection: "duckdb.DuckDBPyConnection",
+    detected: Container[str] | None = None,
+) -> "duckdb.DuckDBPyRelation":
+    """A query of the whole source, nothing of it in memory.
+
+    `detected`: the columns of a CSV whose type DuckDB finds out, by reading the file once more;
+    the others are text. None: all of them.
+    """
+    if source in TOYS:
+        return connection.from_arrow(pyarrow_table(_read_toy(source)))
+    _find(source, connection)
+    if "://" not in source:  # DuckDB would hold a whole row group, compressed, for speed from afar
+        connection.execute("SET disable_parquet_prefetching = true")
+    with readable(source):
+        header = _header(source, connection)
+        if _is_parquet(source):
+            found = connection.read_parquet(source)
+        else:
+            texts = [] if detected is None else [n for n in header if n not in detected]
+            found = connection.read_csv(
+                source,
+                sample_size=20_480 if len(texts) == len(header) else -1,
+                na_values=list(missing),
+                header=True,
+                auto_type_candidates=CSV_TYPES,
+                dtype=dict.fromkeys(texts, "VARCHAR") or None,
+            )
+        _refuse_nested_columns(source, found)
+        return found
+
+
+def pyarrow_table(frame: pd.DataFrame) -> "pyarrow.Table":
+    import pyarrow
+
+    return pyarrow.Table.from_pandas(frame, preserve_index=False)
 
 
 def _is_parquet(source: str) -> bool:
@@ -92,7 +136,7 @@ def _find_remote(source: str, connection: "duckdb.DuckDBPyConnection") -> list[i
         raise InputError(f"'{source}' (data.source) does not answer: {reason}") from None
 
 
-def _refuse_repeated_columns(source: str, connection: "duckdb.DuckDBPyConnection") -> None:
+def _header(source: str, connection: "duckdb.DuckDBPyConnection") -> list[str]:
     """DuckDB renames the second of two equal names; a renamed target would go unnoticed."""
     if _is_parquet(source):
         rows = connection.execute(
@@ -110,6 +154,7 @@ def _refuse_repeated_columns(source: str, connection: "duckdb.DuckDBPyConnection
     repeated = sorted({name for name in first if first.count(name) > 1})
     if repeated:
         raise InputError(f"{source} has two columns named '{repeated[0]}'; rename one of them")
+    return first
 
 
 def _refuse_nested_columns(source: str, relation: "duckdb.DuckDBPyRelation") -> None:
