@@ -54,7 +54,7 @@ class NumberBins:
         return _LookUpTable(self.edges)
 
     def into_coarse(self, counts: np.ndarray) -> np.ndarray:
-        below = np.cumsum(counts)[np.searchsorted(self.edges, self.coarse)]
+        below: np.ndarray = np.cumsum(counts)[np.searchsorted(self.edges, self.coarse)]
         return np.diff(below, prepend=0, append=counts.sum())
 
 
@@ -83,10 +83,11 @@ class _LookUpTable:
     def _cell(self, values: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):
             cells = (values - self._low) * self._scale
-        return np.clip(np.nan_to_num(cells, copy=False), 0, CELLS).astype(np.int32)
+        inside: np.ndarray = np.clip(np.nan_to_num(cells, copy=False), 0, CELLS)
+        return inside.astype(np.int32)
 
     def bins_of(self, values: np.ndarray) -> np.ndarray:
-        bins = self._before[self._cell(values)]
+        bins: np.ndarray = self._before[self._cell(values)]
         for _ in range(self._most):
             bins += values > self._edges[bins]
         return bins
@@ -115,7 +116,7 @@ def number_bins(values: np.ndarray) -> NumberBins:
 
 
 def _just_below(values: np.ndarray) -> np.ndarray:
-    return np.nextafter(values, -np.inf)
+    return np.asarray(np.nextafter(values, -np.inf))
 
 
 def _shortened(cuts: np.ndarray) -> np.ndarray:

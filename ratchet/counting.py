@@ -12,7 +12,7 @@ import numpy as np
 
 from ratchet.bins import category_bins, number_bins
 from ratchet.config import Kind
-from ratchet.profile import CategoryCounts, Counts, NumberCounts
+from ratchet.profile import CategoryCounts, Counts, NumberCounts, summed
 
 if TYPE_CHECKING:
     import duckdb
@@ -110,7 +110,7 @@ def counts(
             values = [batch.column(column.name) for column in columns]
             lost = [batch.column(f"{column.name}{LOST}") for column in columns]
             parts = pool.map(_counted, values, lost, empty)
-            totals = [total + part for total, part in zip(totals, parts, strict=True)]
+            totals = [summed(total, part) for total, part in zip(totals, parts, strict=True)]
             chosen.add(batch)
     return totals, chosen.table().select([column.name for column in columns])
 

@@ -108,15 +108,23 @@ class Profile:
     def __add__(self, other: "Profile") -> "Profile":
         return Profile(
             self.rows + other.rows,
-            {name: _sum(counts, other.features[name]) for name, counts in self.features.items()},
-            *(_sum(getattr(self, part), getattr(other, part)) for part in PARTS),
+            {name: summed(counts, other.features[name]) for name, counts in self.features.items()},
+            *(summed(getattr(self, part), getattr(other, part)) for part in PARTS),
         )
 
 
 PARTS = ("target", "prediction", "right")
 
 
-def _sum(one: Any, other: Any) -> Any:
+def emptied(counts: Counts) -> Counts:
+    """The same bins, and nothing in them yet."""
+    nothing = np.zeros_like(counts.counts)
+    if isinstance(counts, CategoryCounts):
+        return replace(counts, counts=nothing, missing=0, unreadable=0, examples={})
+    return replace(counts, counts=nothing, missing=0, unreadable=0)
+
+
+def summed(one: Any, other: Any) -> Any:
     return None if one is None or other is None else one + other
 
 
