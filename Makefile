@@ -10,7 +10,7 @@ run: setup  ## the whole line once, on the data of configs/project.yaml
 	mlflow run . --env-manager local
 
 test: setup  ## every test, the slow ones too; TESTS="-m 'not slow'" for the quick ones
-	pytest $(TESTS)
+	pytest -n auto --dist loadfile $(TESTS)
 
 check: setup  ## format, lint, types; locks, catalogue and README in step
 	ruff format --check .

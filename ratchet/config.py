@@ -15,7 +15,7 @@ Metric = Literal["accuracy", "precision", "recall", "f1", "roc_auc", "log_loss",
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 Names = Annotated[tuple[str, ...], Field(strict=False)]
@@ -75,7 +75,8 @@ def read_settings(path: Path = PROJECT) -> Settings:
 
 
 def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
+    # A misspelt key is also a missing one; the spelling is what to mend.
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     where = [str(part) for part in first["loc"]]
     if first["type"] == "extra_forbidden":
         return f"unknown key '{'.'.join(where)}'; {nearest(where[-1], _keys(where[:-1]))}"

@@ -1,6 +1,7 @@
 """A step's command line: what MLproject declares for it, and nothing else."""
 
 import argparse
+import gc
 import inspect
 import sys
 from collections.abc import Callable
@@ -12,11 +13,13 @@ import yaml
 from ratchet.errors import InputError
 
 MLPROJECT = Path(__file__).parent.parent / "MLproject"
+OBJECTS_BETWEEN_COLLECTIONS = 50_000  # Python's 700 collects again and again while libraries load
 
 
 def run(main: Callable[..., None]) -> None:
     """Exit 0: it did its work, whatever the verdict. Exit 2: the input was wrong, in one line."""
     step = inspect.getmodule(main).__spec__.name.split(".")[-1]  # type: ignore[union-attr]
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     try:
         main(**arguments(step, main, sys.argv[1:]))
     except InputError as error:

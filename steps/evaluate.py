@@ -6,14 +6,14 @@ from ratchet import entry
 
 
 def main(version: str, force: bool) -> None:
-    from ratchet import data
     from ratchet.config import read_settings
-    from ratchet.gate import weakest_evidence
-    from ratchet.judging import candidates, judge_each, settle
+    from ratchet.data.dataset import load_split
+    from ratchet.decision.gate import weakest_evidence
+    from ratchet.decision.judging import candidates, judge_each, settle
     from ratchet.progress import progress
-    from ratchet.registry import Registry
-    from ratchet.report import Report, markdown_table, print_table, publish
-    from ratchet.tracking import connect, step_run
+    from ratchet.record.registry import Registry
+    from ratchet.record.report import Report, markdown_table, print_table, publish
+    from ratchet.record.tracking import connect, step_run
 
     settings = read_settings()
     registry = Registry(connect(), settings.model)
@@ -23,7 +23,7 @@ def main(version: str, force: bool) -> None:
     staged = registry.holder("staging")
     if wanted and staged and staged.number not in [one.number for one in wanted]:
         wanted.append(staged)  # it stays unless a candidate beats it on today's holdout
-    split = data.split(data.load(settings.data), settings.data.holdout, settings.data.seed)
+    split = load_split(settings.data)
     with step_run("evaluate") as run:
         work = judge_each(wanted, registry, split, settings)
         judgements = progress(work, len(wanted), "gate")

@@ -6,9 +6,9 @@ from ratchet.errors import InputError, nearest
 
 def main(alias: str) -> None:
     from ratchet.config import read_settings
-    from ratchet.registry import ALIASES, Registry
-    from ratchet.report import print_table
-    from ratchet.tracking import connect
+    from ratchet.record.registry import ALIASES, Registry
+    from ratchet.record.report import print_table
+    from ratchet.record.tracking import connect
 
     if alias not in (*ALIASES, "all"):
         raise InputError(f"alias={alias}: {nearest(alias, (*ALIASES, 'all'))}")

@@ -9,7 +9,7 @@ from ratchet.errors import InputError
 
 def main(config: Path) -> None:
     from ratchet.line import run_steps
-    from ratchet.tracking import connect, step_run
+    from ratchet.record.tracking import connect, step_run
 
     connect()
     with step_run("main"):

@@ -9,12 +9,12 @@ from ratchet.errors import InputError
 
 
 def main(config: Path, force: bool, jobs: int, watch: bool) -> None:
-    from ratchet.watching import changes
-
     jobs = jobs or os.cpu_count() or 1
     if not watch:
         train(config, force, jobs)
         return
+    from ratchet.training.watching import changes
+
     for _ in changes(config):
         try:
             train(config, force, jobs)
@@ -23,25 +23,25 @@ def main(config: Path, force: bool, jobs: int, watch: bool) -> None:
 
 
 def train(config: Path, force: bool, jobs: int) -> None:
-    from ratchet.spec import config_files, read_specs
+    from ratchet.training.spec import config_files, read_specs
 
     specs, broken = read_specs(config_files(config))
     if not specs:
         raise InputError("; ".join(broken.values()))
-    if len(specs) > 1:
-        from ratchet.training import warm_up
+    from ratchet.processes import warm_up
 
-        warm_up()
-    from ratchet import data
+    fits = ("ratchet.training.train", "ratchet.training.preparation") if len(specs) > 1 else ()
+    warm_up("ratchet.training.pictures", *fits)
     from ratchet.config import read_settings
+    from ratchet.data.dataset import load_split
     from ratchet.progress import progress
-    from ratchet.recording import Outcome, train_and_register
-    from ratchet.registry import Registry
-    from ratchet.report import Report, markdown_table, print_table, publish
-    from ratchet.tracking import connect, end_dead_runs, step_run
+    from ratchet.record.registry import Registry
+    from ratchet.record.report import Report, markdown_table, print_table, publish
+    from ratchet.record.tracking import connect, end_dead_runs, step_run
+    from ratchet.training.recording import Outcome, train_and_register
 
     settings = read_settings()
-    split = data.split(data.load(settings.data), settings.data.holdout, settings.data.seed)
+    split = load_split(settings.data)
     client = connect()
     for run_id in end_dead_runs(client):
         print(f"Run {run_id} was left RUNNING by a process that was killed; it is KILLED now")

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from ratchet.config import GateSettings
-from ratchet.gate import Contender, Verdict, best, guessing, judge, weakest_evidence
-from ratchet.metrics import Answers
+from ratchet.decision.gate import Contender, Verdict, best, guessing, judge, weakest_evidence
+from ratchet.training.metrics import Answers
 
 CLASSES = np.array(["no", "yes"])
 SETTINGS = GateSettings(floor=0.5)

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
-from ratchet import source
-from ratchet.bins import category_bins, number_bins
 from ratchet.config import DataSettings
-from ratchet.counting import column, counts, first_counts, types
-from ratchet.distances import kolmogorov_smirnov, population_stability_index
+from ratchet.data.source import of_frame
+from ratchet.drift.bins import category_bins, number_bins
+from ratchet.drift.counting import column, counts, first_counts
+from ratchet.drift.distances import kolmogorov_smirnov, population_stability_index
+from ratchet.drift.profile import Profile, emptied, from_json, summed, to_json
+from ratchet.drift.reading import read_current, read_reference
 from ratchet.errors import InputError
-from ratchet.profile import Profile, emptied, from_json, summed, to_json
-from ratchet.reading import read_current, read_reference
 
 PROJECT = DataSettings(source="x.csv", target="target")
 
@@ -30,12 +30,12 @@ names = st.one_of(st.none(), st.sampled_from(["red", "Red ", "blue", ""]), st.te
 
 
 def profile_of(frame, like=None, rows=1000):
-    relation = source.connect().from_arrow(source.pyarrow_table(frame))
-    columns = [column(name, kind) for name, kind in types(relation).items()]
+    data = of_frame(frame)
+    columns = [column(name, kind) for name, kind in zip(data.names, data.types, strict=True)]
     if like is None:
-        found, _ = first_counts(relation, columns, rows)
+        found, _ = first_counts(data, columns, rows)
     else:
-        found, _ = counts(relation, columns, [emptied(c) for c in like.features.values()], rows)
+        found, _ = counts(data, columns, [emptied(c) for c in like.features.values()], rows)
     return Profile(len(frame), dict(zip(frame.columns, found, strict=True)))
 
 

@@ -1,20 +1,23 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import mlflow
 import pytest
 from mlflow import MlflowClient
 
 from ratchet.errors import InputError
-from ratchet.registry import Registry
+from ratchet.record.registry import Registry
 
 
 @pytest.fixture
-def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     monkeypatch.chdir(tmp_path)
-    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db", f"sqlite:///{tmp_path}/mlflow.db")
-    return Registry(client, "iris")
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")  # a client alone reads models there
+    yield Registry(MlflowClient(), "iris")
+    mlflow.set_tracking_uri(None)
 
 
 def registered(registry: Registry, count: int) -> None:
@@ -72,7 +75,7 @@ def test_an_alias_can_be_taken_away(registry: Registry):
 KILLED_IN_A_MOVE = """
 import os, signal
 from mlflow import MlflowClient
-from ratchet.registry import Registry
+from ratchet.record.registry import Registry
 
 class Dying(MlflowClient):
     calls = 0

@@ -1,0 +1,1 @@
+"""The table: read, typed, split the same way every time."""

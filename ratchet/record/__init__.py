@@ -1,0 +1,1 @@
+"""Runs, versions, the ledger and what a step leaves to read."""

@@ -1,0 +1,81 @@
+"""What a step leaves to read: JSON for machines, Markdown for job summaries, a table for people."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+REPORTS = Path("reports")
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Report:
+    step: str
+    content: Mapping[str, Any]
+    markdown: str
+    outputs: Mapping[str, str] = field(default_factory=dict)  # of the step, in GitHub Actions
+
+
+def publish(report: Report) -> None:
+    """Into reports/<step>/ and the active MLflow run; in GitHub Actions, to the job summary too."""
+    import mlflow
+
+    folder = REPORTS / report.step
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(report.content, indent=2, default=str)
+    _write(folder / f"{report.step}.json", text + "\n")
+    _write(folder / f"{report.step}.md", report.markdown)
+    mlflow.log_artifacts(str(folder), "report")
+    _append("GITHUB_STEP_SUMMARY", report.markdown)
+    _append("GITHUB_OUTPUT", "".join(f"{key}={value}\n" for key, value in report.outputs.items()))
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
+
+
+def _append(variable: str, text: str) -> None:
+    if path := os.environ.get(variable):
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(text)
+
+
+def markdown_table(rows: Sequence[Row]) -> str:
+    """
+    >>> print(markdown_table([{"config": "a|b", "accuracy": 0.5}]))
+    | config | accuracy |
+    | --- | --- |
+    | a\\|b | 0.5000 |
+    """
+    if not rows:
+        return ""
+    cells = [[_cell(value).replace("|", "\\|") for value in row.values()] for row in rows]
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *cells]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def print_table(rows: Sequence[Row]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    if not rows:
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in rows[0]:
+        table.add_column(name, no_wrap=True)
+    for row in rows:
+        table.add_row(*[_cell(value) for value in row.values()])
+    Console(highlight=False, markup=False, width=200).print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,1 @@
+"""A model config becomes a recorded run and a version."""

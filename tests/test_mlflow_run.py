@@ -1,0 +1,61 @@
+"""`mlflow run` in a fresh clone, on a git address, and with an environment that it builds."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.projects import BASELINE, clone, free_port, process, run
+
+pytestmark = pytest.mark.slow
+
+TRAIN = ["-e", "train", "-P", f"config={BASELINE}"]
+LOCAL = ["--env-manager", "local"]
+
+
+def versions(store: Path) -> list[tuple[str, int]]:
+    with sqlite3.connect(store) as connection:
+        return connection.execute("SELECT name, version FROM model_versions").fetchall()
+
+
+def runs(store: Path) -> dict[str, str]:
+    """Each step's run, and the config's: how it ended."""
+    with sqlite3.connect(store) as connection:
+        return dict(connection.execute("SELECT name, status FROM runs").fetchall())
+
+
+def test_a_fresh_clone_trains_with_the_environment_at_hand(tmp_path: Path) -> None:
+    tree = clone(tmp_path / "clone")
+    done = run(["mlflow", "run", ".", *TRAIN, *LOCAL], tree)
+    assert done.returncode == 0, done.stderr
+    assert versions(tree / "mlflow.db") == [("iris", 1)]
+    assert set(runs(tree / "mlflow.db").values()) == {"FINISHED"}
+    assert run(["git", "status", "--porcelain"], tree).stdout == ""
+
+
+def test_a_git_address_trains_into_the_callers_store(tmp_path: Path) -> None:
+    """By git://: MLflow takes file:// of an existing path for a project folder, even if bare."""
+    clone(tmp_path / "ratchet.git", "--bare")
+    caller, port = tmp_path / "caller", free_port()
+    caller.mkdir()
+    daemon = ["git", "daemon", "--export-all", f"--base-path={tmp_path}", f"--port={port}"]
+    with process(daemon, tmp_path, port):
+        address = f"git://localhost:{port}/ratchet.git"
+        done = run(["mlflow", "run", address, *TRAIN, *LOCAL], caller)
+    assert done.returncode == 0, done.stderr
+    assert versions(caller / "mlflow.db") == [("iris", 1)]
+    assert set(runs(caller / "mlflow.db").values()) == {"FINISHED"}
+
+
+def test_a_fresh_clone_builds_its_environment_from_python_env(tmp_path: Path) -> None:
+    tree = clone(tmp_path / "clone")
+    environments = tmp_path / "environments"
+    command = ["mlflow", "run", ".", *TRAIN, "--env-manager", "uv"]
+    done = run(command, tree, MLFLOW_ENV_ROOT=str(environments))
+    assert done.returncode == 0, done.stderr[-3000:]
+    (made,) = environments.iterdir()
+    assert (made / "bin" / "python").exists()
+    with sqlite3.connect(tree / "mlflow.db") as connection:
+        tags = dict(connection.execute("SELECT key, value FROM tags").fetchall())
+    assert tags["environment"] == "as locked"
+    assert versions(tree / "mlflow.db") == [("iris", 1)]

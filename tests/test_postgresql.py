@@ -1,0 +1,90 @@
+"""The line on a PostgreSQL of its own: behind an `mlflow server`, and as the store itself."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from tests.projects import free_port, new_project, run_step, tracking_server
+
+pytestmark = pytest.mark.slow
+
+BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[str]:
+    """The address of a fresh cluster. PostgreSQL refuses root, who therefore lends it a user."""
+    if not BINARIES:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    port, folder = free_port(), Path(tempfile.mkdtemp(prefix="pg"))
+    if os.geteuid() == 0:
+        postgres = pwd.getpwnam("postgres")
+        os.chown(folder, postgres.pw_uid, postgres.pw_gid)
+    data = str(folder / "data")
+    options = f"-p {port} -c listen_addresses=localhost -c unix_socket_directories={folder}"
+    try:
+        _as_postgres(folder, "initdb", "-D", data, "-U", "ratchet", "-A", "trust", "--no-sync")
+        _as_postgres(
+            folder, "pg_ctl", "-D", data, "-w", "-l", str(folder / "log"), "-o", options, "start"
+        )
+        _as_postgres(folder, "createdb", "-h", "localhost", "-p", str(port), "-U", "ratchet", "web")
+        _as_postgres(folder, "createdb", "-h", "localhost", "-p", str(port), "-U", "ratchet", "own")
+        yield f"postgresql://ratchet@localhost:{port}"
+    finally:
+        if (folder / "data" / "postmaster.pid").exists():
+            _as_postgres(folder, "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+        shutil.rmtree(folder)
+
+
+def _as_postgres(folder: Path, program: str, *arguments: str) -> None:
+    user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    command = [*user, str(BINARIES[-1].parent / program), *arguments]
+    # Into a file, not a pipe: the server inherits it and would keep a pipe open.
+    with (folder / f"{program}.txt").open("w") as output:
+        done = subprocess.run(command, cwd=folder, stdout=output, stderr=output, check=False)
+    assert done.returncode == 0, Path(output.name).read_text()
+
+
+def test_the_line_works_over_a_server_on_postgresql(postgresql: str, tmp_path: Path) -> None:
+    with tracking_server(tmp_path, f"{postgresql}/web") as address:
+        _the_line_works(new_project(tmp_path / "project"), address)
+
+
+def test_the_line_works_with_postgresql_as_the_store_itself(
+    postgresql: str, tmp_path: Path
+) -> None:
+    _the_line_works(new_project(tmp_path), f"{postgresql}/own")
+
+
+def _the_line_works(project: Path, store: str) -> None:
+    env = {"MLFLOW_TRACKING_URI": store}
+    trained = run_step(project, "train", env, config="configs/models")
+    assert trained.returncode == 0, trained.stderr
+    assert trained.stdout.count(" trained ") == 6, trained.stdout
+
+    gated = run_step(project, "evaluate", env)
+    assert gated.returncode == 0, gated.stderr
+    assert "is prod now: best of 6 by accuracy" in gated.stdout
+
+    history = run_step(project, "history", env)
+    assert history.returncode == 0, history.stderr
+    assert history.stdout.count("gate: best of 6 by accuracy") == 1
+
+    again = run_step(project, "train", env, config="configs/models")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count(" skipped ") == 6, again.stdout
+
+    client = mlflow.MlflowClient(store, store)
+    versions = client.search_model_versions("name = 'iris'")
+    assert len(versions) == 6
+    assert [v.version for v in versions if v.tags.get("stage") == "Production"] == [
+        client.get_model_version_by_alias("iris", "prod").version
+    ]
+    assert not (project / "mlflow.db").exists()
