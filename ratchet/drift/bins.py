@@ -172,6 +172,9 @@ class CategoryBins:
         return {_folded(name): name for name in (*self.rare, *self.names)}
 
 
+TRUTH = CategoryBins(("true", "false"))
+
+
 def _folded(name: str) -> str:
     return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
 

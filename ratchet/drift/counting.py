@@ -12,7 +12,7 @@ import numpy as np
 
 from ratchet.config import Kind
 from ratchet.data.source import Rows
-from ratchet.drift.bins import category_bins, number_bins
+from ratchet.drift.bins import TRUTH, category_bins, number_bins
 from ratchet.drift.profile import CategoryCounts, Counts, NumberCounts, summed
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _empty(column: Column, values: "pyarrow.ChunkedArray") -> Counts:
     if column.kind in ("numeric", "date"):
         bins = number_bins(_finite(values))
         return NumberCounts(column.kind, bins, np.zeros(len(bins.edges) + 1, np.int64))
-    names = category_bins(values)
+    names = TRUTH if column.kind == "boolean" else category_bins(values)
     return CategoryCounts(
         column.kind, column.numbers, names, np.zeros(len(names.names) + 2, np.int64)
     )

@@ -27,6 +27,7 @@ class Dependence:
     auc: float
     p_value: float
     pairs: tuple[tuple[str, str], ...]  # that differ most
+    drifted: bool = False
 
 
 NOTHING = Dependence(0.5, 1.0, ())

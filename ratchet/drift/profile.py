@@ -73,6 +73,11 @@ class CategoryCounts:
     def shares(self) -> np.ndarray:
         return np.append(self.counts, self.missing)
 
+    def share_of(self, name: str) -> float | None:
+        """Of what is not missing."""
+        present = int(self.counts.sum())
+        return int(self.counts[self.bins.names.index(name)]) / present if present else None
+
     def __add__(self, other: "CategoryCounts") -> "CategoryCounts":
         names = self.examples.keys() | other.examples.keys()
         both = {name: self.examples.get(name, 0) + other.examples.get(name, 0) for name in names}

@@ -5,7 +5,7 @@ A reference is made when a model is trained, and travels with it.
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,17 +49,18 @@ def load(folder: Path) -> Reading:
     return Reading(profile, pyarrow.parquet.read_table(folder / "sample.parquet"))
 
 
-def read_training(features: pd.DataFrame, kinds: Mapping[str, Kind], target: np.ndarray) -> Reading:
+def read_training(features: pd.DataFrame, target: np.ndarray, kinds: Mapping[str, Kind]) -> Reading:
     seen, sample = _first(features, kinds)
     classes, _ = _first(pd.DataFrame({LABEL: target}), {LABEL: _kind_of(target)})
-    return Reading(Profile(len(features), seen, target=classes[LABEL]), sample)  # type: ignore[arg-type]
+    return Reading(Profile(len(features), seen, *classes.values()), sample)
 
 
-def read_answers(predicted: np.ndarray, truth: np.ndarray) -> dict[str, Counts]:
-    """What a model said of the holdout, which it never saw."""
-    said, _ = _first(pd.DataFrame({PREDICTION: predicted}), {PREDICTION: _kind_of(truth)})
-    right, _ = _first(pd.DataFrame({RIGHT: predicted == truth}), {RIGHT: "boolean"})
-    return {"prediction": said[PREDICTION], "right": right[RIGHT]}
+def with_answers(seen: Reading, predicted: np.ndarray, truth: np.ndarray) -> Reading:
+    """What a model says of the holdout, which it never saw."""
+    answers = pd.DataFrame({PREDICTION: predicted, RIGHT: predicted == truth})
+    found, _ = _first(answers, {PREDICTION: _kind_of(truth), RIGHT: "boolean"})
+    profile = replace(seen.profile, prediction=found[PREDICTION], right=found[RIGHT])
+    return replace(seen, profile=profile)
 
 
 def _kind_of(classes: np.ndarray) -> Kind:
@@ -68,7 +69,7 @@ def _kind_of(classes: np.ndarray) -> Kind:
 
 def _first(
     frame: pd.DataFrame, kinds: Mapping[str, Kind]
-) -> tuple[dict[str, Counts], "pyarrow.Table"]:
+) -> tuple[dict[str, Any], "pyarrow.Table"]:
     rows = of_frame(frame)
     columns = [
         column(name, kind, kinds[name]) for name, kind in zip(rows.names, rows.types, strict=True)
