@@ -1,7 +1,7 @@
 """Did the way features go together change? A classifier of rows, reference or current, on samples.
 
 Each side is brought to the same marginals first, by its own ranks, so only dependence can tell the
-sides apart: what a shifted feature does is drift.py's to say. What is left to see is the mean
+sides apart: what a shifted feature does is comparison.py's to say. What is left to see is the mean
 product of two features. The products that differ most in one half of the rows weigh; the other
 half, which had no part in that, is scored once, by Mann-Whitney. (Scores pooled over the folds of a
 cross-validation depend on each other, and gave false p-values near 0.)
@@ -20,6 +20,7 @@ SEED = 42
 LEAST_SHARE = 0.05  # of a category that is looked at by itself
 LIMIT = 0.9  # of the largest difference that noise alone is expected to show
 CLIP = 8.0  # one row's say in one product
+MOST = 300  # columns; of more, those that stand first
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class _Basis:
 
 
 def dependence(reference: "pyarrow.Table", current: "pyarrow.Table") -> Dependence:
-    names = [name for name in reference.column_names if name in current.column_names]
+    names = reference.column_names[:MOST]
     categories = {name: _categories(reference.column(name)) for name in names}
     rng = np.random.default_rng(SEED)
     learn, judge = zip(_halves(reference, rng), _halves(current, rng), strict=True)

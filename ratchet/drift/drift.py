@@ -1,0 +1,94 @@
+"""One drift check, from names to a conclusion. MLflow's runs and the files stay outside."""
+
+from dataclasses import dataclass
+
+from ratchet.config import DriftSettings, Settings
+from ratchet.drift.checks import Checks, Conclusion, conclude
+from ratchet.drift.comparison import Drift, compare
+from ratchet.drift.dependence import Dependence, dependence
+from ratchet.drift.profile import Profile
+from ratchet.drift.reading import Reading, read_current
+from ratchet.drift.reference import reference_of
+from ratchet.drift.schema import Schema
+from ratchet.errors import InputError, nearest
+from ratchet.record.registry import Registry
+
+
+@dataclass(frozen=True)
+class Findings:
+    """`reference_name` and `current_name`: how a reader calls the two sides."""
+
+    model: str
+    reference_name: str
+    current_name: str
+    reference: Profile
+    current: Profile
+    schema: Schema
+    drift: Drift
+    conclusion: Conclusion
+    settings: DriftSettings
+
+    @property
+    def sides(self) -> str:
+        return (
+            f"{self.current_name}, {self.current.rows:,} rows; the reference is"
+            f" {self.reference_name}, {self.reference.rows:,} rows."
+        )
+
+    @property
+    def sentences(self) -> list[str]:
+        """The columns themselves first, then what is seen across columns."""
+        said = list(self.schema.sentences)
+        if accuracy := self.drift.accuracy:
+            said.append(
+                f"accuracy {accuracy.current:.4f} where labels exist,"
+                f" {accuracy.reference:.4f} when it was trained (holdout)"
+            )
+        if together := self.drift.dependence:
+            said.append(
+                f"how features go together: {'changed' if together.drifted else 'no change'}"
+                f" (a classifier tells the sides apart with AUC {together.auc:.3f},"
+                f" p {together.p_value:.2g})"
+            )
+        return said
+
+    @property
+    def limits_in_words(self) -> str:
+        limits = self.settings
+        return (
+            f"With nothing changed, at most about one check in {round(1 / limits.alpha):,} says"
+            f" drift (alpha {limits.alpha:g}, over all features together). A change of up to PSI"
+            f" {limits.tau:g} or KS {limits.ks_tolerance:g} is not worth an alarm."
+        )
+
+
+def find_drift(
+    current: str, reference: str, registry: Registry, checks: Checks, settings: Settings
+) -> Findings:
+    called, before = reference_of(reference, registry, settings.data)
+    _require_known(settings.drift, before.profile)
+    now, changes = read_current(current, settings.data, before.profile)
+    drift = compare(
+        before.profile, now.profile, _dependence(before, now, settings.drift), settings.drift
+    )
+    conclusion = conclude(drift, before.profile, checks, settings.drift)
+    return Findings(
+        registry.model, called, current, before.profile, now.profile, changes, drift, conclusion,
+        settings.drift,
+    )  # fmt: skip
+
+
+def _require_known(settings: DriftSettings, reference: Profile) -> None:
+    for name in settings.features:
+        if name not in reference.features:
+            raise InputError(
+                f"'{name}' (drift.features) is no feature of the model;"
+                f" {nearest(name, reference.features)}"
+            )
+
+
+def _dependence(before: Reading, now: Reading, settings: DriftSettings) -> Dependence | None:
+    if not settings.dependence:
+        return None
+    counted = list(settings.features or before.profile.features)
+    return dependence(before.sample.select(counted), now.sample.select(counted))

@@ -1,0 +1,44 @@
+"""What the current data are compared with: the profile a version was trained with, or a file."""
+
+import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ratchet.config import DataSettings
+from ratchet.drift.reading import FOLDER, Reading, load, read_reference
+from ratchet.errors import InputError
+from ratchet.record.registry import ALIASES, Registry, Version
+
+
+def reference_of(name: str, registry: Registry, settings: DataSettings) -> tuple[str, Reading]:
+    """An alias, a version's number, or else a file: how a reader calls it, and what it holds."""
+    if name not in ALIASES and not re.fullmatch(r"\d+", name):
+        return name, read_reference(name, settings)
+    version = _version(name, registry)
+    called = str(version) if name not in ALIASES else f"{name}, {version}"
+    return called, _profile_of(version)
+
+
+def _version(name: str, registry: Registry) -> Version:
+    if name in ALIASES and registry.holder(name) is None:
+        raise InputError(
+            f"No alias '{name}' on model '{registry.model}'. Train and gate one first:"
+            " mlflow run . -e train, then -e evaluate"
+        )
+    return registry.version(name)
+
+
+def _profile_of(version: Version) -> Reading:
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    with TemporaryDirectory() as folder:
+        try:
+            path = download_artifacts(run_id=version.run_id, artifact_path=FOLDER, dst_path=folder)
+            return load(Path(path))
+        except (MlflowException, OSError):
+            raise InputError(
+                f"{version} has no profile: it was trained before profiles were logged, or its run"
+                f" {version.run_id} has lost its artifacts. Train again and gate it: mlflow run ."
+                " -e train -P force=true, then -e evaluate"
+            ) from None
