@@ -1,4 +1,4 @@
-"""Has the data changed enough to retrain? python -m steps.drift --current new.csv --reference prod"""
+"""Has the data changed enough to retrain? python -m steps.drift --current x.csv --reference prod"""
 
 from ratchet import entry
 
