@@ -50,6 +50,9 @@ class DriftSettings(_Settings):
     needed: Annotated[int, Field(ge=1)] = 1  # drifted checks, of the last `window`, for a verdict
     window: Annotated[int, Field(ge=1)] = 1
     cooldown_hours: Annotated[float, Field(ge=0)] = 0.0  # after a check that asked for retraining
+    log_days: Annotated[float, Field(gt=0)] = (
+        7.0  # how far back a check of the prediction log looks
+    )
 
     @model_validator(mode="after")
     def _needed_fits(self) -> "DriftSettings":
@@ -58,12 +61,21 @@ class DriftSettings(_Settings):
         return self
 
 
+class ABSettings(_Settings):
+    split: Annotated[float, Field(ge=0, le=1)] = 0.2  # arm B's share, until it is changed by hand
+    shadow: bool = False  # every request is scored by the other version too, and logged
+    staging_timeout_ms: Annotated[float, Field(gt=0)] = 1000.0  # then prod answers for staging
+    hash_users: bool = False  # the log holds an HMAC of the user, by RATCHET_USER_SECRET
+    retention_days: Annotated[float, Field(gt=0)] | None = None  # None: kept for ever
+
+
 class Settings(_Settings):
     model: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
     metric: Metric = "accuracy"
     data: DataSettings
     gate: GateSettings = GateSettings()
     drift: DriftSettings = DriftSettings()
+    ab: ABSettings = ABSettings()
 
 
 def read_settings(path: Path = PROJECT) -> Settings:

@@ -8,10 +8,12 @@ from ratchet.drift.comparison import Drift, compare
 from ratchet.drift.dependence import Dependence, dependence
 from ratchet.drift.profile import Profile
 from ratchet.drift.reading import Reading, read_current
-from ratchet.drift.reference import reference_of
+from ratchet.drift.reference import Reference, reference_of
 from ratchet.drift.schema import Schema
 from ratchet.errors import InputError, nearest
 from ratchet.record.registry import Registry
+
+LOG = "log"  # the prediction log that RATCHET_LOG_URL names
 
 
 @dataclass(frozen=True)
@@ -65,17 +67,29 @@ class Findings:
 def find_drift(
     current: str, reference: str, registry: Registry, checks: Checks, settings: Settings
 ) -> Findings:
-    called, before = reference_of(reference, registry, settings.data)
-    _require_known(settings.drift, before.profile)
-    now, changes = read_current(current, settings.data, before.profile)
-    drift = compare(
-        before.profile, now.profile, _dependence(before, now, settings.drift), settings.drift
-    )
-    conclusion = conclude(drift, before.profile, checks, settings.drift)
+    before = reference_of(reference, registry, settings.data)
+    profile = before.reading.profile
+    _require_known(settings.drift, profile)
+    now, changes = _read(current, before, settings)
+    together = _dependence(before.reading, now, settings.drift)
+    drift = compare(profile, now.profile, together, settings.drift)
     return Findings(
-        registry.model, called, current, before.profile, now.profile, changes, drift, conclusion,
+        registry.model, before.name, "the prediction log" if current == LOG else current, profile,
+        now.profile, changes, drift, conclude(drift, profile, checks, settings.drift),
         settings.drift,
     )  # fmt: skip
+
+
+def _read(current: str, before: Reference, settings: Settings) -> tuple[Reading, Schema]:
+    profile = before.reading.profile
+    if current != LOG and not current.startswith(("sqlite:", "postgresql")):
+        return read_current(current, settings.data, profile)
+    from ratchet.drift.log_rows import log_rows
+    from ratchet.serving.tables import log_url
+
+    url = log_url() if current == LOG else current
+    with log_rows(url, settings.model, settings.drift.log_days, before.version) as rows:
+        return read_current(rows, settings.data, profile)
 
 
 def _require_known(settings: DriftSettings, reference: Profile) -> None:

@@ -1,6 +1,7 @@
 """What the current data are compared with: the profile a version was trained with, or a file."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,13 +11,20 @@ from ratchet.errors import InputError
 from ratchet.record.registry import ALIASES, Registry, Version
 
 
-def reference_of(name: str, registry: Registry, settings: DataSettings) -> tuple[str, Reading]:
-    """An alias, a version's number, or else a file: how a reader calls it, and what it holds."""
+@dataclass(frozen=True)
+class Reference:
+    name: str  # as a reader calls it
+    reading: Reading
+    version: str | None = None  # that was trained on it
+
+
+def reference_of(name: str, registry: Registry, settings: DataSettings) -> Reference:
+    """An alias, a version's number, or else a file."""
     if name not in ALIASES and not re.fullmatch(r"\d+", name):
-        return name, read_reference(name, settings)
+        return Reference(name, read_reference(name, settings))
     version = _version(name, registry)
-    called = str(version) if name not in ALIASES else f"{name}, {version}"
-    return called, _profile_of(version)
+    called = f"{name}, {version}" if name in ALIASES else str(version)
+    return Reference(called, _profile_of(version), version.number)
 
 
 def _version(name: str, registry: Registry) -> Version:
