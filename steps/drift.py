@@ -8,6 +8,7 @@ def main(current: str, reference: str) -> None:
     from ratchet.drift.checks import Checks, tags
     from ratchet.drift.drift import find_drift
     from ratchet.drift.page import page
+    from ratchet.drift.reference import reference_of
     from ratchet.drift.report import content, hidden, markdown, metrics, table
     from ratchet.record.registry import Registry
     from ratchet.record.report import Report, markdown_table, print_table, publish
@@ -15,8 +16,8 @@ def main(current: str, reference: str) -> None:
 
     settings = read_settings()
     client = connect()
-    registry = Registry(client, settings.model)
-    found = find_drift(current, reference, registry, Checks(client, settings.model), settings)
+    before = reference_of(reference, Registry(client, settings.model), settings.data)
+    found = find_drift(current, before, Checks(client, settings.model), settings)
     rows = table(found)
     with step_run("drift"):
         import mlflow

@@ -8,10 +8,9 @@ from ratchet.drift.comparison import Drift, compare
 from ratchet.drift.dependence import Dependence, dependence
 from ratchet.drift.profile import Profile
 from ratchet.drift.reading import Reading, read_current
-from ratchet.drift.reference import Reference, reference_of
+from ratchet.drift.reference import Reference
 from ratchet.drift.schema import Schema
 from ratchet.errors import InputError, nearest
-from ratchet.record.registry import Registry
 
 LOG = "log"  # the prediction log that RATCHET_LOG_URL names
 
@@ -64,19 +63,16 @@ class Findings:
         )
 
 
-def find_drift(
-    current: str, reference: str, registry: Registry, checks: Checks, settings: Settings
-) -> Findings:
-    before = reference_of(reference, registry, settings.data)
-    profile = before.reading.profile
-    _require_known(settings.drift, profile)
+def find_drift(current: str, before: Reference, checks: Checks, settings: Settings) -> Findings:
+    profile, limits = before.reading.profile, settings.drift
+    _require_known(limits, profile)
     now, changes = _read(current, before, settings)
-    together = _dependence(before.reading, now, settings.drift)
-    drift = compare(profile, now.profile, together, settings.drift)
+    drift = compare(profile, now.profile, _dependence(before.reading, now, limits), limits)
+    conclusion = conclude(drift, profile, checks, limits)
+    called = "the prediction log" if current == LOG else current
     return Findings(
-        registry.model, before.name, "the prediction log" if current == LOG else current, profile,
-        now.profile, changes, drift, conclude(drift, profile, checks, settings.drift),
-        settings.drift,
+        settings.model, before.name, called, profile, now.profile, changes, drift, conclusion,
+        limits,
     )  # fmt: skip
 
 
