@@ -6,6 +6,7 @@ python benchmarks/drift_evidently.py reference.parquet current.parquet psi|defau
 import json
 import sys
 import time
+from typing import Any
 
 import pandas as pd
 from evidently import DataDefinition, Dataset, Report
@@ -15,9 +16,10 @@ from evidently.presets import DataDriftPreset
 def main(reference: str, current: str, method: str) -> None:
     before, now = pd.read_parquet(reference), pd.read_parquet(current)
     before = before[list(now)]
-    texts = [name for name in now if name.startswith("category")]
+    texts = [str(name) for name in now if str(name).startswith("category")]
     definition = DataDefinition(
-        numerical_columns=[name for name in now if name not in texts], categorical_columns=texts
+        numerical_columns=[str(name) for name in now if name not in texts],
+        categorical_columns=texts,
     )
     preset = DataDriftPreset() if method == "default" else DataDriftPreset(method=method)
     started = time.perf_counter()
@@ -29,7 +31,7 @@ def main(reference: str, current: str, method: str) -> None:
     print(json.dumps({"seconds": seconds, "drifted": drifted(snapshot.dict()["metrics"])}))
 
 
-def drifted(metrics: list[dict]) -> list[str]:
+def drifted(metrics: list[dict[str, Any]]) -> list[str]:
     """A distance above its threshold, or a p-value below it."""
     configs = [(metric["config"], metric["value"]) for metric in metrics]
     return sorted(

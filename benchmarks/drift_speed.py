@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -100,12 +101,14 @@ def make_project(folder: Path) -> None:
 
 def write(path: Path, seed: int, shift: float, parts: int = 1, target: bool = False) -> None:
     """Part by part, as whoever has 10 million rows would."""
-    writer = None
-    for part in range(parts):
-        table = pyarrow.table(columns(np.random.default_rng([seed, part]), shift, target))
-        writer = writer or pyarrow.parquet.ParquetWriter(path, table.schema)
-        writer.write_table(table, row_group_size=122_880)
-    writer.close()
+    tables = (
+        pyarrow.table(columns(np.random.default_rng([seed, part]), shift, target))
+        for part in range(parts)
+    )
+    first = next(tables)
+    with pyarrow.parquet.ParquetWriter(path, first.schema) as writer:
+        for table in chain([first], tables):
+            writer.write_table(table, row_group_size=122_880)
 
 
 def columns(rng: np.random.Generator, shift: float, target: bool) -> dict[str, Any]:
