@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
 from ratchet.config import DataSettings
-from ratchet.data.source import of_frame
 from ratchet.drift.bins import category_bins, number_bins
-from ratchet.drift.counting import column, counts, first_counts
 from ratchet.drift.distances import kolmogorov_smirnov, population_stability_index
-from ratchet.drift.profile import Profile, emptied, from_json, summed, to_json
+from ratchet.drift.profile import Profile, from_json, summed, to_json
 from ratchet.drift.reading import read_current, read_reference
 from ratchet.errors import InputError
+from tests.profiles import profile_of
 
 PROJECT = DataSettings(source="x.csv", target="target")
 
@@ -27,16 +26,6 @@ anything = st.one_of(
     st.sampled_from([0.0, -0.0, 1.0, 1e308, -1e308, 5e-324, float("inf"), float("nan")]),
 )
 names = st.one_of(st.none(), st.sampled_from(["red", "Red ", "blue", ""]), st.text(max_size=4))
-
-
-def profile_of(frame, like=None, rows=1000):
-    data = of_frame(frame)
-    columns = [column(name, kind) for name, kind in zip(data.names, data.types, strict=True)]
-    if like is None:
-        found, _ = first_counts(data, columns, rows)
-    else:
-        found, _ = counts(data, columns, [emptied(c) for c in like.features.values()], rows)
-    return Profile(len(frame), dict(zip(frame.columns, found, strict=True)))
 
 
 def frame_of(numbers, words):
