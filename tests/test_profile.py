@@ -207,6 +207,28 @@ def test_csv_and_parquet_have_the_same_profile(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_a_glob_and_an_address_have_the_profile_of_the_whole(tmp_path, kind):
+    rng = np.random.default_rng(7)
+    days = pd.Timestamp("1969-12-30") + pd.to_timedelta(np.arange(900), "h")
+    whole = pd.DataFrame(
+        {"x": rng.normal(size=900), "zip": rng.choice(["007", "12", "a"], 900), "day": days}
+    )
+    whole.to_parquet(tmp_path / "whole.parquet")
+    for part in range(3):
+        rows = whole[part * 300 : (part + 1) * 300]
+        if kind == "csv":
+            rows.to_csv(tmp_path / f"part{part}.csv", index=False)
+        else:
+            rows.to_parquet(tmp_path / f"part{part}.parquet")
+    like = read_reference(str(tmp_path / "whole.parquet"), PROJECT).profile
+    by_glob, _ = read_current(f"{tmp_path}/part*.{kind}", PROJECT, like)
+    by_address, _ = read_current(f"file://{tmp_path}/part*.{kind}", PROJECT, like)
+    parts = [read_current(f"{tmp_path}/part{n}.{kind}", PROJECT, like)[0].profile for n in range(3)]
+    assert to_json(by_glob.profile) == to_json(by_address.profile) == to_json(like)
+    assert to_json(parts[0] + parts[1] + parts[2]) == to_json(like)
+
+
 def test_the_sample_does_not_depend_on_the_moment(tmp_path):
     pd.DataFrame({"x": np.arange(200_000.0)}).to_parquet(tmp_path / "d.parquet")
     samples = [read_reference(str(tmp_path / "d.parquet"), PROJECT).sample for _ in range(2)]

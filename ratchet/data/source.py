@@ -16,7 +16,6 @@ from ratchet.errors import InputError
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow
 
 # Without BOOLEAN: DuckDB takes yes and no for it, and the rows that are served say "yes".
 CSV_TYPES = ["BIGINT", "DOUBLE", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "VARCHAR"]
@@ -70,12 +69,15 @@ def opened(
             yield rows
 
 
-def of_frame(frame: "pd.DataFrame | pyarrow.Table") -> Rows:
+def of_frame(frame: pd.DataFrame) -> Rows:
     import pyarrow
 
-    table = frame
-    if isinstance(frame, pd.DataFrame):
+    try:
         table = pyarrow.Table.from_pandas(frame, preserve_index=False)
+    except pyarrow.ArrowException:  # a column of numbers and texts
+        mixed = frame.select_dtypes(object)
+        texts = {str(name): mixed[name].map(str, na_action="ignore") for name in mixed}
+        table = pyarrow.Table.from_pandas(frame.assign(**texts), preserve_index=False)
     return Rows(connect().from_arrow(table), list(map(str, frame.columns)))
 
 
