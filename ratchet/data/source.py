@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,7 @@ class Rows:
     relation: "duckdb.DuckDBPyRelation"
     names: list[str]  # as they are written; DuckDB renames those that differ in case only
 
-    @property
+    @cached_property
     def types(self) -> list[str]:
         return [str(kind) for kind in self.relation.types]
 

@@ -68,13 +68,16 @@ def quoted(name: str) -> str:
 
 def column(name: str, kind: str, given: Kind | None = None) -> Column:
     """As the settings say, or as its type suggests."""
-    number = kind.startswith(NUMBERS)
-    if given is None:
-        suggested: dict[bool, Kind] = {
-            number: "numeric", kind == "BOOLEAN": "boolean", kind.startswith(DATES): "date"
-        }  # fmt: skip
-        given = suggested.get(True, "categorical")
-    return Column(name, given, given == "categorical" and number)
+    wanted = given or _suggested(kind)
+    return Column(name, wanted, wanted == "categorical" and kind.startswith(NUMBERS))
+
+
+def _suggested(kind: str) -> Kind:
+    if kind.startswith(NUMBERS):
+        return "numeric"
+    if kind.startswith(DATES):
+        return "date"
+    return "boolean" if kind == "BOOLEAN" else "categorical"
 
 
 def first_counts(

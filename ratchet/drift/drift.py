@@ -69,7 +69,7 @@ def find_drift(current: str, before: Reference, checks: Checks, settings: Settin
     now, changes = _read(current, before, settings)
     drift = compare(profile, now.profile, _dependence(before.reading, now, limits), limits)
     conclusion = conclude(drift, profile, checks, limits)
-    called = "the prediction log" if current == LOG else current
+    called = "the prediction log" if _is_log(current) else current  # its address holds a password
     return Findings(
         settings.model, before.name, called, profile, now.profile, changes, drift, conclusion,
         limits,
@@ -78,7 +78,7 @@ def find_drift(current: str, before: Reference, checks: Checks, settings: Settin
 
 def _read(current: str, before: Reference, settings: Settings) -> tuple[Reading, Schema]:
     profile = before.reading.profile
-    if current != LOG and not current.startswith(("sqlite:", "postgresql")):
+    if not _is_log(current):
         return read_current(current, settings.data, profile)
     from ratchet.drift.log_rows import log_rows
     from ratchet.serving.tables import log_url
@@ -86,6 +86,10 @@ def _read(current: str, before: Reference, settings: Settings) -> tuple[Reading,
     url = log_url() if current == LOG else current
     with log_rows(url, settings.model, settings.drift.log_days, before.version) as rows:
         return read_current(rows, settings.data, profile)
+
+
+def _is_log(current: str) -> bool:
+    return current == LOG or current.startswith(("sqlite:", "postgresql:", "postgresql+"))
 
 
 def _require_known(settings: DriftSettings, reference: Profile) -> None:
