@@ -7,11 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ratchet.drift import log_rows as log_rows_module
 from ratchet.drift.log_rows import log_rows
+from ratchet.drift.profile import to_json
 from ratchet.drift.reading import read_current, read_training, with_answers
 from ratchet.errors import InputError
 from ratchet.serving.prediction_log import PredictionLog
-from ratchet.serving.record import Record, json_text, new_request_id
+from ratchet.serving.record import json_text
+from tests.clusters import new_cluster
+from tests.records import a_record
 from tests.tables import settings
 
 PROJECT = settings("unused.csv")
@@ -37,15 +41,13 @@ def reference():
 
 
 def append(url, rows, at=None, version="5", said="a", label=None, model="iris"):
-    log = PredictionLog(url)
     at = at or time.time() - 60
+    known = {} if label is None else {"label": json_text(label), "label_time": at}
+    log = PredictionLog(url)
     log.append_now(
         [
-            Record(
-                new_request_id(at), at, f"user {place}", "A", model, version, "5", "6", "A", 0.2,
-                features, json_text(said), None, 1.0, label=None if label is None
-                else json_text(label), label_time=None if label is None else at,
-            )
+            a_record(f"user {place}", at, features=features, model=model, model_version=version,
+                     prediction=json_text(said), **known)
             for place, features in enumerate(rows)
         ]
     )  # fmt: skip
@@ -65,6 +67,18 @@ def read(url, days=7.0, version="5"):
 @pytest.fixture
 def url(tmp_path):
     return f"sqlite:///{tmp_path}/predictions.db"
+
+
+@pytest.mark.slow
+def test_a_log_on_postgresql_is_read_in_batches(url, monkeypatch):
+    monkeypatch.setattr(log_rows_module, "BATCH", 7)
+    with new_cluster() as cluster:
+        server = cluster.create("log")
+        for address in (url, server):
+            append(address, features_of(frame(seed=1)), label="b")
+        (one, _), (other, _) = read(url), read(server)
+    assert to_json(one.profile) == to_json(other.profile)
+    assert other.profile.rows == 300
 
 
 def test_the_log_has_the_profile_of_the_rows_that_were_asked(url):

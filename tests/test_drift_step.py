@@ -19,8 +19,9 @@ from mlflow import MlflowClient
 
 from ratchet.data.source import read
 from ratchet.serving.prediction_log import PredictionLog
-from ratchet.serving.record import Record, json_text, new_request_id
+from ratchet.serving.record import json_text
 from tests.projects import BASELINE, REPOSITORY, environment, new_project, run_step
+from tests.records import a_record
 
 pytestmark = pytest.mark.slow
 
@@ -140,9 +141,8 @@ def test_the_prediction_log_is_compared_with_its_answers(project: Path):
     at = time.time() - 60
     log.append_now(
         [
-            Record(
-                new_request_id(at), at, f"user {place}", "A", "iris", "1", "1", None, "A", 0.0,
-                json_text(row), json_text("virginica"), None, 1.0,
+            a_record(
+                f"user {place}", at, features=json_text(row), prediction=json_text("virginica"),
                 label=json_text(str(np.resize(names, 300)[place])), label_time=at,
             )
             for place, row in enumerate(rows)

@@ -31,7 +31,7 @@ def log_rows(url: str, model: str, days: float, answered_by: str | None) -> Iter
 
     called = make_url(url).render_as_string(hide_password=True)
     _require_file(make_url(url).database or "", called)
-    statement = window(COLUMNS, None, None, time.time() - days * 24 * 3600, None, model)
+    statement = window(COLUMNS, since=time.time() - days * 24 * 3600, model=model)
     try:
         with read_engine(url).connect() as connection:
             names = _feature_names(connection, statement)
