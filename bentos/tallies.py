@@ -1,0 +1,76 @@
+"""What Prometheus reads at /metrics, for each arm and over all workers."""
+
+import glob
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from ratchet.serving.record import Record
+
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class Tallies:
+    def __init__(self) -> None:
+        # BentoML sets where the workers' numbers meet before it hands out its metrics.
+        from bentoml import metrics
+
+        _forget_dead_workers()
+        by_arm = ["arm", "version"]
+        self._requests = metrics.Counter("ratchet_requests", "Rows answered", by_arm)
+        self._latency = metrics.Histogram(
+            "ratchet_latency_seconds", "Until the model had answered", ["arm"], buckets=BUCKETS
+        )
+        self._errors = metrics.Counter("ratchet_errors", "Rows a model failed at", ["arm"])
+        self._fallbacks = metrics.Counter("ratchet_fallbacks", "Rows prod answered for staging")
+        self._labels = metrics.Counter("ratchet_labels", "Labels set", by_arm)
+        self._right = metrics.Counter("ratchet_right_answers", "Labels that agree", by_arm)
+        self._refused = metrics.Counter("ratchet_refused", "Requests not answered", ["status"])
+        self._queue = metrics.Gauge(
+            "ratchet_log_queue", "Writes not committed yet", multiprocess_mode="livesum"
+        )
+        self._children: dict[tuple[str, str], tuple[Any, Any]] = {}
+
+    def answered(self, records: Sequence[Record]) -> None:
+        for record in records:
+            requests, latency = self._of(record.arm, record.model_version)
+            requests.inc()
+            latency.observe(record.latency_ms / 1000)
+            if record.fallback:
+                self._errors.labels(record.assigned_arm).inc()
+                self._fallbacks.inc()
+
+    def prod_failed(self, rows: int) -> None:
+        self._errors.labels("A").inc(rows)
+
+    def refused(self, status: int) -> None:
+        self._refused.labels(str(status)).inc()
+
+    def labelled(self, rows: Iterable[tuple[str, str, bool]]) -> None:
+        """Of each new label the arm, the version and whether the answer was right."""
+        for arm, version, right in rows:
+            self._labels.labels(arm, version).inc()
+            self._right.labels(arm, version).inc(int(right))
+
+    def queue(self, waiting: int) -> None:
+        self._queue.set(waiting)
+
+    def _of(self, arm: str, version: str) -> tuple[Any, Any]:
+        key = (arm, version)
+        if key not in self._children:
+            self._children[key] = (self._requests.labels(arm, version), self._latency.labels(arm))
+        return self._children[key]
+
+
+def _forget_dead_workers() -> None:
+    """A worker that was killed could not take its gauges back."""
+    from prometheus_client import multiprocess
+
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
+    for file in glob.glob(f"{glob.escape(folder)}/gauge_live*_*.db") if folder else ():
+        pid = Path(file).stem.rpartition("_")[2]
+        if not psutil.pid_exists(int(pid)):
+            multiprocess.mark_process_dead(int(pid))  # type: ignore[no-untyped-call]
