@@ -31,8 +31,9 @@ bench: setup  ## every figure the README quotes, beside its peer
 	python -m benchmarks.train
 
 lock: setup  ## pin what requirements*.in ask for
-	for name in requirements requirements-dev; do \
+	for name in requirements requirements-dev bentos/requirements; do \
 	  uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
+	    $$([ $$name = bentos/requirements ] && echo --constraints requirements.txt) \
 	    --custom-compile-command "make lock" $$name.in --output-file $$name.txt || exit 1; \
 	done
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bentos.access import require
-from bentos.replies import RefusedError, json_response, read_json
+from bentos.replies import NotTakenError, json_response, read_json
 from bentos.worker import Worker
 from ratchet.serving.ab_numbers import answers_to
 from ratchet.serving.features import A_CLASS, MOST_ROWS, BadRequestError, Class
@@ -55,7 +55,7 @@ def _read(body: bytes) -> Given | list[Given]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise BadRequestError(f"The body is no JSON: {fault}") from None
     if isinstance(given, list) and not 0 < len(given) <= MOST_ROWS:
-        raise RefusedError(422, f"{len(given)} labels; expected 1 to {MOST_ROWS} in one request")
+        raise NotTakenError(422, f"{len(given)} labels; expected 1 to {MOST_ROWS} in one request")
     return given
 
 

@@ -8,12 +8,16 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bentos.replies import RefusedError, json_response
+from bentos.replies import NotTakenError, json_response
 from bentos.worker import Worker
 from ratchet.serving.ab_numbers import ab_numbers
 
 PAGE = Path(__file__).with_name("ab.html")
 HOURS = 24 * 14
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline';"
+    " script-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'"
+}
 
 
 async def livez(_: Request, __: Worker) -> Response:
@@ -23,9 +27,9 @@ async def livez(_: Request, __: Worker) -> Response:
 async def readyz(_: Request, worker: Worker) -> Response:
     """Ready: prod is loaded and the log takes writes."""
     if worker.arms.current is None:
-        raise RefusedError(503, "no prod is loaded")
-    if not await asyncio.to_thread(worker.log.takes_writes):
-        raise RefusedError(503, "the prediction log takes no writes")
+        raise NotTakenError(503, "no prod is loaded")
+    if not await worker.log.takes_writes():
+        raise NotTakenError(503, "the prediction log takes no writes")
     return json_response({"ready": True})
 
 
@@ -45,9 +49,7 @@ async def numbers(request: Request, worker: Worker) -> Response:
 
 
 async def page(_: Request, __: Worker) -> Response:
-    policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
-    headers = {"Content-Security-Policy": policy}
-    return Response(PAGE.read_bytes(), media_type="text/html", headers=headers)
+    return Response(PAGE.read_bytes(), media_type="text/html", headers=HEADERS)
 
 
 def _hours(request: Request) -> float:
@@ -57,7 +59,7 @@ def _hours(request: Request) -> float:
     except ValueError:
         hours = math.nan
     if not 0 < hours <= 24 * 366:
-        raise RefusedError(422, f"hours is {text!r}; expected a number of hours, up to a year's")
+        raise NotTakenError(422, f"hours is {text!r}; expected a number of hours, up to a year's")
     return hours
 
 
@@ -72,7 +74,7 @@ def _status(worker: Worker) -> dict[str, Any]:
         "refused": dict(roster.refused) if roster else {},
         "failures": dict(worker.arms.failures),
         "registry": roster.registry if roster else "not asked yet",
-        "log": {"waiting": worker.log.waiting},
+        "log": {"waiting": worker.log.waiting, "journalling": worker.log.is_journalling},
     }
 
 

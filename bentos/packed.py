@@ -1,4 +1,4 @@
-"""What a Bento carries: its two models, named in a file that only a Bento has beside the service."""
+"""What a Bento carries: two models, named in a file that only a Bento has beside the service."""
 
 import json
 from dataclasses import dataclass

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 
-class RefusedError(Exception):
+class NotTakenError(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
@@ -18,7 +18,7 @@ async def read_json(request: Request, most_bytes: int) -> bytes:
     """The body, unread where its type or its length is wrong."""
     kind = request.headers.get("content-type", "")
     if kind != "application/json" and kind.split(";")[0].strip().lower() != "application/json":
-        raise RefusedError(415, f"content type {kind or 'missing'!r}; expected application/json")
+        raise NotTakenError(415, f"content type {kind or 'missing'!r}; expected application/json")
     length = request.headers.get("content-length", "0")
     if length.isdecimal() and int(length) > most_bytes:
         raise _too_large(most_bytes)
@@ -31,8 +31,8 @@ async def read_json(request: Request, most_bytes: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _too_large(most_bytes: int) -> RefusedError:
-    return RefusedError(
+def _too_large(most_bytes: int) -> NotTakenError:
+    return NotTakenError(
         413, f"the body has more than {most_bytes} bytes; send fewer rows a request"
     )
 

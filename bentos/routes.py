@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -13,11 +14,11 @@ from starlette.routing import Route, Router
 from bentos import admin, describing, overview
 from bentos.access import DeniedError, require
 from bentos.feedback import feedback
-from bentos.replies import RefusedError, json_response, read_json
+from bentos.replies import NotTakenError, json_response, read_json
 from bentos.worker import Worker, running
 from ratchet.serving.answering import UnavailableError
 from ratchet.serving.features import BadRequestError
-from ratchet.serving.group_commit import LogError
+from ratchet.serving.group_commit import LogError, RefusedError
 from ratchet.serving.record import Record
 
 log = logging.getLogger("ratchet.routes")
@@ -47,6 +48,7 @@ def routes(bentoml_app: Starlette) -> Router:
             route("/feedback", "POST", feedback),
             route("/split", "GET", admin.get_split),
             route("/split", "PUT", admin.put_split),
+            route("/log.csv", "GET", admin.log_csv),
             route("/status", "GET", overview.status),
             route("/livez", "GET", overview.livez),
             route("/readyz", "GET", overview.readyz),
@@ -97,9 +99,11 @@ async def _handled(handler: Handler, request: Request, worker: Worker) -> Respon
         status = 422 if fault.field else 400
         content = {"field": fault.field, "value": fault.value, "expected": fault.expected}
         content = {"error": str(fault)} | (content if fault.field else {})
-    except (RefusedError, DeniedError) as fault:
+    except (NotTakenError, DeniedError) as fault:
         status, content = fault.status, {"error": str(fault)}
-    except (UnavailableError, LogError) as fault:
+    except RefusedError as fault:
+        status, content = 422, {"error": str(fault)}
+    except (UnavailableError, LogError, SQLAlchemyError) as fault:
         status, content = 503, {"error": str(fault)}
         log.error("not answered", extra={"path": request.url.path, "reason": str(fault)})
     except ClientDisconnect:

@@ -1,6 +1,5 @@
 """What Prometheus reads at /metrics, for each arm and over all workers."""
 
-import glob
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -69,8 +68,8 @@ def _forget_dead_workers() -> None:
     """A worker that was killed could not take its gauges back."""
     from prometheus_client import multiprocess
 
-    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
-    for file in glob.glob(f"{glob.escape(folder)}/gauge_live*_*.db") if folder else ():
-        pid = Path(file).stem.rpartition("_")[2]
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    for file in Path(folder).glob("gauge_live*_*.db") if folder else ():
+        pid = file.stem.rpartition("_")[2]
         if not psutil.pid_exists(int(pid)):
             multiprocess.mark_process_dead(int(pid))  # type: ignore[no-untyped-call]

@@ -60,7 +60,7 @@ async def running() -> AsyncIterator[Worker]:
         _load_packed(arms, packed)
     else:
         await arms.look()
-        tasks += [arms.follow(), _keep_a_follower(settings, project.model)]
+        tasks += [arms.follow(), _keep_a_follower(settings)]
     # What is loaded stays; the collector need not walk over it, nor after every few requests.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
@@ -97,7 +97,7 @@ async def _tell_queue(worker: Worker) -> None:
         await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
 
 
-async def _keep_a_follower(settings: ServiceSettings, model: str) -> None:
+async def _keep_a_follower(settings: ServiceSettings) -> None:
     """One for all workers that share a folder: whoever holds the lock starts it, and again."""
     settings.models.mkdir(parents=True, exist_ok=True)
     with (settings.models / "follower.lock").open("w") as lock:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, case, func, select
 
-from ratchet.serving.record import first_request_id
+from ratchet.serving.reading import Window
 from ratchet.serving.tables import predictions
 
 BUCKETS = 60  # points of a curve
@@ -42,12 +42,9 @@ def ab_numbers(
     """Of the test that runs: these two versions, in the last hours."""
     now = time.time()
     p = predictions.c
-    of_test = [
-        p.request_id >= first_request_id(now - 3600 * hours),
-        p.model == model,
-        p.prod_version == prod,
-        p.staging_version == staging if staging else p.staging_version.is_(None),
-    ]
+    of_test = Window(prod, staging, model=model, since=now - 3600 * hours).conditions()
+    if staging is None:
+        of_test.append(p.staging_version.is_(None))
     with engine.connect() as connection:
         first = connection.execute(select(func.min(p.time)).where(*of_test)).scalar() or now
         width = max(1.0, (now - first) / BUCKETS)
