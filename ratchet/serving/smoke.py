@@ -1,13 +1,10 @@
 """A built Bento, served in an environment made from its own lock alone, asked once per arm."""
 
-import hashlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -17,16 +14,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from ratchet.environments import python_of
 from ratchet.errors import InputError
 from ratchet.serving.assignment import arm_of
 
-ENVIRONMENTS = Path(".ratchet/bento")
 SECONDS_TO_START = 120
 
 
 def ask_each_arm(bento: Path) -> dict[str, dict[str, Any]]:
     """Arm -> its answer to the model's own example."""
-    python = environment(bento / "src" / "bentos" / "requirements.txt")
+    python = python_of(bento / "src" / "bentos" / "requirements.txt")
     with TemporaryDirectory() as folder, _served(bento, python, Path(folder)) as address:
         status = _json(f"{address}/status")
         request = _json(f"{address}/docs.json")["paths"]["/predict"]["post"]["requestBody"]
@@ -46,25 +43,6 @@ def _checked(answer: dict[str, Any], arm: str) -> dict[str, Any]:
     if answer["variant"] != arm or answer["fallback"]:
         raise InputError(f"the Bento answered {answer} where arm {arm} was asked")
     return answer
-
-
-def environment(lock: Path) -> Path:
-    """Its Python; made once for each lock."""
-    folder = ENVIRONMENTS / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
-    python = folder.absolute() / "bin" / "python"
-    if not (folder / "ready").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        _run("uv", "venv", "--quiet", "--python", sys.executable, str(folder))
-        _run("uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python),
-             "--require-hashes", "-r", str(lock))  # fmt: skip
-        (folder / "ready").touch()
-    return python
-
-
-def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise InputError(f"{' '.join(command[:3])} failed: {done.stderr.strip()[-1000:]}")
 
 
 @contextmanager
