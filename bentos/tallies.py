@@ -1,6 +1,7 @@
 """What Prometheus reads at /metrics, for each arm and over all workers."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,13 +35,15 @@ class Tallies:
         self._children: dict[tuple[str, str], tuple[Any, Any]] = {}
 
     def answered(self, records: Sequence[Record]) -> None:
-        for record in records:
-            requests, latency = self._of(record.arm, record.model_version)
-            requests.inc()
-            latency.observe(record.latency_ms / 1000)
-            if record.fallback:
-                self._errors.labels(record.assigned_arm).inc()
-                self._fallbacks.inc()
+        """Of one request: its rows were answered together, arm by arm."""
+        rows = Counter((one.arm, one.model_version, one.latency_ms) for one in records)
+        for (arm, version, milliseconds), count in rows.items():
+            requests, latency = self._of(arm, version)
+            requests.inc(count)
+            latency.observe(milliseconds / 1000)
+        if fallen := [one.assigned_arm for one in records if one.fallback]:
+            self._errors.labels(fallen[0]).inc(len(fallen))
+            self._fallbacks.inc(len(fallen))
 
     def prod_failed(self, rows: int) -> None:
         self._errors.labels("A").inc(rows)

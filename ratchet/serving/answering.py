@@ -11,7 +11,7 @@ from ratchet.serving.assignment import Arm, arm_of, hidden
 from ratchet.serving.direct import Rows
 from ratchet.serving.features import Asked
 from ratchet.serving.prediction_log import PredictionLog
-from ratchet.serving.record import Record, json_text, new_request_id
+from ratchet.serving.record import Record, json_text, new_request_ids
 from ratchet.serving.scorer import Scorer
 from ratchet.serving.served_model import Answer
 from ratchet.serving.shadowing import Shadowing, ToShadow
@@ -44,11 +44,7 @@ class Answering:
         staging = arms.staging_version
         assigned = [arm_of(one.user_id, staging, split) for one in asked]
         scored = await self._scored(arms, asked, assigned)
-        now = time.time()
-        records = [
-            self._record(arms, split, now, *one)
-            for one in zip(asked, assigned, scored, strict=True)
-        ]
+        records = self._records(arms, split, asked, assigned, scored)
         await self._log.append(records)
         self._tell(records)
         if self._shadowing and arms.staging:
@@ -97,18 +93,25 @@ class Answering:
         took = 1000 * (time.perf_counter() - started)
         return [Scored(answer, "A", took) for answer in answers]
 
-    def _record(
-        self, arms: Arms, split: float, now: float, asked: Asked, assigned: Arm, scored: Scored
-    ) -> Record:
-        user = hidden(asked.user_id, self._secret) if self._secret else asked.user_id
-        labelled = asked.label is not None
-        return Record(
-            new_request_id(now), now, user, scored.arm, arms.prod.model.card.model,
-            arms.of(scored.arm).model.version, arms.prod.model.version, arms.staging_version,
-            assigned, split, asked.features, scored.answer.prediction, scored.answer.probabilities,
-            scored.milliseconds, scored.error, scored.arm != assigned,
-            json_text(asked.label) if labelled else None, now if labelled else None,
-        )  # fmt: skip
+    def _records(
+        self, arms: Arms, split: float, asked: Sequence[Asked], assigned: Sequence[Arm],
+        scored: Sequence[Scored],
+    ) -> list[Record]:  # fmt: skip
+        now, model = time.time(), arms.prod.model.card.model
+        prod, staging = arms.prod.model.version, arms.staging_version
+        version: dict[str, str] = {"A": prod, "B": staging or prod}
+        return [
+            Record(
+                request_id, now, hidden(one.user_id, self._secret) if self._secret else one.user_id,
+                got.arm, model, version[got.arm], prod, staging, arm, split, one.features,
+                got.answer.prediction, got.answer.probabilities, got.milliseconds, got.error,
+                got.arm != arm, None if one.label is None else json_text(one.label),
+                None if one.label is None else now,
+            )
+            for request_id, one, arm, got in zip(
+                new_request_ids(now, len(asked)), asked, assigned, scored, strict=True
+            )
+        ]  # fmt: skip
 
     async def close(self) -> None:
         if self._shadowing:

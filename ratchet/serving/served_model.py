@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from ratchet.errors import InputError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CARD = "served.json"
+encode = msgspec.json.Encoder().encode
 TYPES = ("double", "boolean", "datetime", "string")
 
 
@@ -73,6 +75,7 @@ class ServedModel:
         self._classes = {
             label: json_text(label) for label in np.asarray(self._pipeline.classes_).tolist()
         }
+        self._keys = [k if isinstance(k, str) else json_text(k) for k in self._classes]
         self._names = [column.name for column in self.card.columns]
         self.class_type = type(next(iter(self._classes)))
         self.direct = self._checked_direct_path()
@@ -136,9 +139,8 @@ class ServedModel:
             return None
 
     def _probability_texts(self, probabilities: np.ndarray) -> list[str]:
-        keys = [f"{_as_key(text)}:" for text in self._classes.values()]
         return [
-            "{" + ",".join(k + repr(p) for k, p in zip(keys, row, strict=True)) + "}"
+            encode(dict(zip(self._keys, row, strict=True))).decode()
             for row in probabilities.tolist()
         ]
 
@@ -150,7 +152,3 @@ def same(left: Scores, right: Scores) -> bool:
     if left[1] is None or right[1] is None:
         return left[1] is right[1]
     return np.allclose(left[1], right[1], rtol=1e-9, atol=1e-12)
-
-
-def _as_key(text: str) -> str:
-    return text if text.startswith('"') else f'"{text}"'
