@@ -32,6 +32,8 @@ class Tallies:
         self._queue = metrics.Gauge(
             "ratchet_log_queue", "Writes not committed yet", multiprocess_mode="livesum"
         )
+        for arm in ("A", "B"):
+            self._errors.labels(arm)  # 0 until there is one, rather than not there
         self._children: dict[tuple[str, str], tuple[Any, Any]] = {}
 
     def answered(self, records: Sequence[Record]) -> None:
