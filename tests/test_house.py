@@ -13,6 +13,9 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parent.parent
 ENTRIES = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
 STEPS = sorted(file.stem for file in (ROOT / "steps").glob("*.py") if file.stem != "__init__")
+LOCKS = sorted(
+    str(file.relative_to(ROOT).with_suffix("")) for way in ("*.in", "*/*.in") for file in ROOT.glob(way)
+)
 PYTHON_FILES = sorted(
     file for folder in ("ratchet", "steps", "bentos") for file in (ROOT / folder).rglob("*.py")
 )
@@ -55,9 +58,7 @@ def test_every_make_word_of_the_readme_exists():
     assert words <= set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
 
 
-@pytest.mark.parametrize(
-    "name", ["requirements", "requirements-dev", "benchmarks/requirements-evidently"]
-)
+@pytest.mark.parametrize("name", LOCKS)
 def test_a_lock_holds_what_is_asked_for_each_with_its_hash(name: str):
     locked = pins(f"{name}.txt")
     for wanted in asked(f"{name}.in"):
@@ -70,6 +71,12 @@ def test_a_lock_holds_what_is_asked_for_each_with_its_hash(name: str):
 def test_the_development_lock_adds_to_the_main_one_and_changes_nothing():
     main, development = pins("requirements.txt"), pins("requirements-dev.txt")
     assert {name: development[name] for name in main} == main
+
+
+def test_the_lock_of_a_bento_is_part_of_the_main_one_and_holds_no_training():
+    main, bento = pins("requirements.txt"), pins("bentos/requirements.txt")
+    assert {name: main[name] for name in bento} == bento
+    assert not {"mlflow", "mlflow-skinny", "pycaret", "duckdb", "matplotlib"} & set(bento)
 
 
 def test_make_installs_the_uv_that_is_locked():
