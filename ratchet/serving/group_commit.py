@@ -7,22 +7,26 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from ratchet.serving.record import Label, Record, Shadow
+from ratchet.serving.record import Work
 
-Work = Sequence[Record] | Sequence[Label] | Sequence[Shadow]
 Waiter = Future[Any] | asyncio.Future[Any]
-MOST_WAITING = 50_000  # pieces of work; beyond it the log is no longer keeping up
+Commit = Callable[[Sequence[Work]], Sequence[Any]]
+MOST_WAITING = 50_000  # pieces of work; beyond it the log is not keeping up
 MOST_A_COMMIT = 1_000
 
 
 class LogError(Exception):
-    """The log does not take writes now: nothing was kept, so nothing may be answered."""
+    """The log did not keep it, so nothing may be answered."""
+
+
+class RefusedError(LogError):
+    """No log could keep this: it is no text, or lacks what a record must have."""
 
 
 class GroupCommit:
-    """`commit` takes pieces of work and returns for each a result, or the exception to raise."""
+    """`commit` returns for each piece of work its result, or the exception to raise."""
 
-    def __init__(self, commit: Callable[[Sequence[Work]], Sequence[Any]]) -> None:
+    def __init__(self, commit: Commit) -> None:
         self._commit = commit
         self._queue: queue.SimpleQueue[tuple[Work, Waiter] | None] = queue.SimpleQueue()
         self._closed = False
@@ -69,8 +73,11 @@ class GroupCommit:
                 _deliver([waiter for _, waiter in group], self._results([w for w, _ in group]))
 
     def _results(self, works: Sequence[Work]) -> Sequence[Any]:
+        """One that cannot be kept does not take those beside it along."""
         try:
             return self._commit(works)
+        except RefusedError as error:
+            return [error] if len(works) == 1 else [self._results([one])[0] for one in works]
         except Exception as error:  # the thread must outlive whatever a database makes of a write
             return [error] * len(works)
 
@@ -84,8 +91,10 @@ def _deliver(waiters: Sequence[Waiter], results: Sequence[Any]) -> None:
         else:
             _settle([(waiter, result)])
     for loop, pairs in by_loop.items():
-        if not loop.is_closed():
+        try:
             loop.call_soon_threadsafe(_settle, pairs)
+        except RuntimeError:  # it was closed, and nobody waits in it any more
+            continue
 
 
 def _settle(pairs: Sequence[tuple[Waiter, Any]]) -> None:

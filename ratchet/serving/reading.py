@@ -1,10 +1,11 @@
-"""What a test of two versions left in the log, for whoever decides or looks for drift."""
+"""What the log holds of a test of two versions, for whoever decides or looks for drift."""
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, Select, select
+from sqlalchemy import ColumnElement, Engine, Select, select
 
 from ratchet.serving.record import first_request_id
 from ratchet.serving.tables import open_engine, predictions
@@ -17,13 +18,52 @@ NARROW = (
     "label_time", "latency_ms", "error", "fallback",
 )  # fmt: skip
 JSON_COLUMNS = (
-    "features",
-    "prediction",
-    "probabilities",
-    "label",
-    "shadow_prediction",
-    "shadow_probabilities",
-)
+    "features", "prediction", "probabilities", "label", "shadow_prediction", "shadow_probabilities",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which requests; None does not choose. `until` itself is outside."""
+
+    prod_version: str | None = None
+    staging_version: str | None = None
+    model_version: str | None = None  # that answered
+    model: str | None = None
+    since: float | None = None
+    until: float | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Time is looked up in the primary key, which needs no second index: ids carry it."""
+        versions = ("prod_version", "staging_version", "model_version", "model")
+        found: list[ColumnElement[bool]] = [
+            predictions.c[name] == value
+            for name in versions
+            if (value := getattr(self, name)) is not None
+        ]
+        if self.since is not None:
+            found.append(predictions.c.request_id >= first_request_id(self.since))
+        if self.until is not None:
+            found.append(predictions.c.request_id < first_request_id(self.until))
+        return found
+
+
+def window(
+    columns: Sequence[str],
+    prod_version: str | None = None,
+    staging_version: str | None = None,
+    since: float | None = None,
+    until: float | None = None,
+    model: str | None = None,
+) -> "Select[Any]":
+    """In no order."""
+    of = Window(prod_version, staging_version, None, model, since, until)
+    return select(*[predictions.c[name] for name in columns]).where(*of.conditions())
+
+
+def read_engine(url: str) -> Engine:
+    """For reading alone: its transactions do not ask for SQLite's one write lock."""
+    return open_engine(url).execution_options(reads=True)
 
 
 def read_window(
@@ -38,9 +78,9 @@ def read_window(
     """In the order of the requests; predictions and labels as values: "setosa", True, 3, None."""
     import pandas as pd
 
-    engine = open_engine(url)
     statement = window(columns, prod_version, staging_version, since, until, model)
-    with engine.execution_options(reads=True).connect() as connection:
+    engine = read_engine(url)
+    with engine.connect() as connection:
         rows = connection.execute(statement.order_by(predictions.c.request_id)).fetchall()
     engine.dispose()
     frame = pd.DataFrame.from_records([tuple(row) for row in rows], columns=list(columns))
@@ -49,32 +89,7 @@ def read_window(
     return frame
 
 
-def window(
-    columns: Sequence[str],
-    prod_version: str | None,
-    staging_version: str | None,
-    since: float | None,
-    until: float | None,
-    model: str | None = None,
-) -> "Select[Any]":
-    """Time is looked up in the primary key: an id carries its time."""
-    found = select(*[predictions.c[name] for name in columns])
-    exact = {"prod_version": prod_version, "staging_version": staging_version, "model": model}
-    for name, value in exact.items():
-        if value is not None:
-            found = found.where(predictions.c[name] == value)
-    if since is not None:
-        found = found.where(predictions.c.request_id >= first_request_id(since))
-    if until is not None:
-        found = found.where(predictions.c.request_id < first_request_id(until))
-    return found
-
-
 def _values(texts: "pd.Series[Any]") -> "pd.Series[Any]":
     """Each distinct text is parsed once."""
     known = {text: json.loads(text) for text in texts.dropna().unique()}
     return texts.map(known).astype(object).where(texts.notna(), None)
-
-
-def read_engine(url: str) -> Engine:
-    return open_engine(url).execution_options(reads=True)

@@ -3,7 +3,8 @@
 import json
 import os
 import time
-from typing import Any, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, TypeGuard
 
 
 class Record(NamedTuple):
@@ -53,8 +54,15 @@ class Shadow(NamedTuple):
     error: str | None = None
 
 
+Item = Record | Label | Shadow
+Work = Sequence[Item]  # of one kind
+
 LabelOutcome = Literal["set", "same", "conflict", "unknown", "kept"]
 # kept: PostgreSQL is away and the request is not in this machine's journal; checked when it is back
+
+
+def are_labels(work: Work) -> TypeGuard[Sequence[Label]]:
+    return all(isinstance(one, Label) for one in work)
 
 
 def json_text(value: Any) -> str:

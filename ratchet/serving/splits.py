@@ -1,14 +1,15 @@
 """The share of traffic that arm B has: every change on record, the newest in force."""
 
-import threading
 import time
 from typing import NamedTuple
 
 from sqlalchemy import Engine, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from ratchet.serving.every import Every
 from ratchet.serving.group_commit import LogError
-from ratchet.serving.tables import insert_if_new, splits
+from ratchet.serving.journal import Journal
+from ratchet.serving.tables import create_tables, insert_if_new, splits
 
 SECONDS_BETWEEN_LOOKS = 0.5
 
@@ -20,14 +21,18 @@ class Split(NamedTuple):
 
 
 class Splits:
-    """`current` is what all workers and replicas go by, half a second old at most."""
+    """`current` is what all workers and replicas go by, half a second old at most.
 
-    def __init__(self, engine: Engine, default: float) -> None:
-        self._engine = engine
-        self._set_default(default)
-        self._closed = threading.Event()
-        self.current = self._newest()
-        threading.Thread(target=self._follow, name="split", daemon=True).start()
+    With PostgreSQL away the last one known stays in force; the journal knows it over a restart.
+    """
+
+    def __init__(self, engine: Engine, first: Split, journal: Journal | None = None) -> None:
+        self._engine, self._first, self._journal = engine, first, journal
+        self._is_set_up = False
+        before = journal.remembered_split() if journal else None
+        self.current = Split(*before) if before else first
+        self._look()
+        self._looks = Every(SECONDS_BETWEEN_LOOKS, self._look, "split")
 
     def put(self, value: float, by: str) -> Split:
         if not 0 <= value <= 1:
@@ -38,35 +43,40 @@ class Splits:
                 connection.execute(insert(splits), split._asdict())
         except SQLAlchemyError as error:
             raise LogError(f"the split was not changed: {error}") from None
-        self.current = self._newest()
+        self._look()
         return self.current
 
     def history(self) -> list[Split]:
         """The oldest first."""
-        columns = (splits.c.time, splits.c.value, splits.c.by)
         with self._engine.execution_options(reads=True).connect() as connection:
-            rows = connection.execute(select(*columns).order_by(splits.c.id))
-            return [Split(*row) for row in rows]
+            return [Split(*row) for row in connection.execute(_SPLITS.order_by(splits.c.id))]
 
     def close(self) -> None:
-        self._closed.set()
+        self._looks.stop()
 
-    def _set_default(self, value: float) -> None:
-        """With the one id that no other has, so that many workers at once set one."""
-        statement = insert_if_new(splits, self._engine.dialect.name)
-        row = {"id": 0, "time": time.time(), "value": value, "by": "configs/project.yaml"}
+    def _look(self) -> None:
+        try:
+            if not self._is_set_up:
+                self._set_up()
+            newest = self._newest()
+        except SQLAlchemyError:
+            return
+        if newest != self.current:
+            self.current = newest
+            if self._journal:
+                self._journal.remember_split(newest)
+
+    def _set_up(self) -> None:
+        """The first split has the one id that no other gets: many workers at once set one."""
+        create_tables(self._engine)
         with self._engine.begin() as connection:
-            connection.execute(statement, row)
+            statement = insert_if_new(splits, self._engine.dialect.name)
+            connection.execute(statement, {"id": 0} | self._first._asdict())
+        self._is_set_up = True
 
     def _newest(self) -> Split:
-        columns = (splits.c.time, splits.c.value, splits.c.by)
         with self._engine.execution_options(reads=True).connect() as connection:
-            row = connection.execute(select(*columns).order_by(splits.c.id.desc()).limit(1)).one()
-            return Split(*row)
+            return Split(*connection.execute(_SPLITS.order_by(splits.c.id.desc()).limit(1)).one())
 
-    def _follow(self) -> None:
-        while not self._closed.wait(SECONDS_BETWEEN_LOOKS):
-            try:
-                self.current = self._newest()
-            except SQLAlchemyError:
-                continue  # the last one known stays in force
+
+_SPLITS = select(splits.c.time, splits.c.value, splits.c.by)

@@ -1,15 +1,17 @@
 """Records, labels and shadows into the tables, in the transaction of the caller."""
 
 from collections.abc import Sequence
-from itertools import islice
+from functools import cache
+from itertools import chain, islice
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy.dialects import registry
 
-from ratchet.serving.group_commit import Work
-from ratchet.serving.record import Label, LabelOutcome, Record, Shadow
+from ratchet.serving.record import Label, LabelOutcome, Record, Shadow, Work, are_labels
 from ratchet.serving.tables import insert_if_new, predictions, refused_labels
 
+ROWS_A_STATEMENT = 64
 IDS_A_QUERY = 500
 
 
@@ -19,22 +21,27 @@ def store(connection: Connection, works: Sequence[Work]) -> list[Any]:
     store_shadows(connection, [one for work in works for one in work if isinstance(one, Shadow)])
     labels = [one for work in works for one in work if isinstance(one, Label)]
     outcomes = iter(store_labels(connection, labels) if labels else [])
-    return [list(islice(outcomes, len(w))) if _are_labels(w) else None for w in works]
-
-
-def _are_labels(work: Work) -> bool:
-    return not work or isinstance(work[0], Label)
+    return [list(islice(outcomes, len(w))) if are_labels(w) else None for w in works]
 
 
 def store_records(connection: Connection, records: Sequence[Record]) -> None:
     """A record that is there already stays as it is: one sent twice is kept once."""
-    if records:
-        connection.exec_driver_sql(insert_statement(connection.dialect), list(records))
+    for start in range(0, len(records), ROWS_A_STATEMENT):
+        rows = records[start : start + ROWS_A_STATEMENT]
+        statement = insert_statement(connection.dialect.name, len(rows))
+        connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows)))
 
 
-def insert_statement(dialect: Any) -> str:
-    statement = insert_if_new(predictions, dialect.name)
-    return str(statement.compile(dialect=dialect, column_keys=list(Record._fields)))
+@cache
+def insert_statement(dialect: str, rows: int) -> str:
+    """Many rows in one statement: sqlite3 and psycopg alike take one statement a row slower."""
+    paramstyle = "qmark" if dialect == "sqlite" else "format"
+    one = insert_if_new(predictions, dialect).compile(
+        dialect=registry.load(dialect)(paramstyle=paramstyle), column_keys=list(Record._fields)
+    )
+    head, rest = str(one).split(" VALUES ")
+    row, tail = rest.split(" ON CONFLICT ")
+    return f"{head} VALUES {', '.join([row] * rows)} ON CONFLICT {tail}"
 
 
 def store_shadows(connection: Connection, shadows: Sequence[Shadow]) -> None:
@@ -51,7 +58,7 @@ def store_labels(connection: Connection, labels: Sequence[Label]) -> list[LabelO
     """A label is set once. Another one for the same request is refused, and kept beside."""
     held = _held_labels(connection, sorted({label.request_id for label in labels}))
     outcomes: list[LabelOutcome] = []
-    new, refused = [], []
+    new, refused = [], list[tuple[Label, str | None]]()
     for one in labels:
         before = held.get(one.request_id, MISSING)
         if before is MISSING:
@@ -63,16 +70,22 @@ def store_labels(connection: Connection, labels: Sequence[Label]) -> list[LabelO
         elif before == one.label:
             outcomes.append("same")
         else:
-            refused.append({**one._asdict(), "kept": before})
+            refused.append((one, before))
             outcomes.append("conflict")
     if new:
         statement = update(predictions).where(predictions.c.request_id == bindparam("id"))
         connection.execute(
             statement.values(label=bindparam("label"), label_time=bindparam("label_time")), new
         )
-    if refused:
-        connection.execute(insert(refused_labels), refused)
+    store_refused(connection, refused)
     return outcomes
+
+
+def store_refused(connection: Connection, refused: Sequence[tuple[Label, str | None]]) -> None:
+    """Each with the label that stays; with None where no such request is known."""
+    if refused:
+        statement = insert_if_new(refused_labels, connection.dialect.name)
+        connection.execute(statement, [one._asdict() | {"kept": kept} for one, kept in refused])
 
 
 MISSING = object()

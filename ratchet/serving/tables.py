@@ -27,6 +27,9 @@ from ratchet.errors import InputError
 DEFAULT_URL = "sqlite:///predictions.db"
 SECONDS_TO_WAIT = 10  # for another worker's commit
 
+# With PostgreSQL: seconds to connect, milliseconds until unanswered packets mean it is gone.
+PATIENCE = {"connect_timeout": 2, "tcp_user_timeout": 5000, "keepalives_idle": 5}
+
 metadata = MetaData()
 
 predictions = Table(
@@ -65,12 +68,23 @@ splits = Table(
 
 refused_labels = Table(
     "refused_labels", metadata,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("request_id", Text, primary_key=True),
+    Column("label", Text, primary_key=True),
     Column("time", Double, nullable=False),
-    Column("request_id", Text, nullable=False),
-    Column("label", Text, nullable=False),
     Column("kept", Text),  # the label that stays; null where no such request is known
 )  # fmt: skip
+
+
+def is_postgresql(url: str) -> bool:
+    return url.startswith("postgresql")
+
+
+def shown(url: str) -> str:
+    """Without its password."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "..."
 
 
 def log_url() -> str:
@@ -96,8 +110,8 @@ def open_engine(url: str) -> Engine:
                 connect_args={"connect_timeout": 2},
             )
     except (ArgumentError, ModuleNotFoundError) as error:
-        raise InputError(f"RATCHET_LOG_URL={url}: {error}") from None
-    raise InputError(f"RATCHET_LOG_URL={url}: expected sqlite:///... or postgresql://...")
+        raise InputError(f"RATCHET_LOG_URL={shown(url)}: {error}") from None
+    raise InputError(f"RATCHET_LOG_URL={shown(url)}: expected sqlite:///... or postgresql://...")
 
 
 def _sqlite(address: Any) -> Engine:
