@@ -152,15 +152,19 @@ def _ratio_log_e(arm_b: Bools, split: Floats) -> float:
 
 def _unequal_log_e(values: Floats, arm_b: Bools, split: Floats, effect: float) -> float:
     """Either side may be the larger: half of the capital on each."""
+    if (values == values[:1]).all():
+        return 0.0
     process = betting(randomised(values, arm_b, split), 0.0, effect)
     both = np.logaddexp(process.promote, process.reject) - np.log(2)
     return float(both.max(initial=0.0))
 
 
 def _switched(requests: Requests) -> int:
-    seen = pd.DataFrame({"user": requests.user, "split": requests.split, "b": requests.arm_b})
-    both = seen.drop_duplicates().duplicated(["user", "split"])
-    return int(seen.drop_duplicates().loc[both, "user"].nunique())
+    splits, code = np.unique(requests.split, return_inverse=True)
+    place = requests.user * len(splits) + code
+    seen, in_b = np.bincount(place), np.bincount(place, requests.arm_b)
+    mixed = np.flatnonzero((in_b > 0) & (in_b < seen))
+    return len(np.unique(mixed // max(1, len(splits))))
 
 
 def _late_share(requests: Requests) -> float:

@@ -131,13 +131,16 @@ def _cost(
 def _confusion(label: "pd.Series[Any]", answer: "pd.Series[Any]") -> dict[str, dict[str, int]]:
     counts = pd.DataFrame({"label": label.astype(str), "answer": answer.astype(str)}).value_counts()
     found: dict[str, dict[str, int]] = {}
-    for pair, count in sorted(counts.to_dict().items()):
-        found.setdefault(str(pair[0]), {})[str(pair[1])] = int(count)
+    pairs: list[Any] = sorted(counts.to_dict().items())
+    for (truth, said), count in pairs:
+        found.setdefault(truth, {})[said] = int(count)
     return found
 
 
 def log_e_worse(values: Floats, arm_b: Bools, split: Floats, null: float, effect: float) -> float:
     """That arm B's mean is below arm A's by more than -null."""
+    if (values == values[:1]).all():
+        return 0.0
     return float(betting(randomised(values, arm_b, split), null, effect).reject.max(initial=0.0))
 
 
@@ -168,7 +171,8 @@ def evidence_of(units: Units, users: int, settings: PromotionSettings) -> Eviden
 
 
 def _mcnemar(scores: Scores) -> Process:
-    won, lost = (np.cumsum(sign * scores.difference > 0) for sign in (1, -1))
+    won = np.cumsum(scores.difference > 0, dtype=np.int64)
+    lost = np.cumsum(scores.difference < 0, dtype=np.int64)
     return Process(mcnemar_log_e(won, lost), mcnemar_log_e(lost, won))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -133,20 +133,30 @@ def _order(names: dict[str, str]) -> str:
     return f'{_quoted(names["request_id"])} AS "order"' if "request_id" in names else '0 AS "order"'
 
 
+KINDS = {
+    "time": "DOUBLE", "label_time": "DOUBLE", "split": "DOUBLE", "latency_ms": "DOUBLE",
+    "fallback": "BOOLEAN",
+}  # fmt: skip
+
+
 def _columns(names: dict[str, str], split: float) -> list[str]:
     """Each under its name, typed; every other column is a feature."""
     absent = {"assigned_arm": _quoted(names["arm"]), "split": f"{split}", "fallback": "false"}
-    kinds = {"split": "DOUBLE", "latency_ms": "DOUBLE", "fallback": "BOOLEAN"}
     found = []
     for name in COLUMNS:
         value = _quoted(names[name]) if name in names else absent.get(name, "NULL")
-        if name in ("time", "label_time"):
-            value = f"coalesce(try_cast({value} AS DOUBLE), epoch(try_cast({value} AS TIMESTAMPTZ)))"
-        found.append(f"CAST({value} AS {kinds.get(name, 'VARCHAR' if 'time' not in name else 'DOUBLE')}) AS {name}")
+        if name in ("time", "label_time"):  # seconds since 1970, or a moment in ISO 8601
+            moment = f"epoch(try_cast({value} AS TIMESTAMPTZ))"
+            value = f"coalesce(try_cast({value} AS DOUBLE), {moment})"
+        found.append(f"CAST({value} AS {KINDS.get(name, 'VARCHAR')}) AS {name}")
     features = [original for name, original in names.items() if name not in (*COLUMNS, *OTHERS)]
     pairs = ", ".join(f"{_literal(name)}: {_quoted(name)}" for name in features)
-    keys = [_quoted(names[name]) for name in ("model", "prod_version", "staging_version") if name in names]
-    return [*found, f"{{{pairs}}} AS features" if pairs else "NULL AS features", *keys]
+    keys = ("model", "prod_version", "staging_version")
+    return [
+        *found,
+        f"{{{pairs}}} AS features" if pairs else "NULL AS features",
+        *[_quoted(names[name]) for name in keys if name in names],
+    ]
 
 
 def _condition(names: dict[str, str], test: Test) -> str:
@@ -166,7 +176,3 @@ def _quoted(name: str) -> str:
 
 def _literal(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
-
-
-def features_of(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    return [features or {} for features in rows["features"]]

@@ -152,7 +152,9 @@ def confidence_interval(scores: Scores, effect: float, alpha: float) -> tuple[fl
     >>> [round(end, 3) for end in confidence_interval(scores, effect=0.05, alpha=0.05)]
     [0.004, 0.07]
     """
+    n = len(scores.difference)
     centre = float(np.clip(scores.difference.mean(), -1, 1))
+    reach = float(effect + 10 * np.sqrt(scores.variance[-1] / n))
     limit = np.log(1 / alpha)
 
     def refuted(null: float, below: bool) -> bool:
@@ -165,14 +167,16 @@ def confidence_interval(scores: Scores, effect: float, alpha: float) -> tuple[fl
         return bool(logsumexp(logs) >= limit)
 
     return (
-        _edge(lambda null: refuted(null, True), -1.0, centre),
-        _edge(lambda null: refuted(null, False), 1.0, centre),
+        _edge(lambda null: refuted(null, True), centre, -1.0, reach),
+        _edge(lambda null: refuted(null, False), centre, 1.0, reach),
     )
 
 
-def _edge(refuted: Callable[[float], bool], outer: float, inner: float) -> float:
-    """Where refuted ends, between an outer end and the centre."""
-    for _ in range(11):
+def _edge(refuted: Callable[[float], bool], inner: float, end: float, reach: float) -> float:
+    """Where, between the centre and the end, what is not refuted ends."""
+    near = inner + float(np.clip(end - inner, -reach, reach))
+    outer = near if refuted(near) else end
+    for _ in range(9):
         middle = (outer + inner) / 2
         outer, inner = (middle, inner) if refuted(middle) else (outer, middle)
     return outer

@@ -122,7 +122,7 @@ class Registry:
         to: Mapping[str, str | None],
         reason: str,
         evidence: str,
-        tags: Mapping[str, Mapping[str, str]] = {},  # noqa: B006
+        tags: Mapping[str, Mapping[str, str]] = {},
         seen: Mapping[str, str] | None = None,
     ) -> LedgerLine:
         """Aliases to versions, or to None. All of them, or with the next call all of them.
