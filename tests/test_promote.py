@@ -1,4 +1,4 @@
-"""The step promote over a real registry and a real prediction log, as a person or a schedule calls it."""
+"""The step promote over a real registry and a real log, as a person or a schedule calls it."""
 
 import json
 from pathlib import Path
@@ -66,7 +66,9 @@ def test_a_better_staging_becomes_prod_and_one_command_takes_it_back(project: Pa
     found = promote(project)
     assert (found["decision"], found["promoted"]) == ("promote", True)
     assert registry_of(project).aliases() == {"prod": "2", "previous": "1"}
-    assert run_step(project, "promote", action="rollback", reason="customers complain").returncode == 0
+    assert (
+        run_step(project, "promote", action="rollback", reason="customers complain").returncode == 0
+    )
     assert registry_of(project).aliases() == {"prod": "1"}
     assert [line.reason.split(":")[0] for line in registry_of(project).ledger()] == [
         "the first", "gate", "promote", "rollback by hand",

@@ -34,7 +34,9 @@ def rows_of_test(
     )  # fmt: skip
 
 
-def records(rows: pd.DataFrame, model: str = "iris", prod: str = "1", staging: str = "2") -> list[Record]:
+def records(
+    rows: pd.DataFrame, model: str = "iris", prod: str = "1", staging: str = "2"
+) -> list[Record]:
     """The same as a service would have written them."""
     return [
         Record(

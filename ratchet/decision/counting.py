@@ -147,7 +147,7 @@ def _splits(arm_b: Bools, split: Floats) -> dict[float, tuple[int, int]]:
 def _ratio_log_e(arm_b: Bools, split: Floats) -> float:
     """A product of e-processes that run one after another is one."""
     counts = _splits(arm_b, split).items()
-    return sum(sample_ratio_log_e(in_b, users, value) for value, (users, in_b) in counts)
+    return sum(float(sample_ratio_log_e(in_b, users, value)) for value, (users, in_b) in counts)
 
 
 def _unequal_log_e(values: Floats, arm_b: Bools, split: Floats, effect: float) -> float:

@@ -68,9 +68,7 @@ class Units:
             return paired(staging[here], prod[here])
         given, arm_b, split = self.given[here], self.arm_b[here], self.split[here]
         alike = None if self.alike is None else self.alike[here]
-        if settings.method == "answers":
-            return randomised(given, arm_b, split, alike=alike)
-        return randomised(given, arm_b, split, None if alike is None else alike.astype(int))
+        return randomised(given, arm_b, split, alike, settings.method == "answers")
 
     def of_arm(
         self, staging: bool, settings: PromotionSettings, here: Bools | None = None

@@ -22,7 +22,8 @@ Codes = NDArray[np.integer]
 
 # A bet's size, in units of the effect that is looked for, and its share of the capital. Two sizes
 # around the effect find it soonest; the small one finds what is smaller, in the end.
-BETS = ((1.2, 0.475), (0.6, 0.475), (0.2, 0.05))
+Bets = tuple[tuple[float, float], ...]
+BETS: Bets = ((1.2, 0.475), (0.6, 0.475), (0.2, 0.05))
 MOST_AT_STAKE = 0.8  # of the capital, on any one outcome
 SPREADS = (10.0, 1000.0)  # of the share of arm B around the split: gross faults, and small ones
 
@@ -49,31 +50,30 @@ class Process:
 
 
 def randomised(
-    outcome: Floats, arm_b: Bools, split: Floats, stratum: Codes | None = None,
-    alike: Bools | None = None,
+    outcome: Floats, arm_b: Bools, split: Floats, alike: Bools | None = None,
+    answer_alone: bool = False,
 ) -> Scores:  # fmt: skip
     """Units that one arm answered: the outcome in [0, 1], the arm, and P(arm B) at assignment.
 
     phi = (Y - h) (A/pi - (1-A)/(1-pi)), where h is the mean of the earlier outcomes. The split is
     known by design, so phi's mean is the difference whatever h is; a good h makes it vary less.
-    `stratum` (known before the assignment) gives each stratum an h of its own. `alike` marks units
-    that both versions answer alike: where the outcome depends on the answer alone, they differ by
-    exactly nothing.
+    `alike` marks units to which both versions say the same: known without the assignment, so they
+    may have an h of their own. With `answer_alone` the outcome depends on nothing but the answer:
+    on those units the versions differ by exactly nothing.
 
     >>> Y, A, pi = np.array([1.0, 0, 1]), np.array([True, False, True]), np.full(3, 0.5)
     >>> randomised(Y, A, pi).difference.round(3).tolist()
     [1.0, 1.333, 1.0]
     """
-    h = _mean_before(outcome, stratum)
+    h = _mean_before(outcome, alike)
     sign = np.where(arm_b, 1 / split, -1 / (1 - split))
-    residual = (outcome - h) ** 2
-    difference = (outcome - h) * sign
-    if alike is not None:
-        difference, residual = np.where(alike, 0.0, difference), np.where(alike, 0.0, residual)
-    variance = _mean_before(residual, None, start=0.25) / (split * (1 - split))
+    residual = outcome - h
+    if alike is not None and answer_alone:
+        residual = np.where(alike, 0.0, residual)
+    variance = _mean_before(residual**2, start=0.25) / (split * (1 - split))
     least = -np.maximum(h / split, (1 - h) / (1 - split))
     most = np.maximum((1 - h) / split, h / (1 - split))
-    return Scores(difference, least, most, variance)
+    return Scores(residual * sign, least, most, variance)
 
 
 def paired(staging: Floats, prod: Floats) -> Scores:
@@ -84,25 +84,23 @@ def paired(staging: Floats, prod: Floats) -> Scores:
     """
     difference = staging - prod
     ones = np.ones_like(difference)
-    variance = _mean_before(difference**2, None, start=0.25)
+    variance = _mean_before(difference**2, start=0.25)
     return Scores(difference, -ones, ones, variance)
 
 
-def _mean_before(values: Floats, stratum: Codes | None, start: float = 0.5) -> Floats:
-    """Of the earlier units (of the same stratum); two imagined ones at `start` come first."""
-    if stratum is None:
+def _mean_before(values: Floats, alike: Bools | None = None, start: float = 0.5) -> Floats:
+    """Of the earlier units (that are alike, or differ, as this one does); two at `start` first."""
+    if alike is None:
         earlier = np.arange(values.shape[-1])
         return (2 * start + np.cumsum(values, -1) - values) / (2 + earlier)
     means = np.empty_like(values)
-    for code in np.unique(stratum):
-        mine = stratum == code
-        count = np.cumsum(mine, -1) - mine
-        total = np.cumsum(np.where(mine, values, 0), -1) - values
-        means = np.where(mine, (2 * start + total) / (2 + count), means)
+    for mine in (alike, ~alike):
+        count, total = np.cumsum(mine, -1) - 1, np.cumsum(np.where(mine, values, 0), -1) - values
+        np.copyto(means, (2 * start + total) / np.maximum(1, 2 + count), where=mine)
     return means
 
 
-def betting(scores: Scores, null: float, effect: float) -> Process:
+def betting(scores: Scores, null: float, effect: float, bets: Bets = BETS) -> Process:
     """E = sum_k w_k prod_i (1 + lambda_ki (phi_i - null)); the mirrored one for the rejection.
 
     The lambda that makes a mean difference of d grow fastest is about d / variance; `effect` is
@@ -117,14 +115,14 @@ def betting(scores: Scores, null: float, effect: float) -> Process:
     """
     gain = scores.difference - null
     return Process(
-        promote=_log_wealth(gain, null - scores.least, scores.variance, effect),
-        reject=_log_wealth(-gain, scores.most - null, scores.variance, effect),
+        promote=_log_wealth(gain, null - scores.least, scores.variance, effect, bets),
+        reject=_log_wealth(-gain, scores.most - null, scores.variance, effect, bets),
     )
 
 
-def _log_wealth(gain: Floats, worst: Floats, variance: Floats, effect: float) -> Floats:
+def _log_wealth(gain: Floats, worst: Floats, variance: Floats, effect: float, bets: Bets) -> Floats:
     total = np.full(gain.shape, -np.inf)
-    for size, weight in BETS:
+    for size, weight in bets:
         stake = np.minimum(size * effect / variance, MOST_AT_STAKE / worst)
         np.logaddexp(total, np.log(weight) + np.cumsum(np.log1p(stake * gain), -1), out=total)
     return total
@@ -150,7 +148,7 @@ def confidence_interval(scores: Scores, effect: float, alpha: float) -> tuple[fl
     >>> right = (rng.random(2000) < np.where(arm_b, 0.95, 0.90)).astype(float)
     >>> scores = randomised(right, arm_b, split)
     >>> [round(end, 3) for end in confidence_interval(scores, effect=0.05, alpha=0.05)]
-    [0.004, 0.07]
+    [0.005, 0.07]
     """
     n = len(scores.difference)
     centre = float(np.clip(scores.difference.mean(), -1, 1))
@@ -160,9 +158,10 @@ def confidence_interval(scores: Scores, effect: float, alpha: float) -> tuple[fl
     def refuted(null: float, below: bool) -> bool:
         gain = scores.difference - null if below else null - scores.difference
         worst = null - scores.least if below else scores.most - null
+        largest = MOST_AT_STAKE / np.maximum(worst, 1e-9)
         logs = []
         for size, weight in BETS:
-            stake = np.minimum(size * effect / scores.variance, MOST_AT_STAKE / worst)
+            stake = np.minimum(size * effect / scores.variance, largest)
             logs.append(np.log(weight) + float(np.log1p(stake * gain).sum()))
         return bool(logsumexp(logs) >= limit)
 
@@ -173,7 +172,7 @@ def confidence_interval(scores: Scores, effect: float, alpha: float) -> tuple[fl
 
 
 def _edge(refuted: Callable[[float], bool], inner: float, end: float, reach: float) -> float:
-    """Where, between the centre and the end, what is not refuted ends."""
+    """Between the centre and the end: where what is refuted begins."""
     near = inner + float(np.clip(end - inner, -reach, reach))
     outer = near if refuted(near) else end
     for _ in range(9):
@@ -227,20 +226,22 @@ def mcnemar_log_e(won: NDArray[np.int64] | int, lost: NDArray[np.int64] | int) -
     return log_e
 
 
-def sample_ratio_log_e(arm_b: int, units: int, split: float) -> float:
+def sample_ratio_log_e(
+    arm_b: NDArray[np.int64] | int, units: NDArray[np.int64] | int, split: float
+) -> Floats:
     """Lindon and Malek's sequential multinomial test for two arms: Beta priors around the split.
 
-    >>> round(sample_ratio_log_e(10_100, 20_000, 0.5), 2)
+    >>> round(float(sample_ratio_log_e(10_100, 20_000, 0.5)), 2)
     -1.16
-    >>> round(sample_ratio_log_e(26_000, 50_000, 0.5), 2)
+    >>> round(float(sample_ratio_log_e(26_000, 50_000, 0.5)), 2)
     36.76
     """
-    if split in (0, 1):
-        return 0.0 if arm_b == units * split else np.inf
+    b, a = np.asarray(arm_b, dtype=float), np.asarray(units) - np.asarray(arm_b, dtype=float)
     tested = [
-        betaln(spread * split + arm_b, spread * (1 - split) + units - arm_b)
+        betaln(spread * split + b, spread * (1 - split) + a)
         - betaln(spread * split, spread * (1 - split))
         for spread in SPREADS
     ]
-    under_the_null = arm_b * np.log(split) + (units - arm_b) * np.log1p(-split)
-    return float(logsumexp(tested) - np.log(len(SPREADS)) - under_the_null)
+    under_the_null = b * np.log(split) + a * np.log1p(-split)
+    log_e: Floats = logsumexp(tested, axis=0) - np.log(len(SPREADS)) - under_the_null
+    return log_e
