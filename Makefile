@@ -1,5 +1,5 @@
 # Laptop and CI call the same words. `make setup` runs by itself where it is needed.
-.PHONY: setup run test check ui serve history bench lock
+.PHONY: setup run test check ui serve history rollback bench lock
 MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
@@ -27,14 +27,20 @@ serve: setup  ## prod, behind MLflow's own scoring server, http://localhost:5001
 history: setup  ## what was in production, and when
 	python -m steps.history
 
+rollback: setup  ## prod is what it was before; REASON="why"
+	python -m steps.promote --action rollback --reason "$(REASON)"
+
 bench: setup  ## every figure the README quotes, beside its peer
 	python -m benchmarks.train
+	python -m benchmarks.decision_quality
 
 lock: setup  ## pin what requirements*.in ask for
 	for name in requirements requirements-dev; do \
 	  uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
 	    --custom-compile-command "make lock" $$name.in --output-file $$name.txt || exit 1; \
 	done
+	uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
+	  --custom-compile-command "make lock" benchmarks/requirements-gbstats.in --output-file benchmarks/requirements-gbstats.txt
 
 setup: .venv/ready
 

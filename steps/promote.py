@@ -40,7 +40,8 @@ def main(
         outcome = promote(registry, settings, action, reason, source, run.info.run_id, dry_run)
         found = content(outcome, settings.promotion)
         outputs = {"decision": outcome.decision, "promoted": str(promoted(outcome)).lower()}
-        publish(Report("promote", found, markdown(outcome), outputs, page(outcome, settings)))
+        shown = page(outcome, settings)
+        publish(Report("promote", found, markdown(outcome), outputs, shown, also="decision"))
     if outcome.trial:
         print_table(arm_rows(outcome.trial))
         print_table(check_rows(outcome))
