@@ -21,6 +21,11 @@ REFUSALS = (
 )  # fmt: skip
 
 
+def reason(error: Exception) -> str:
+    """In one line, and without the statement and its values."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())
+
+
 class Database:
     """Used by one thread. After an error it connects anew."""
 
@@ -53,10 +58,10 @@ class Database:
             return call()
         except REFUSALS as error:
             self._disconnect()
-            raise RefusedError(f"the log cannot hold this: {error}") from None
+            raise RefusedError(f"the log cannot hold this: {reason(error)}") from None
         except (SQLAlchemyError, sqlite3.Error) as error:
             self._disconnect()
-            raise LogError(f"the log takes no writes: {error}") from None
+            raise LogError(f"the log takes no writes: {reason(error)}") from None
 
     def _write(self, works: Sequence[Work]) -> Sequence[Any]:
         rows = list(chain.from_iterable(works))

@@ -26,15 +26,18 @@ def store(connection: Connection, works: Sequence[Work]) -> list[Any]:
 
 def store_records(connection: Connection, records: Sequence[Record]) -> None:
     """A record that is there already stays as it is: one sent twice is kept once."""
+    dialect = connection.dialect.name
+    if dialect == "postgresql" and records:  # psycopg sends them all before it waits
+        connection.exec_driver_sql(insert_statement(dialect, 1), list(records))
+        return
     for start in range(0, len(records), ROWS_A_STATEMENT):
         rows = records[start : start + ROWS_A_STATEMENT]
-        statement = insert_statement(connection.dialect.name, len(rows))
+        statement = insert_statement(dialect, len(rows))
         connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows)))
 
 
 @cache
 def insert_statement(dialect: str, rows: int) -> str:
-    """Many rows in one statement: sqlite3 and psycopg alike take one statement a row slower."""
     paramstyle = "qmark" if dialect == "sqlite" else "format"
     one = insert_if_new(predictions, dialect).compile(
         dialect=registry.load(dialect)(paramstyle=paramstyle), column_keys=list(Record._fields)
