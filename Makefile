@@ -31,7 +31,7 @@ history: setup  ## what was in production, and when
 	python -m steps.history
 
 rollback: setup  ## prod is what it was before; REASON="why"
-	python -m steps.promote --action rollback --reason "$(REASON)"
+	python -m steps.promote --action rollback --reason "$${REASON:-}"
 
 bench: setup  ## every figure the README quotes, beside its peer
 	python -m benchmarks.train

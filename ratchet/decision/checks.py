@@ -34,7 +34,7 @@ def faults(trial: Trial) -> list[Check]:
 
 
 def _e_value(name: str, value: float, limit: float, note: str) -> Check:
-    return Check(name, value < limit, value, limit, f"{name}: {note}")
+    return Check(name, value < limit, value, limit, note)
 
 
 def _covered(arm: Arm) -> str:
@@ -77,7 +77,7 @@ def guardrails(trial: Trial, settings: PromotionSettings) -> list[Check]:
     limit = log(1 / settings.alpha)
     failed = (
         f"{_failed(trial.b)} of staging's requests failed, {_failed(trial.a)} of prod's;"
-        f" {100 * settings.guardrails.error_rate:g} points more are allowed"
+        f" {100 * settings.guardrails.error_rate:g} % more would be allowed"
     )
     return [
         Check("error rate", trial.error_log_e < limit, trial.error_log_e, limit, failed),

@@ -31,7 +31,7 @@ def decide(trial: Trial, settings: PromotionSettings) -> Verdict:
         return Verdict(decision, reason, checks, trial.evidence, {"A": trial.a, "B": trial.b})
 
     if broken := [check for check in guards if not check.passed]:
-        return verdict("reject", f"guardrail: {_notes(broken)}")
+        return verdict("reject", f"staging harms, {_notes(broken)}")
     if broken := [check for check in faulty if not check.passed]:
         return verdict(*_stopped(_notes(broken), over))
     if not enough.passed:
@@ -56,7 +56,7 @@ def _stopped(why: str, over: bool) -> tuple[Answer, str]:
 
 
 def _notes(checks: list[Check]) -> str:
-    return "; ".join(check.note for check in checks)
+    return "; ".join(f"{check.name}: {check.note}" for check in checks)
 
 
 def _found(evidence: Evidence, settings: PromotionSettings) -> str:

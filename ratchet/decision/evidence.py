@@ -157,7 +157,7 @@ def evidence_of(units: Units, users: int, settings: PromotionSettings) -> Eviden
         users=users,
         labelled=labelled,
         difference=float(scores.difference.mean()) if labelled else None,
-        interval=confidence_interval(scores, effect, settings.alpha) if labelled else (-1.0, 1.0),
+        interval=_interval(scores, effect, settings.alpha, first_at),
         null=null,
         first=first,
         first_at=first_at,
@@ -166,6 +166,20 @@ def evidence_of(units: Units, users: int, settings: PromotionSettings) -> Eviden
         else None,
         curve=_curve(process),
     )
+
+
+def _interval(
+    scores: Scores, effect: float, alpha: float, first_at: int | None
+) -> tuple[float, float]:
+    """It holds at every moment at once, so what it said when the decision fell still holds."""
+    if not len(scores.difference):
+        return -1.0, 1.0
+    low, high = confidence_interval(scores, effect, alpha)
+    if first_at is None:
+        return low, high
+    then = confidence_interval(scores.begun(first_at), effect, alpha)
+    both = max(low, then[0]), min(high, then[1])
+    return both if both[0] <= both[1] else then
 
 
 def _mcnemar(scores: Scores) -> Process:

@@ -21,7 +21,10 @@ COLUMNS = (
 )  # fmt: skip
 SHORT_NAMES = {"timestamp": "time", "variant": "arm"}  # as a service's /log.csv calls them
 NEEDED = ("time", "user_id", "arm", "model_version", "prediction", "label")
-OTHERS = ("model", "prod_version", "staging_version", "probabilities")
+OTHERS = (
+    "model", "prod_version", "staging_version", "probabilities", "shadow_probabilities",
+    "shadow_error",
+)  # fmt: skip
 SECONDS = 30
 
 
@@ -80,7 +83,8 @@ def _fetched(address: str, test: Test) -> tuple[pd.DataFrame, float]:
     from urllib.error import URLError
     from urllib.request import Request, urlopen
 
-    url = address if "/log.csv" in address else address.rstrip("/") + "/log.csv"
+    address = address if "/log.csv" in address else address.rstrip("/") + "/log.csv"
+    url = address if "?" in address else f"{address}?details=true"
     token = os.environ.get("RATCHET_ADMIN_TOKEN", "")
     request = Request(url, headers={"Authorization": f"Bearer {token}"})  # noqa: S310
     asked = time()
@@ -91,7 +95,7 @@ def _fetched(address: str, test: Test) -> tuple[pd.DataFrame, float]:
                 shutil.copyfileobj(answer, copy)
         except (URLError, OSError) as error:
             raise InputError(
-                f"log={url} does not answer ({error}); is the address right, and is"
+                f"log={address} does not answer ({error}); is the address right, and is"
                 " RATCHET_ADMIN_TOKEN the service's?"
             ) from None
         return _from_file(str(file), test, called=url)[0], asked
@@ -148,6 +152,8 @@ def _columns(names: dict[str, str], split: float) -> list[str]:
         if name in ("time", "label_time"):  # seconds since 1970, or a moment in ISO 8601
             moment = f"epoch(try_cast({value} AS TIMESTAMPTZ))"
             value = f"coalesce(try_cast({value} AS DOUBLE), {moment})"
+        if name == "shadow_prediction":  # JSON, where a service wrote it
+            value = f"coalesce(json_extract_string(try_cast({value} AS JSON), '$'), {value})"
         found.append(f"CAST({value} AS {KINDS.get(name, 'VARCHAR')}) AS {name}")
     features = [original for name, original in names.items() if name not in (*COLUMNS, *OTHERS)]
     pairs = ", ".join(f"{_literal(name)}: {_quoted(name)}" for name in features)

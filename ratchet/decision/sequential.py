@@ -40,6 +40,10 @@ class Scores:
     most: Floats
     variance: Floats
 
+    def begun(self, units: int) -> "Scores":
+        parts = (self.difference, self.least, self.most, self.variance)
+        return Scores(*(part[:units] for part in parts))
+
 
 @dataclass(frozen=True)
 class Process:
