@@ -69,6 +69,25 @@ class ABSettings(_Settings):
     retention_days: Annotated[float, Field(gt=0)] | None = None  # None: kept for ever
 
 
+class GuardrailSettings(_Settings):
+    error_rate: Annotated[float, Field(ge=0, lt=1)] = 0.01  # how much more of staging may fail
+    latency_p99_ms: Annotated[float, Field(gt=0)] | None = 1000.0
+
+
+class PromotionSettings(_Settings):
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05  # a side, over all looks together
+    method: Literal["ab", "answers", "paired"] = "ab"
+    margin: Annotated[float, Field(ge=0, lt=1)] = 0.0  # 0: better; more: not worse by so much
+    mde: Annotated[float, Field(gt=0, lt=1)] = 0.05  # the difference to be found soon
+    unit: Literal["user", "request"] = "user"
+    maturity_hours: Annotated[float, Field(ge=0)] = 0.0  # 0: labels come with the request
+    deadline_days: Annotated[float, Field(gt=0)] | None = 30.0
+    min_labelled: Annotated[int, Field(ge=1)] = 100  # an arm
+    min_errors: Annotated[int, Field(ge=0)] = 5  # an arm
+    guardrails: GuardrailSettings = GuardrailSettings()
+    costs: dict[str, dict[str, float]] = {}  # of the true class: of the answer: cost
+
+
 class Settings(_Settings):
     model: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
     metric: Metric = "accuracy"
@@ -76,6 +95,7 @@ class Settings(_Settings):
     gate: GateSettings = GateSettings()
     drift: DriftSettings = DriftSettings()
     ab: ABSettings = ABSettings()
+    promotion: PromotionSettings = PromotionSettings()
 
 
 def read_settings(path: Path = PROJECT) -> Settings:
