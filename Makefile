@@ -31,7 +31,7 @@ bench: setup  ## every figure the README quotes, beside its peer
 	python -m benchmarks.train
 
 lock: setup  ## pin what requirements*.in ask for
-	for name in requirements requirements-dev; do \
+	for name in requirements requirements-dev requirements-automl; do \
 	  uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
 	    --custom-compile-command "make lock" $$name.in --output-file $$name.txt || exit 1; \
 	done

@@ -40,11 +40,24 @@ class GateSettings(_Settings):
     max_size_mb: Annotated[float, Field(gt=0)] | None = None
 
 
+class AutomlSettings(_Settings):
+    budget_minutes: Annotated[float, Field(gt=0)] = 10.0
+    folds: Annotated[int, Field(ge=2)] = 5
+    estimators: Names = ()  # none: all that are quick
+    n_select: Annotated[int, Field(ge=1)] = 3
+    tune_iterations: Annotated[int, Field(ge=0)] = 10
+    imbalance: bool = False
+    agreement: Annotated[float, Field(ge=0, le=1)] = 0.9
+    parallel: Literal["dask"] | None = None
+    dask_address: str | None = None
+
+
 class Settings(_Settings):
     model: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
     metric: Metric = "accuracy"
     data: DataSettings
     gate: GateSettings = GateSettings()
+    automl: AutomlSettings = AutomlSettings()
 
 
 def read_settings(path: Path = PROJECT) -> Settings:

@@ -46,7 +46,7 @@ def train_and_register(
     force: bool, jobs: int,
 ) -> Iterator[Outcome]:  # fmt: skip
     """What is new or changed since the last time; all of it, where forced."""
-    made = {_likeness(version.tags): version for version in reversed(registry.versions())}
+    made = _made(registry)
     wanted: dict[str, ModelSpec] = {}
     for spec in specs:
         same = made.get(_likeness(run_tags(spec, split)))
@@ -64,6 +64,16 @@ def train_and_register(
             yield Outcome(
                 result.spec.name, "trained", version.number, version.run_id, result.metrics
             )
+
+
+def recorded(trained: Trained, split: Split, settings: Settings, registry: Registry) -> Version:
+    """The version of the same config, data and lock; a new one where there is none."""
+    same = _made(registry).get(_likeness(run_tags(trained.spec, split)))
+    return same or record(trained, split, settings, registry)
+
+
+def _made(registry: Registry) -> dict[tuple[str | None, ...], Version]:
+    return {_likeness(version.tags): version for version in reversed(registry.versions())}
 
 
 def _skipped(spec: ModelSpec, reason: str, version: str | None = None) -> Outcome:

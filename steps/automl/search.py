@@ -1,0 +1,264 @@
+"""PyCaret's search, in PyCaret's environment, with files between it and the project.
+
+Its standard input names them: first the request (ratchet/automl/request.py says what stands in it),
+then, once "searched" is said, the candidate to finalise. Candidates go into a file as soon as they
+are scored. When its standard input closes, whoever started it is gone, and it ends.
+"""
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import warnings
+from contextlib import contextmanager
+from importlib.metadata import distributions
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import parity
+from imblearn.over_sampling import RandomOverSampler
+from parity import metrics_of, prepared
+from pycaret.classification import ClassificationExperiment
+from pycaret.internal.preprocess.transformers import FixImbalancer
+from sklearn.ensemble import AdaBoostClassifier
+
+TOPIC = "ratchet-candidates"  # on a Dask cluster
+LOWER_IS_BETTER = ("log_loss", "brier")
+DIGITS = 12  # PyCaret rounds to 4, which makes ties
+
+
+class BudgetSpent(BaseException):
+    """No Exception: PyCaret passes over those, and goes on."""
+
+
+class Experiment(ClassificationExperiment):
+    """PyCaret's own, telling of each candidate as soon as every fold is scored."""
+
+    stage = "compare"
+    file = None
+
+    def _create_model(self, estimator, *arguments, cross_validation=True, **options):
+        options["cross_validation"] = cross_validation
+        if not cross_validation:
+            return super()._create_model(estimator, *arguments, **options)
+        options["error_score"] = "raise"  # PyCaret would call a fold that failed a score of 0
+        began = time.perf_counter()
+        try:
+            model, seconds = super()._create_model(estimator, *arguments, **options)
+        except Exception as error:
+            self._tell({"failed": self._class_name(estimator), "reason": last_line(error)})
+            raise
+        folds = self.pull().drop(index=["Mean", "Std"])
+        took = {"stage": self.stage, "seconds": time.perf_counter() - began}
+        self._tell(took | {"folds": scores(model, folds)} | described(model))
+        return model, seconds
+
+    def _class_name(self, estimator):
+        if isinstance(estimator, str):
+            return self._all_models_internal[estimator].class_def.__name__
+        return type(estimator).__name__
+
+    def _tell(self, what):
+        if self._remote:
+            from distributed import get_worker
+
+            get_worker().log_event(TOPIC, what)
+        else:
+            append(self.file, what)
+
+
+def append(file, what):
+    with Path(file).open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(what) + "\n")
+
+
+def last_line(error):
+    """scikit-learn tells of failed fits in many lines; the cause is the last."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
+def scores(model, folds):
+    """By fold. PyCaret gives 0 for what needs probabilities where a model has none."""
+    known = list(folds)
+    if not hasattr(model, "predict_proba"):
+        known = [name for name in known if name in ("accuracy", "precision", "recall", "f1")]
+    return [{name: float(fold[name]) for name in known} for _, fold in folds.iterrows()]
+
+
+def described(model):
+    params = model.get_params(deep=False)
+    if "estimators" in params:
+        members = params["estimators"]
+        params["estimators"] = {"_".join(n.lower().split()): described(m) for n, m in members}
+    plain = {n: v.item() if isinstance(v, np.generic) else v for n, v in params.items()}
+    return {"estimator": type(model).__name__, "params": plain}
+
+
+def revived(experiment, description):
+    known = {m.class_def.__name__: m.class_def for m in experiment._all_models_internal.values()}
+    params = dict(description["params"])
+    if "estimators" in params:
+        members = params["estimators"].items()
+        params["estimators"] = [(name, revived(experiment, inner)) for name, inner in members]
+    return known[description["estimator"]](**params)
+
+
+def set_up(request):
+    table = pd.read_parquet(request["train"])
+    experiment = Experiment()
+    experiment.file = request["candidates"]
+    experiment.setup(
+        table.iloc[:-1],
+        test_data=table.iloc[-1:],  # PyCaret wants some, uses none here, and finalises on all
+        target="target",
+        index=False,
+        numeric_features=request["numeric"],
+        categorical_features=request["categorical"],
+        preprocess=False,
+        custom_pipeline=[("prepare", prepared(request)), *balanced(request)],
+        fold=request["folds"],
+        fold_shuffle=True,
+        session_id=request["seed"],
+        n_jobs=request["jobs"],
+        memory=False,
+        system_log=False,
+        html=False,
+        verbose=False,
+    )
+    for name in list(experiment._all_metrics):
+        experiment.remove_metric(name)
+    for name, asks, metric in metrics_of(table["target"].nunique()):
+        better = name not in LOWER_IS_BETTER
+        experiment.add_metric(name, name, metric, asks, greater_is_better=better)
+    return experiment
+
+
+def balanced(request):
+    """PyCaret's own, by repeating rows: a config says the same as class_weight: balanced."""
+    if not request["imbalance"]:
+        return []
+    return [("balance", FixImbalancer(RandomOverSampler(random_state=request["seed"])))]
+
+
+def search(experiment, request):
+    """Compare all, tune the best few, blend the better of each; until the budget is spent."""
+    signal.signal(signal.SIGALRM, spend)
+    signal.setitimer(signal.ITIMER_REAL, request["budget_minutes"] * 60, 5)
+    try:
+        best = compare(experiment, request)
+        experiment.stage = "tune"
+        better = [tune(experiment, request, model, score) for model, score in best]
+        experiment.stage = "blend"
+        if len(better) > 1:
+            experiment.blend_models(
+                better, optimize=request["metric"], round=DIGITS, verbose=False, choose_better=False
+            )
+    except BudgetSpent:
+        pass
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def spend(signal_number, frame):
+    raise BudgetSpent
+
+
+def compare(experiment, request):
+    """The best few, each with its score."""
+    with cluster(request) as parallel:
+        found = experiment.compare_models(
+            include=included(experiment, request["estimators"]),
+            sort=request["metric"],
+            n_select=request["n_select"],
+            budget_time=request["budget_minutes"],
+            round=DIGITS,
+            verbose=False,
+            parallel=parallel,
+        )
+    models = found if isinstance(found, list) else [found]
+    return list(zip(models, experiment.pull()[request["metric"]], strict=False)) if models else []
+
+
+def included(experiment, names):
+    """PyCaret's ids. AdaBoost as current scikit-learn has it: without SAMME.R."""
+    ids = {m.class_def.__name__: i for i, m in experiment._all_models_internal.items()}
+    boost = AdaBoostClassifier(algorithm="SAMME", random_state=experiment.seed)
+    return [boost if name == "AdaBoostClassifier" else ids[name] for name in names]
+
+
+@contextmanager
+def cluster(request):
+    """PyCaret's own backend, Fugue, on the Dask cluster at that address; or none."""
+    if request["dask"] is None:
+        yield None
+        return
+    import cloudpickle
+    from distributed import Client
+    from pycaret.parallel import FugueBackend
+
+    cloudpickle.register_pickle_by_value(parity)  # a worker has PyCaret, and not this folder
+
+    with Client(request["dask"], timeout=10) as client:
+        client.subscribe_topic(TOPIC, lambda event: append(request["candidates"], event[1]))
+        yield FugueBackend(client)
+
+
+def tune(experiment, request, model, score):
+    """The tuned model, where it is better than the one it comes from."""
+    if not request["tune_iterations"]:
+        return model
+    try:
+        tuned = experiment.tune_model(
+            model, n_iter=request["tune_iterations"], optimize=request["metric"], round=DIGITS,
+            verbose=False, tuner_verbose=False, choose_better=False,
+        )  # fmt: skip
+    except Exception as error:  # whatever a combination of parameters makes of an estimator
+        append(request["candidates"], {"failed": type(model).__name__, "reason": last_line(error)})
+        return model
+    sign = -1 if request["metric"] in LOWER_IS_BETTER else 1
+    found = experiment.pull().loc["Mean", request["metric"]]
+    return tuned if sign * found > sign * score else model
+
+
+def finalise(experiment, request, description):
+    final = experiment.finalize_model(revived(experiment, description))
+    sample = pd.read_parquet(request["sample"])
+    answers = experiment.predict_model(final, data=sample, verbose=False)
+    pd.DataFrame({"label": answers["prediction_label"].astype("int64")}).to_parquet(
+        request["predictions"]
+    )
+
+
+def lines_of_input():
+    """The lines as they come. At its end this whole process group ends, joblib's workers too."""
+    lines = queue.Queue()
+
+    def read():
+        for line in sys.stdin:
+            lines.put(line.strip())
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=read, daemon=True).start()
+    return lines
+
+
+def main():
+    warnings.filterwarnings("ignore")
+    lines = lines_of_input()
+    request = json.loads(Path(lines.get()).read_text())
+    versions = {one.metadata["Name"].lower(): one.version for one in distributions()}
+    Path(request["versions"]).write_text(json.dumps(dict(sorted(versions.items())), indent=2))
+    experiment = set_up(request)
+    if request["budget_minutes"]:
+        search(experiment, request)
+    append(request["candidates"], {"searched": True})
+    finalise(experiment, request, json.loads(Path(lines.get()).read_text()))
+
+
+if __name__ == "__main__":
+    main()
