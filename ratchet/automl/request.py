@@ -35,7 +35,7 @@ def write_request(split: Split, settings: Settings, jobs: int, folder: Path) -> 
     codes = np.searchsorted(split.table.classes, target)
     kinds = split.table.kinds
     train = as_plain(features, kinds).assign(target=codes)
-    train.iloc[_a_spare_row_last(codes)].to_parquet(folder / "train.parquet", index=False)
+    train.to_parquet(folder / "train.parquet", index=False)
     sample = rows_between(features, codes, seed)
     as_plain(sample, kinds).to_parquet(folder / "sample.parquet", index=False)
     categorical = [f"f{n}" for n, kind in enumerate(kinds.values()) if kind == "categorical"]
@@ -85,14 +85,15 @@ def weighs_classes(estimator: str) -> bool:
 
 
 def require_each_class_in_each_fold(split: Split, folds: int) -> None:
-    _, target = split.train
-    labels, counts = np.unique(target, return_counts=True)
-    fewest = counts.argmin()
-    if counts[fewest] < folds:
+    """PyCaret scores on all rows but the last."""
+    classes, (_, target) = split.table.classes, split.train
+    counts = np.bincount(np.searchsorted(classes, target[:-1]), minlength=len(classes))
+    fewest = counts.min()
+    if fewest < folds:
+        mend = f"Set automl.folds to {fewest}, add" if fewest > 1 else "Add"
         raise InputError(
-            f"Class {labels[fewest]!s} has {counts[fewest]} rows to learn from and automl.folds is"
-            f" {folds}: some fold would not hold it. Set automl.folds to {max(2, counts[fewest])}"
-            " or less, add rows of that class, or leave it out"
+            f"Class {classes[counts.argmin()]!s} has {fewest} rows to score on, and automl.folds is"
+            f" {folds}: some fold would not hold it. {mend} rows of that class, or leave it out"
         )
 
 
@@ -109,12 +110,6 @@ def as_plain(features: pd.DataFrame, kinds: Mapping[str, Kind]) -> pd.DataFrame:
             column = seconds.where(column.notna())
         columns[f"f{number}"] = column if kind == "categorical" else column.astype("float64")
     return pd.DataFrame(columns)
-
-
-def _a_spare_row_last(codes: np.ndarray) -> np.ndarray:
-    """PyCaret scores on all rows but the last, so that is one of the commonest class."""
-    last = np.flatnonzero(codes == np.bincount(codes).argmax())[-1]
-    return np.append(np.delete(np.arange(len(codes)), last), last)
 
 
 def _dask_address(automl: AutomlSettings) -> str | None:

@@ -114,7 +114,7 @@ def set_up(request):
     experiment.file = request["candidates"]
     experiment.setup(
         table.iloc[:-1],
-        test_data=table.iloc[-1:],  # PyCaret wants some, uses none here, and finalises on all
+        test_data=table.iloc[-1:],  # PyCaret wants some; it finalises on all, in this order
         target="target",
         index=False,
         numeric_features=request["numeric"],
