@@ -75,7 +75,9 @@ def _nothing(found: Found, settings: Settings) -> str:
             " candidate was scored on every fold. Give it more, or name quicker automl.estimators"
         )
     reasons = {one.estimator: one.reason for one in found.failures}
-    said = "; ".join(f"{name}: {reason[:200]}" for name, reason in list(reasons.items())[:3])
+    said = "; ".join(
+        f"{name}: {reason.split('. ')[0]}" for name, reason in list(reasons.items())[:3]
+    )
     return f"Every candidate failed ({len(reasons)}). {said}"
 
 

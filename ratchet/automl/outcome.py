@@ -26,7 +26,8 @@ def report(found: Found, settings: Settings, version: str | None) -> Report:
         write_config(found.winner, found.trained.spec, settings.metric, FOLDER / "automl.yaml")
     lines = rows(board, settings.metric)
     text = [f"## AutoML\n\n{markdown_table(lines)}", sentence(found, settings, version)]
-    text += [f"{one.estimator} failed: {one.reason}" for one in found.failures]
+    failures = {one.estimator: one.reason for one in found.failures}
+    text += [f"{name} failed: {reason}" for name, reason in failures.items()]
     return Report(
         "automl", _content(found, lines, version), "\n\n".join(text) + "\n",
         {"found": str(found.trained is not None).lower(), "version": version or ""},
@@ -48,7 +49,7 @@ def _content(found: Found, lines: list[dict[str, Any]], version: str | None) -> 
 def sentence(found: Found, settings: Settings, version: str | None) -> str:
     metric, winner, trained = settings.metric, found.winner, found.trained
     if winner is None or trained is None or found.agreement is None:
-        return "The search was stopped; what it had scored stands above."
+        return "No model was found: the search was stopped, or every candidate failed."
     return (
         f"{winner.name}: {metric} {winner.scores[metric]:.4f} over folds,"
         f" {trained.metrics[metric]:.4f} on the holdout. Trained by the project's code it answers"

@@ -33,6 +33,7 @@ def _config(
         name: value
         for name, value in said.items()
         if name in signature and name not in NOT_OF_THE_MODEL
+        if signature[name].default != "deprecated"
         if value != _as_list(signature[name].default) and (name, value) != ("random_state", seed)
     }
     if estimator == "SVC" and params.get("probability"):
