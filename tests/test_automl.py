@@ -2,7 +2,6 @@
 
 import json
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +18,8 @@ from ratchet.automl.candidates import (
     read_line,
     rows,
 )
-from ratchet.automl.finding import Found, choose, require_agreement
+from ratchet.automl.finding import Found, require_agreement
 from ratchet.automl.outcome import write_config
-from ratchet.automl.process import Search
 from ratchet.automl.request import as_plain, searched, write_request
 from ratchet.automl.translation import as_spec
 from ratchet.config import AutomlSettings, Settings

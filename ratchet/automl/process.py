@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -24,7 +25,8 @@ class Search:
         self._command = [str(python), "-E", "-s", str(script.absolute())]
         self._files = TemporaryDirectory(prefix="ratchet-automl-")
         self.folder = Path(self._files.name)
-        reports.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(reports, ignore_errors=True)  # what an earlier search left
+        reports.mkdir(parents=True)
         self.candidates = (reports / "candidates.jsonl").absolute()
         self.versions = (reports / "environment.json").absolute()
         self._log = (reports / "pycaret.log").absolute()
@@ -114,7 +116,8 @@ class Search:
         if not code:
             return
         said = [line.strip() for line in self._log.read_text().splitlines() if line.strip()]
-        why = said[-1] if said and code > 0 else f"it was killed (signal {-code}); out of memory?"
+        killed = f"it was killed (signal {-code}); out of memory?"
+        why = killed if code < 0 else said[-1] if said else "it left no word; is the disk full?"
         raise InputError(
             f"PyCaret's search failed: {why}. What it said and what it had scored are in"
             f" {self._log.parent.relative_to(Path.cwd())}"

@@ -8,6 +8,7 @@ are scored. When its standard input closes, whoever started it is gone, and it e
 import json
 import os
 import queue
+import secrets
 import signal
 import sys
 import threading
@@ -26,7 +27,6 @@ from pycaret.classification import ClassificationExperiment
 from pycaret.internal.preprocess.transformers import FixImbalancer
 from sklearn.ensemble import AdaBoostClassifier, GradientBoostingClassifier
 
-TOPIC = "ratchet-candidates"  # on a Dask cluster
 LOWER_IS_BETTER = ("log_loss", "brier")
 DIGITS = 12  # PyCaret rounds to 4, which makes ties
 
@@ -39,23 +39,25 @@ class Experiment(ClassificationExperiment):
     """PyCaret's own, telling of each candidate as soon as every fold is scored."""
 
     stage = "compare"
+    began = None  # of what takes longer than its last model: tuning
     file = None
+    topic = None  # where a worker of a cluster tells of its candidates
 
     def _create_model(self, estimator, *arguments, cross_validation=True, **options):
         options["cross_validation"] = cross_validation
         if not cross_validation:
             return super()._create_model(estimator, *arguments, **options)
         options["error_score"] = "raise"  # PyCaret would call a fold that failed a score of 0
-        began = time.perf_counter()
+        began, self.began = self.began or time.perf_counter(), None
         try:
-            model, seconds = super()._create_model(estimator, *arguments, **options)
+            made = super()._create_model(estimator, *arguments, **options)
         except Exception as error:
             self._tell({"failed": self._class_name(estimator), "reason": last_line(error)})
             raise
-        folds = self.pull().drop(index=["Mean", "Std"])
+        folds = scores(made[0], self.pull().drop(index=["Mean", "Std"]))
         took = {"stage": self.stage, "seconds": time.perf_counter() - began}
-        self._tell(took | {"folds": scores(model, folds)} | described(model))
-        return model, seconds
+        self._tell(took | {"folds": folds} | described(made[0]))
+        return made
 
     def _class_name(self, estimator):
         if isinstance(estimator, str):
@@ -66,7 +68,7 @@ class Experiment(ClassificationExperiment):
         if self._remote:
             from distributed import get_worker
 
-            get_worker().log_event(TOPIC, what)
+            get_worker().log_event(self.topic, what)
         else:
             append(self.file, what)
 
@@ -211,9 +213,11 @@ def cluster(request):
     from pycaret.parallel import FugueBackend
 
     cloudpickle.register_pickle_by_value(parity)  # a worker has PyCaret, and not this folder
-
+    Experiment.topic = f"ratchet-automl-{secrets.token_hex(8)}"
     with Client(request["dask"], timeout=10) as client:
-        client.subscribe_topic(TOPIC, lambda event: append(request["candidates"], event[1]))
+        client.subscribe_topic(
+            Experiment.topic, lambda event: append(request["candidates"], event[1])
+        )
         yield FugueBackend(client)
 
 
@@ -221,6 +225,7 @@ def tune(experiment, request, model, score):
     """The tuned model, where it is better than the one it comes from."""
     if not request["tune_iterations"]:
         return model
+    experiment.began = time.perf_counter()
     try:
         tuned = experiment.tune_model(
             model, n_iter=request["tune_iterations"], optimize=request["metric"], round=DIGITS,
