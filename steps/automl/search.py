@@ -18,14 +18,15 @@ from contextlib import contextmanager
 from importlib.metadata import distributions
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import parity
+import telling
 from imblearn.over_sampling import RandomOverSampler
 from parity import metrics_of, prepared
 from pycaret.classification import ClassificationExperiment
 from pycaret.internal.preprocess.transformers import FixImbalancer
 from sklearn.ensemble import AdaBoostClassifier, GradientBoostingClassifier
+from telling import append, described, last_line, revived, scores
 
 LOWER_IS_BETTER = ("log_loss", "brier")
 DIGITS = 12  # PyCaret rounds to 4, which makes ties
@@ -71,43 +72,6 @@ class Experiment(ClassificationExperiment):
             get_worker().log_event(self.topic, what)
         else:
             append(self.file, what)
-
-
-def append(file, what):
-    with Path(file).open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(what) + "\n")
-
-
-def last_line(error):
-    """scikit-learn tells of failed fits in many lines; the cause is the last."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
-
-
-def scores(model, folds):
-    """By fold. PyCaret gives 0 for what needs probabilities where a model has none."""
-    known = list(folds)
-    if not hasattr(model, "predict_proba"):
-        known = [name for name in known if name in ("accuracy", "precision", "recall", "f1")]
-    return [{name: float(fold[name]) for name in known} for _, fold in folds.iterrows()]
-
-
-def described(model):
-    params = model.get_params(deep=False)
-    if "estimators" in params:
-        members = params["estimators"]
-        params["estimators"] = {"_".join(n.lower().split()): described(m) for n, m in members}
-    plain = {n: v.item() if isinstance(v, np.generic) else v for n, v in params.items()}
-    return {"estimator": type(model).__name__, "params": plain}
-
-
-def revived(experiment, description):
-    known = {m.class_def.__name__: m.class_def for m in experiment._all_models_internal.values()}
-    params = dict(description["params"])
-    if "estimators" in params:
-        members = params["estimators"].items()
-        params["estimators"] = [(name, revived(experiment, inner)) for name, inner in members]
-    return known[description["estimator"]](**params)
 
 
 def set_up(request):
@@ -212,7 +176,8 @@ def cluster(request):
     from distributed import Client
     from pycaret.parallel import FugueBackend
 
-    cloudpickle.register_pickle_by_value(parity)  # a worker has PyCaret, and not this folder
+    for module in (parity, telling):  # a worker has PyCaret, and not this folder
+        cloudpickle.register_pickle_by_value(module)
     Experiment.topic = f"ratchet-automl-{secrets.token_hex(8)}"
     with Client(request["dask"], timeout=10) as client:
         client.subscribe_topic(
@@ -240,7 +205,8 @@ def tune(experiment, request, model, score):
 
 
 def finalise(experiment, request, description):
-    final = experiment.finalize_model(revived(experiment, description))
+    known = {m.class_def.__name__: m.class_def for m in experiment._all_models_internal.values()}
+    final = experiment.finalize_model(revived(description, known))
     sample = pd.read_parquet(request["sample"])
     answers = experiment.predict_model(final, data=sample, verbose=False)
     pd.DataFrame({"label": answers["prediction_label"].astype("int64")}).to_parquet(
