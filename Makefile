@@ -37,11 +37,12 @@ bench: setup  ## every figure the README quotes, beside its peer
 	python -m benchmarks.train
 	python -m benchmarks.drift_quality
 	python -m benchmarks.drift_speed
+	python -m benchmarks.automl
 	python -m benchmarks.serving
 	python -m benchmarks.decision_quality
 
 lock: setup  ## pin what every requirements*.in asks for
-	for file in requirements.in requirements-dev.in $$(git ls-files '*/requirements*.in'); do \
+	for file in requirements.in requirements-dev.in requirements-automl.in $$(git ls-files '*/requirements*.in'); do \
 	  uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
 	    --custom-compile-command "make lock" $$file --output-file $${file%.in}.txt || exit 1; \
 	done

@@ -61,6 +61,18 @@ class DriftSettings(_Settings):
         return self
 
 
+class AutomlSettings(_Settings):
+    budget_minutes: Annotated[float, Field(gt=0)] = 10.0
+    folds: Annotated[int, Field(ge=2)] = 5
+    estimators: Names = ()  # none: all that are quick
+    n_select: Annotated[int, Field(ge=1)] = 3
+    tune_iterations: Annotated[int, Field(ge=0)] = 10
+    imbalance: bool = False
+    agreement: Annotated[float, Field(ge=0, le=1)] = 0.9
+    parallel: Literal["dask"] | None = None
+    dask_address: str | None = None
+
+
 class ABSettings(_Settings):
     split: Annotated[float, Field(ge=0, le=1)] = 0.2  # arm B's share, until it is changed by hand
     shadow: bool = False  # every request is scored by the other version too, and logged
@@ -94,6 +106,7 @@ class Settings(_Settings):
     data: DataSettings
     gate: GateSettings = GateSettings()
     drift: DriftSettings = DriftSettings()
+    automl: AutomlSettings = AutomlSettings()
     ab: ABSettings = ABSettings()
     promotion: PromotionSettings = PromotionSettings()
 

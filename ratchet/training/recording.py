@@ -15,6 +15,7 @@ import numpy as np
 from ratchet.config import Settings
 from ratchet.data.dataset import Split
 from ratchet.drift.reading import FOLDER, Reading, read_training, with_answers
+from ratchet.errors import InputError
 from ratchet.processes import finish, start
 from ratchet.record.origin import origin
 from ratchet.record.registry import Registry, Version
@@ -32,7 +33,7 @@ LIKENESS = ("config_sha256", "data_sha256", "lock_sha256")
 """What must be the same for a run to be the same; compared by `train` and by `reproduce`."""
 
 
-class UnsavedError(Exception):
+class UnsavedError(InputError):
     pass
 
 
@@ -51,7 +52,7 @@ def train_and_register(
     force: bool, jobs: int,
 ) -> Iterator[Outcome]:  # fmt: skip
     """What is new or changed since the last time; all of it, where forced."""
-    made = {_likeness(version.tags): version for version in reversed(registry.versions())}
+    made = _made(registry)
     wanted: dict[str, ModelSpec] = {}
     for spec in specs:
         same = made.get(_likeness(run_tags(spec, split)))
@@ -80,6 +81,19 @@ def _recorded(
     except UnsavedError as error:
         return Outcome(name, "failed", reason=str(error))
     return Outcome(name, "trained", version.number, version.run_id, trained.metrics)
+
+
+def recorded(trained: Trained, split: Split, settings: Settings, registry: Registry) -> Version:
+    """The version of the same config, data and lock; a new one where there is none."""
+    same = _made(registry).get(_likeness(run_tags(trained.spec, split)))
+    if same:
+        return same
+    seen = read_training(*split.train, split.table.kinds)
+    return record(trained, split, seen, settings, registry)
+
+
+def _made(registry: Registry) -> dict[tuple[str | None, ...], Version]:
+    return {_likeness(version.tags): version for version in reversed(registry.versions())}
 
 
 def _skipped(spec: ModelSpec, reason: str, version: str | None = None) -> Outcome:
