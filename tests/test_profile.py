@@ -229,6 +229,20 @@ def test_a_glob_and_an_address_have_the_profile_of_the_whole(tmp_path, kind):
     assert to_json(parts[0] + parts[1] + parts[2]) == to_json(like)
 
 
+def test_a_file_as_the_reference_holds_classes_predictions_and_accuracy(tmp_path):
+    frame = pd.DataFrame(
+        {"x": np.arange(200.0), "target": np.resize([0, 1], 200), "prediction": np.resize([0], 200)}
+    )
+    frame.to_csv(tmp_path / "d.csv", index=False)
+    found = read_reference(str(tmp_path / "d.csv"), PROJECT).profile
+    assert list(found.features) == ["x"]
+    assert found.target.bins.names == ("0.0", "1.0")
+    assert found.prediction.counts.tolist() == [200, 0, 0]
+    assert found.right.share_of("true") == 0.5
+    again, _ = read_current(frame, PROJECT, found)
+    assert to_json(again.profile) == to_json(found)
+
+
 def test_the_sample_does_not_depend_on_the_moment(tmp_path):
     pd.DataFrame({"x": np.arange(200_000.0)}).to_parquet(tmp_path / "d.parquet")
     samples = [read_reference(str(tmp_path / "d.parquet"), PROJECT).sample for _ in range(2)]
