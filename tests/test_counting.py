@@ -8,12 +8,15 @@ from ratchet.config import PromotionSettings
 from ratchet.decision.counting import requests_of, trial_of
 from ratchet.decision.decision import decide
 from ratchet.decision.evidence import Answers
+from ratchet.decision.log_source import ABTest
+from ratchet.decision.promotion import both_answers
 from ratchet.decision.trial import Trial
 from ratchet.errors import InputError
 from tests.traffic import START, rows_of_test
 
 LONG_AFTER = START + 1e6
 HOUR = 3600.0
+PAIR = ABTest("iris", "1", "2", None, 0.0, 0.5)
 
 
 def counted(
@@ -162,3 +165,62 @@ def test_an_empty_log_is_a_decision_and_no_error():
     verdict = decide(trial, PromotionSettings())
     assert verdict.decision == "keep_testing"
     assert trial.evidence.labelled == 0
+
+
+def shadowed(rows: pd.DataFrame) -> pd.DataFrame:
+    """What the other version would have said is on record: wrong twice as often as right."""
+    other = np.where(rows["arm"] == "B", "1", "2")
+    says = np.where(np.arange(len(rows)) % 3 == 0, rows["label"], "perhaps")
+    return rows.assign(shadow_version=other, shadow_prediction=says)
+
+
+def never(version: str, rows: pd.DataFrame) -> list[Any]:
+    raise AssertionError(f"version {version} was asked {len(rows)} times")
+
+
+def test_shadow_answers_spare_the_models():
+    rows = shadowed(rows_of_test(users=300))
+    answers = both_answers(rows, PAIR, never)
+    assert answers.prod is not None
+    assert answers.staging is not None
+    in_b = rows["arm"] == "B"
+    assert (answers.staging[in_b] == rows["prediction"][in_b]).all()
+    assert (answers.prod[in_b] == rows["shadow_prediction"][in_b]).all()
+
+
+def test_only_the_answers_that_the_log_lacks_are_asked_for():
+    rows = shadowed(rows_of_test(users=300))
+    rows.loc[:9, "shadow_prediction"] = None
+    asked: dict[str, int] = {}
+
+    def rescore(version: str, some: pd.DataFrame) -> list[Any]:
+        asked[version] = len(some)
+        return ["yes"] * len(some)
+
+    answers = both_answers(rows, PAIR, rescore)
+    assert sum(asked.values()) == 10
+    assert answers.prod is not None
+    assert not answers.prod.isna().any()
+
+
+def test_agreement_is_a_covariate_and_no_assumption():
+    """Staging right where prod is not on 7 %, the reverse on 2 %."""
+    rng = np.random.default_rng(55)
+    drawn = rng.random(6000)
+    rows = rows_of_test(users=6000, seed=5)
+    wrong = np.where(rows["label"] == "yes", "no", "yes")
+    prod = pd.Series(np.where((drawn < 0.07) | (drawn > 0.97), wrong, rows["label"]))
+    staging = pd.Series(np.where(drawn > 0.95, wrong, rows["label"]))
+    rows["prediction"] = np.where(rows["arm"] == "B", staging, prod)
+    known = Answers("1", "2", prod, staging)
+    found = {
+        "ab": counted(rows).evidence,
+        "ab, answers known": counted(rows, answers=known).evidence,
+        "answers": counted(rows, answers=known, method="answers").evidence,
+        "paired": counted(rows, answers=known, method="paired").evidence,
+    }
+    firsts = [one.first_at or 0 for one in found.values()]
+    assert firsts == sorted(firsts, reverse=True)
+    assert [one.first for one in found.values()] == ["promote"] * 4
+    widths = [one.interval[1] - one.interval[0] for one in found.values()]
+    assert widths[0] > widths[2]

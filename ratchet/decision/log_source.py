@@ -29,7 +29,7 @@ SECONDS = 30
 
 
 @dataclass(frozen=True)
-class Test:
+class ABTest:
     """Which rows: those of these two versions, since an earlier test of the same two ended."""
 
     model: str
@@ -40,7 +40,7 @@ class Test:
     split: float  # for an export that does not hold it
 
 
-def read_log(source: str, test: Test, features: bool) -> tuple[pd.DataFrame, float]:
+def read_log(source: str, test: ABTest, features: bool) -> tuple[pd.DataFrame, float]:
     """In the order of the requests, with the time up to which the source knows everything."""
     if source.startswith(("http://", "https://")):
         return _fetched(source, test)
@@ -54,7 +54,7 @@ def read_log(source: str, test: Test, features: bool) -> tuple[pd.DataFrame, flo
     return _from_file(source, test)
 
 
-def _from_database(url: str, test: Test, features: bool) -> pd.DataFrame:
+def _from_database(url: str, test: ABTest, features: bool) -> pd.DataFrame:
     from sqlalchemy.exc import SQLAlchemyError
 
     from ratchet.serving.reading import read_window
@@ -78,7 +78,7 @@ def _typed(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(**numbers, split=rows["split"].astype(float))
 
 
-def _fetched(address: str, test: Test) -> tuple[pd.DataFrame, float]:
+def _fetched(address: str, test: ABTest) -> tuple[pd.DataFrame, float]:
     import shutil
     from urllib.error import URLError
     from urllib.request import Request, urlopen
@@ -101,7 +101,7 @@ def _fetched(address: str, test: Test) -> tuple[pd.DataFrame, float]:
         return _from_file(str(file), test, called=url)[0], asked
 
 
-def _from_file(file: str, test: Test, called: str = "") -> tuple[pd.DataFrame, float]:
+def _from_file(file: str, test: ABTest, called: str = "") -> tuple[pd.DataFrame, float]:
     import duckdb
 
     connection = duckdb.connect()
@@ -121,7 +121,7 @@ def _relation(file: str, connection: "duckdb.DuckDBPyConnection") -> "duckdb.Duc
     return connection.read_csv(file, all_varchar=True, header=True)
 
 
-def _select(relation: "duckdb.DuckDBPyRelation", test: Test, called: str) -> pd.DataFrame:
+def _select(relation: "duckdb.DuckDBPyRelation", test: ABTest, called: str) -> pd.DataFrame:
     names = {SHORT_NAMES.get(name, name): name for name in relation.columns}
     missing = [name for name in NEEDED if name not in names]
     if missing:
@@ -165,7 +165,7 @@ def _columns(names: dict[str, str], split: float) -> list[str]:
     ]
 
 
-def _condition(names: dict[str, str], test: Test) -> str:
+def _condition(names: dict[str, str], test: ABTest) -> str:
     """An export without the pair's versions is cut at the test's beginning, by the ledger."""
     since = test.since or 0.0
     wanted = {"model": test.model, "prod_version": test.prod, "staging_version": test.staging}

@@ -11,7 +11,7 @@ from ratchet.errors import InputError
 
 REPLICATIONS = 200
 A_BATCH = 20
-LONGEST = 50_000  # units of a played test
+LONGEST = 20_000  # units of a played test
 NO_DEADLINE = 90.0  # days
 TRUTHS = (-1.0, 0.0, 0.5, 1.0, 2.0)  # times the difference that is to be found
 

@@ -11,7 +11,7 @@ from ratchet.config import Settings
 from ratchet.decision.counting import requests_of, trial_of
 from ratchet.decision.decision import Verdict, decide
 from ratchet.decision.evidence import Answers
-from ratchet.decision.log_source import Test, read_log
+from ratchet.decision.log_source import ABTest, read_log
 from ratchet.decision.rescoring import Rescorer
 from ratchet.decision.trial import Trial
 from ratchet.errors import InputError
@@ -40,7 +40,7 @@ class Outcome:
     decision: str  # promote, reject, keep_testing or rollback
     sentence: str
     aliases: dict[str, str]
-    test: Test | None = None
+    test: ABTest | None = None
     trial: Trial | None = None
     verdict: Verdict | None = None
     line: LedgerLine | None = None  # None: nothing moved
@@ -55,7 +55,7 @@ def promote(
     if action == "rollback":
         move = way_back(registry, reason, run)
         return _carried_out(registry, Outcome(action, move.reason, seen), move, dry_run)
-    test = test_at_hand(registry, settings)
+    test = ab_test_at_hand(registry, settings)
     if test is None:
         if action in BY_HAND:
             raise InputError(
@@ -74,7 +74,7 @@ def promote(
 
 
 def _by_hand(
-    registry: Registry, settings: Settings, action: str, reason: str, source: str, test: Test,
+    registry: Registry, settings: Settings, action: str, reason: str, source: str, test: ABTest,
     seen: dict[str, str], run: str, dry_run: bool,
 ) -> Outcome:  # fmt: skip
     """With what the log says beside it; where it cannot be read, a person's word is enough."""
@@ -101,7 +101,7 @@ def _carried_out(registry: Registry, outcome: Outcome, move: Move, dry_run: bool
     return replace(outcome, line=line, aliases=registry.aliases())
 
 
-def test_at_hand(registry: Registry, settings: Settings) -> Test | None:
+def ab_test_at_hand(registry: Registry, settings: Settings) -> ABTest | None:
     """The versions that are prod and staging now; None where nothing is tested."""
     prod, staging = registry.holder("prod"), registry.holder("staging")
     if prod is None:
@@ -114,7 +114,7 @@ def test_at_hand(registry: Registry, settings: Settings) -> Test | None:
     lines = registry.ledger()
     ended = [line for line in lines if _decided(line, staging)]
     arrived = [line for line in lines if _brought(line, prod) or _brought(line, staging)]
-    return Test(
+    return ABTest(
         model=registry.model,
         prod=prod.number,
         staging=staging.number,
@@ -138,17 +138,23 @@ def _seconds(line: LedgerLine) -> float:
     return datetime.fromisoformat(line.time).timestamp()
 
 
-def judge_test(source: str, test: Test, settings: Settings, rescore: Rescore) -> Trial:
+def judge_test(source: str, test: ABTest, settings: Settings, rescore: Rescore) -> Trial:
     promotion, slices = settings.promotion, settings.data.slices
-    log, now = read_log(source, test, bool(slices) or promotion.method != "ab")
+    needed = promotion.method != "ab"
+    asked = needed or settings.ab.shadow
+    log, now = read_log(source, test, bool(slices) or asked)
     requests = requests_of(log, promotion, now)
     answers = Answers(test.prod, test.staging)
-    if promotion.method != "ab":
-        answers = both_answers(requests.log.iloc[requests.units], test, rescore)
+    if asked:
+        try:
+            answers = both_answers(requests.log.iloc[requests.units], test, rescore)
+        except InputError:
+            if needed:
+                raise
     return trial_of(requests, answers, promotion, now, slices)
 
 
-def both_answers(rows: pd.DataFrame, test: Test, rescore: Rescore) -> Answers:
+def both_answers(rows: pd.DataFrame, test: ABTest, rescore: Rescore) -> Answers:
     """From the log where it holds them, from the models where it does not."""
     found = {}
     for version in (test.prod, test.staging):
@@ -162,7 +168,7 @@ def both_answers(rows: pd.DataFrame, test: Test, rescore: Rescore) -> Answers:
     return Answers(test.prod, test.staging, found[test.prod], found[test.staging])
 
 
-def move_for(decision: str, told: str, test: Test, run: str) -> Move:
+def move_for(decision: str, told: str, test: ABTest, run: str) -> Move:
     decided = {"decision_reason": told, "decision_run": run}
     if decision == "promote":
         to = {"prod": test.staging, "previous": test.prod, "staging": None}
