@@ -62,7 +62,7 @@ def mixed(tmp_path: Path) -> tuple[Split, Settings]:
 
 
 def test_a_line_of_the_search_is_a_candidate_a_failure_or_its_end():
-    line = {"stage": "tune", "seconds": 2.0, "folds": FOLDS, "estimator": "SVC", "params": {"C": 3}}
+    line = {"way": "tune", "seconds": 2.0, "folds": FOLDS, "estimator": "SVC", "params": {"C": 3}}
     read = read_line(json.dumps(line), 7)
     assert isinstance(read, Candidate)
     assert (read.number, read.name, read.params) == (7, "SVC, tune", {"C": 3})

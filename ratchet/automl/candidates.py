@@ -15,15 +15,16 @@ from ratchet.training.metrics import LOWER_IS_BETTER
 @dataclass(frozen=True)
 class Candidate:
     number: int
-    stage: str  # compare, tune or blend: PyCaret's three ways to come by one
+    way: str  # compare, tune or blend: PyCaret's three ways to come by one
     estimator: str
     params: Mapping[str, Any]
     folds: Sequence[Mapping[str, float]]
     seconds: float
+    worker: str | None = None  # of a Dask cluster
 
     @property
     def name(self) -> str:
-        return self.estimator if self.stage == "compare" else f"{self.estimator}, {self.stage}"
+        return self.estimator if self.way == "compare" else f"{self.estimator}, {self.way}"
 
     @property
     def scores(self) -> dict[str, float]:

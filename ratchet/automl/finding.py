@@ -1,6 +1,6 @@
 """From candidates to a model that the project's own code has trained."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ratchet.automl.agreement import agreement, rows_between
@@ -25,13 +25,13 @@ class Found:
     agreement: float | None = None
 
 
-def scored(search: Search, found: Found) -> Iterator[Candidate]:
+def scored(search: Search, found: Found, tags: Mapping[str, str]) -> Iterator[Candidate]:
     """Each on record before the next is waited for."""
     for what in search.found():
         if isinstance(what, Failure):
             found.failures.append(what)
         elif isinstance(what, Candidate):
-            record(what)
+            record(what, tags)
             found.candidates.append(what)
             yield what
 

@@ -33,6 +33,7 @@ def main(write: bool, jobs: int) -> None:
 def _follow(search: "Search", split: "Split", settings: "Settings", write: bool) -> None:
     from ratchet.automl.finding import Found, choose, require_agreement, scored
     from ratchet.automl.outcome import board_rows, report, sentence
+    from ratchet.automl.recording import record_request, search_tags
     from ratchet.record.registry import Registry
     from ratchet.record.report import print_table, publish
     from ratchet.record.tracking import connect, end_dead_runs, step_run
@@ -42,9 +43,11 @@ def _follow(search: "Search", split: "Split", settings: "Settings", write: bool)
     for run_id in end_dead_runs(client):
         print(f"Run {run_id} was left RUNNING by a process that was killed; it is KILLED now")
     found, version = Found(), None
+    tags = search_tags(split, LOCK)
     with step_run("automl"):
+        record_request(settings, tags)
         try:
-            for one in scored(search, found):
+            for one in scored(search, found, tags):
                 score = f"{settings.metric} {one.scores[settings.metric]:.4f}"
                 print(f"{score}  {one.name}, {one.seconds:.1f} s", flush=True)
             trained = choose(search, found, split, settings)

@@ -39,7 +39,7 @@ class BudgetSpent(BaseException):
 class Experiment(ClassificationExperiment):
     """PyCaret's own, telling of each candidate as soon as every fold is scored."""
 
-    stage = "compare"
+    way = "compare"
     began = None  # of what takes longer than its last model: tuning
     file = None
     topic = None  # where a worker of a cluster tells of its candidates
@@ -56,7 +56,7 @@ class Experiment(ClassificationExperiment):
             self._tell({"failed": self._class_name(estimator), "reason": last_line(error)})
             raise
         folds = scores(made[0], self.pull().drop(index=["Mean", "Std"]))
-        took = {"stage": self.stage, "seconds": time.perf_counter() - began}
+        took = {"way": self.way, "seconds": time.perf_counter() - began}
         self._tell(took | {"folds": folds} | described(made[0]))
         return made
 
@@ -117,9 +117,9 @@ def search(experiment, request):
     signal.setitimer(signal.ITIMER_REAL, request["budget_minutes"] * 60, 5)
     try:
         best = compare(experiment, request)
-        experiment.stage = "tune"
+        experiment.way = "tune"
         better = [tune(experiment, request, model, score) for model, score in best]
-        experiment.stage = "blend"
+        experiment.way = "blend"
         if len(better) > 1:
             experiment.blend_models(
                 better, optimize=request["metric"], round=DIGITS, verbose=False, choose_better=False
