@@ -11,7 +11,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from ratchet.serving.group_commit import LogError, RefusedError
 from ratchet.serving.record import Label, Record, Work
 from ratchet.serving.storing import ROWS_A_STATEMENT, insert_statement, store, store_refused
-from ratchet.serving.tables import create_tables, open_engine, splits
+from ratchet.serving.tables import create_tables, open_engine, reason, splits
 
 Result = TypeVar("Result")
 
@@ -19,11 +19,6 @@ REFUSALS = (
     ValueError, TypeError, OverflowError, DataError, IntegrityError,
     sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError,
 )  # fmt: skip
-
-
-def reason(error: Exception) -> str:
-    """In one line, and without the statement and its values."""
-    return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
 class Database:

@@ -85,6 +85,14 @@ def first_request_id(at: float) -> str:
     return _uuid7(int(at * 1000), 0, 0)
 
 
+def time_of(request_id: str) -> float:
+    """
+    >>> time_of(new_request_id(1700000000.123))
+    1700000000.123
+    """
+    return int(request_id.replace("-", "")[:12], 16) / 1000
+
+
 def _uuid7(milliseconds: int, fraction: int, random: int) -> str:
     """The fraction of the millisecond comes after it, so ids of one process sort by time."""
     text = f"{milliseconds:012x}7{fraction:03x}{1 << 63 | random:016x}"

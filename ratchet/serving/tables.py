@@ -87,6 +87,11 @@ def shown(url: str) -> str:
         return "..."
 
 
+def reason(error: Exception) -> str:
+    """In one line, and without the statement and its values."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())
+
+
 def log_url() -> str:
     return os.environ.get("RATCHET_LOG_URL", DEFAULT_URL)
 
