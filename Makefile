@@ -1,5 +1,5 @@
 # Laptop and CI call the same words. `make setup` runs by itself where it is needed.
-.PHONY: setup run test check ui serve history bench lock
+.PHONY: setup run test check ui serve bento history bench lock
 MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
@@ -21,18 +21,24 @@ check: setup  ## format, lint, types; locks, catalogue and README in step
 ui: setup  ## MLflow's server and UI over the same store, http://localhost:5000
 	mlflow server --port 5000 --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
 
-serve: setup  ## prod, behind MLflow's own scoring server, http://localhost:5001
-	mlflow models serve --model-uri models:/$$(python -c "from ratchet.config import read_settings; print(read_settings().model)")@prod --port 5001 --env-manager local
+serve: setup  ## prod and staging behind one address, http://localhost:3000; the page is /ab
+	bentoml serve
+
+bento: setup  ## prod and staging as a Bento, tried out
+	python -m steps.package --smoke true
 
 history: setup  ## what was in production, and when
 	python -m steps.history
 
 bench: setup  ## every figure the README quotes, beside its peer
 	python -m benchmarks.train
+	python -m benchmarks.serving
 
 lock: setup  ## pin what requirements*.in ask for
-	for name in requirements requirements-dev; do \
+	for name in requirements requirements-dev bentos/requirements \
+	  benchmarks/requirements-bentoml benchmarks/requirements-fastapi benchmarks/requirements-mlflow; do \
 	  uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
+	    $$([ $$name = bentos/requirements ] && echo --constraints requirements.txt) \
 	    --custom-compile-command "make lock" $$name.in --output-file $$name.txt || exit 1; \
 	done
 

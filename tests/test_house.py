@@ -55,7 +55,7 @@ def test_every_make_word_of_the_readme_exists():
     assert words <= set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev", "bentos/requirements"])
 def test_a_lock_holds_what_is_asked_for_each_with_its_hash(name: str):
     locked = pins(f"{name}.txt")
     for wanted in asked(f"{name}.in"):
@@ -68,6 +68,12 @@ def test_a_lock_holds_what_is_asked_for_each_with_its_hash(name: str):
 def test_the_development_lock_adds_to_the_main_one_and_changes_nothing():
     main, development = pins("requirements.txt"), pins("requirements-dev.txt")
     assert {name: development[name] for name in main} == main
+
+
+def test_the_lock_of_a_bento_is_part_of_the_main_one_and_holds_no_training():
+    main, bento = pins("requirements.txt"), pins("bentos/requirements.txt")
+    assert {name: main[name] for name in bento} == bento
+    assert not {"mlflow", "mlflow-skinny", "pycaret", "duckdb", "matplotlib"} & set(bento)
 
 
 def test_make_installs_the_uv_that_is_locked():
