@@ -20,6 +20,8 @@ from ratchet.traffic.rows import Rows, read_rows, shifted
 from ratchet.traffic.sending import Sent
 from ratchet.traffic.truth import read_truth
 from tests.projects import REPOSITORY, free_port, new_project, process, run_step
+from tests.services import TOKEN as SERVICE_TOKEN
+from tests.services import iris_project, serving
 from tests.small_service import TOKEN
 from tests.tables import mixed_frame, write
 
@@ -170,9 +172,11 @@ def log_of(folder: Path) -> str:
     return f"sqlite:///{folder / 'log.db'}"
 
 
-def drive(project: Path, url: str, **arguments: str) -> tuple[str, dict[str, object]]:
+def drive(
+    project: Path, url: str, token: str = TOKEN, **arguments: str
+) -> tuple[str, dict[str, object]]:
     """What it said, and its report."""
-    done = run_step(project, "traffic", {"RATCHET_ADMIN_TOKEN": TOKEN}, url=url, **arguments)
+    done = run_step(project, "traffic", {"RATCHET_ADMIN_TOKEN": token}, url=url, **arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout, json.loads((project / "reports/traffic/traffic.json").read_text())
 
@@ -196,6 +200,19 @@ def test_the_log_agrees_with_what_users_saw_and_each_arm_is_as_right_as_drawn(
     assert right["B"] == pytest.approx(0.9, abs=0.06)
     by_arm = {row["arm"]: row["right"] for row in report["arms"]}  # type: ignore[attr-defined]
     assert by_arm == pytest.approx(dict(right))
+
+
+@pytest.mark.slow
+def test_the_service_itself_keeps_what_it_answered(tmp_path: Path) -> None:
+    project = iris_project(tmp_path)
+    with serving(project, tmp_path) as service:
+        service.until(lambda: service.get("/status")[1]["staging"])
+        service.put("/split", {"ab_split_b": 0.5})
+        arguments = {"requests": "600", "accuracy": "1=0.7,2=0.95", "shift": "petal_length:0.5"}
+        said, report = drive(project, service.address, SERVICE_TOKEN, **arguments)
+    assert "the log agrees on all 600 (0 others came meanwhile)" in said
+    right = {row["version"]: row["right"] for row in report["arms"]}  # type: ignore[attr-defined]
+    assert right == pytest.approx({"1": 0.7, "2": 0.95}, abs=0.08)
 
 
 @pytest.mark.slow
