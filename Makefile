@@ -35,6 +35,7 @@ rollback: setup  ## prod is what it was before; REASON="why"
 
 bench: setup  ## every figure the README quotes, beside its peer
 	python -m benchmarks.train
+	python -m benchmarks.drift_exact
 	python -m benchmarks.drift_quality
 	python -m benchmarks.drift_speed
 	python -m benchmarks.automl
