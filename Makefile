@@ -29,10 +29,12 @@ history: setup  ## what was in production, and when
 
 bench: setup  ## every figure the README quotes, beside its peer
 	python -m benchmarks.train
+	python -m benchmarks.drift_quality
+	python -m benchmarks.drift_speed
 	python -m benchmarks.automl
 
 lock: setup  ## pin what requirements*.in ask for
-	for name in requirements requirements-dev requirements-automl; do \
+	for name in requirements requirements-dev requirements-automl benchmarks/requirements-evidently; do \
 	  uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
 	    --custom-compile-command "make lock" $$name.in --output-file $$name.txt || exit 1; \
 	done
