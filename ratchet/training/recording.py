@@ -15,7 +15,6 @@ import numpy as np
 from ratchet.config import Settings
 from ratchet.data.dataset import Split
 from ratchet.drift.reading import FOLDER, Reading, read_training, with_answers
-from ratchet.errors import InputError
 from ratchet.processes import finish, start
 from ratchet.record.origin import origin
 from ratchet.record.registry import Registry, Version
@@ -83,13 +82,13 @@ def _recorded(
     return Outcome(name, "trained", version.number, version.run_id, trained.metrics)
 
 
-def recorded(trained: Trained, split: Split, settings: Settings, registry: Registry) -> Version:
-    """The version of the same config, data and lock; a new one where there is none."""
+def recorded(trained: Trained, split: Split, settings: Settings, registry: Registry) -> Outcome:
+    """One that is trained already: a version, unless its config, data and lock have one."""
     same = _made(registry).get(_likeness(run_tags(trained.spec, split)))
     if same:
-        return same
+        return Outcome(trained.spec.name, "skipped", same.number, same.run_id, trained.metrics)
     seen = read_training(*split.train, split.table.kinds)
-    return record(trained, split, seen, settings, registry)
+    return _recorded(trained, split, seen, settings, registry)
 
 
 def _made(registry: Registry) -> dict[tuple[str | None, ...], Version]:

@@ -4,6 +4,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ratchet.errors import InputError
+
 if TYPE_CHECKING:
     from ratchet.automl.process import Search
     from ratchet.config import Settings
@@ -52,9 +54,12 @@ def _follow(search: "Search", split: "Split", settings: "Settings", write: bool)
                 print(f"{score}  {one.name}, {one.seconds:.1f} s", flush=True)
             trained = choose(search, found, split, settings)
             require_agreement(found, settings)
-            version = recorded(trained, split, settings, Registry(client, settings.model)).number
+            outcome = recorded(trained, split, settings, Registry(client, settings.model))
+            version = outcome.version
         finally:
             publish(report(found, settings, version))
+    if outcome.status == "failed":
+        raise InputError(f"{outcome.config}: {outcome.reason}")
     print_table(board_rows(found, settings))
     print(sentence(found, settings, version))
     if write:
