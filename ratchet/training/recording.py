@@ -32,7 +32,7 @@ LIKENESS = ("config_sha256", "data_sha256", "lock_sha256")
 """What must be the same for a run to be the same; compared by `train` and by `reproduce`."""
 
 
-class UnsavedError(InputError):
+class UnsavedError(Exception):
     pass
 
 
