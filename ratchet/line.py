@@ -1,19 +1,78 @@
-"""The steps in order, each a process of its own: they meet only through MLflow and files."""
+"""The steps of the whole line, in order, on this machine."""
 
 import os
-import subprocess
+import runpy
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from tempfile import NamedTemporaryFile
+
+from ratchet.errors import InputError
+from ratchet.processes import beside, warm_up
+from ratchet.record.tracking import LINE_RUN
+
+LOADED = (
+    "mlflow", "mlflow.sklearn", "duckdb", "rich.progress", "ratchet.training.pictures",
+    "ratchet.training.train", "ratchet.training.preparation",
+)  # fmt: skip
 
 
-def run_steps(steps: Sequence[Sequence[str]]) -> str | None:
-    """The step that failed, if one did."""
-    env = {key: value for key, value in os.environ.items() if key != "MLFLOW_RUN_ID"}
-    for step, *arguments in steps:
-        print(f"\n== {step}", flush=True)
-        done = subprocess.run(
-            [sys.executable, "-m", f"steps.{step}", *arguments], env=env, check=False
-        )
-        if done.returncode:
-            return step
-    return None
+@dataclass(frozen=True)
+class Stage:
+    name: str
+    seconds: float
+    outputs: dict[str, str]
+
+    def row(self) -> dict[str, str]:
+        said = ", ".join(f"{key}={value}" for key, value in self.outputs.items())
+        return {"stage": self.name, "seconds": f"{self.seconds:.1f}", "outcome": said}
+
+
+class Finished(Exception):  # noqa: N818 - it is no error
+    """The stage at which the line was to end is over."""
+
+
+@dataclass
+class Line:
+    """Each stage is a process of its own, forked from one that has loaded the libraries already."""
+
+    run_id: str
+    until: str
+    stages: list[Stage] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        os.environ.pop("MLFLOW_RUN_ID", None)  # it is the line's own, not a step's
+        os.environ[LINE_RUN] = self.run_id
+        warm_up(*LOADED)
+
+    def step(self, stage: str, entry: str, **arguments: str) -> dict[str, str]:
+        """What the step has to say to whoever comes next: its outputs."""
+        argv = [word for name, value in arguments.items() for word in (f"--{name}", value)]
+        with self.stage(stage) as outputs, NamedTemporaryFile("r") as said:
+            running = beside.Process(target=_run, args=(entry, argv, said.name))
+            running.start()
+            running.join()
+            if running.exitcode:
+                raise InputError(f"the step '{entry}' failed; its message stands above")
+            pairs = (line.partition("=") for line in said.read().splitlines())
+            outputs.update({key: value for key, _, value in pairs})
+        return outputs
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[dict[str, str]]:
+        print(f"\n== {name}", flush=True)
+        outputs: dict[str, str] = {}
+        began = time.monotonic()
+        yield outputs
+        self.stages.append(Stage(name, time.monotonic() - began, outputs))
+        if name == self.until:
+            raise Finished
+
+
+def _run(entry: str, argv: list[str], outputs: str) -> None:
+    """What `python -m steps.<entry>` does, with what is loaded here."""
+    os.environ["GITHUB_OUTPUT"] = outputs
+    sys.argv = [entry, *argv]
+    runpy.run_module(f"steps.{entry}", run_name="__main__", alter_sys=True)

@@ -1,24 +1,76 @@
-"""The whole line once, on this machine: python -m steps.main --config configs/models"""
+"""The whole line once, on this machine: python -m steps.main --config configs/models --until all"""
 
+import os
+import secrets
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ratchet import entry
-from ratchet.errors import InputError
+
+if TYPE_CHECKING:
+    from ratchet.line import Line
+
+SHIFT = 2.0  # standard deviations, put into one column of the first traffic
+TRUTHS = (0.80, 0.95)  # the accuracies that the labels of the A/B test give prod and staging
 
 
-def main(config: Path) -> None:
-    from ratchet.line import run_steps
+def main(config: Path, until: str) -> None:
+    from ratchet.line import Finished, Line
+    from ratchet.record.report import print_table
     from ratchet.record.tracking import connect, step_run
 
+    os.environ.setdefault("RATCHET_ADMIN_TOKEN", secrets.token_hex(16))
     connect()
-    with step_run("main"):
-        failed = run_steps([["train", "--config", str(config)], ["evaluate"], ["history"]])
-    if failed:
-        raise InputError(f"the step '{failed}' failed; its message stands above")
+    with step_run("main") as run:
+        line = Line(run.info.run_id, until)
+        with suppress(Finished):
+            run_line(line, config)
+    print()
+    print_table([stage.row() for stage in line.stages])
     print(
-        "\nThe runs, the versions and the pictures: make ui. The reports: reports/", file=sys.stdout
+        "\nRuns, versions, pictures: make ui. Reports: reports/. The service: make serve, then /ab."
     )
+
+
+def run_line(line: "Line", config: Path) -> None:
+    from ratchet.serving.running import served
+
+    line.step("train", "train", config=str(config))
+    line.step("evaluate", "evaluate")
+    line.step("package", "package")
+    with served(".", Path(sys.executable), Path("reports/main"), os.environ) as address:
+        try_drift(line, address)
+        found = line.step("automl", "automl")
+        line.step("gate", "evaluate", version=found["version"], force="true")
+        try_staging(line, address)
+    line.step("history", "history")
+
+
+def try_drift(line: "Line", address: str) -> None:
+    """Rows of the holdout, one column of them shifted."""
+    from ratchet.serving.demo import a_number
+
+    column = a_number(address)
+    shift = f"{column}:{SHIFT}" if column else "none"
+    line.step("traffic", "traffic", url=address, requests="500", shift=shift)
+    line.step("drift", "drift")
+
+
+def try_staging(line: "Line", address: str) -> None:
+    """An A/B test whose truth is known, the promotion it earns, and the way back."""
+    from ratchet.serving.demo import split_evenly
+
+    versions = split_evenly(address, os.environ["RATCHET_ADMIN_TOKEN"])
+    if versions is None:
+        print("\nThe gate staged nothing, so there is no A/B test; its reasons stand above.")
+        return
+    accuracy = ",".join(f"{v}={truth}" for v, truth in zip(versions, TRUTHS, strict=True))
+    line.step("test", "traffic", url=address, requests="1500", users="1500", accuracy=accuracy)
+    line.step("promote", "promote")
+    reason = "the whole line shows the way back"
+    line.step("rollback", "promote", action="rollback", reason=reason)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 A_DAY = 24 * 3600
+LINE_RUN = "RATCHET_LINE_RUN"  # the run of the whole line, for its steps
 
 
 def connect() -> "MlflowClient":
@@ -50,11 +51,13 @@ def _require_answer(uri: str) -> None:
 
 @contextmanager
 def step_run(step: str) -> Iterator["ActiveRun"]:
-    """The run that `mlflow run` made for this step, or a new one."""
+    """The run that `mlflow run` made for this step, or a new one; in the whole line, below its."""
     import mlflow
 
     name = None if "MLFLOW_RUN_ID" in os.environ else step
-    with mlflow.start_run(run_name=name, tags=run_tags() | {"step": step}) as run:
+    parent = os.environ.get(LINE_RUN)
+    tags = run_tags() | {"step": step}
+    with mlflow.start_run(run_name=name, parent_run_id=parent, tags=tags) as run:
         yield run
 
 

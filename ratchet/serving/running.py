@@ -1,0 +1,68 @@
+"""A service beside this process: started, awaited, stopped."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ratchet.errors import InputError
+
+SECONDS_TO_START = 120
+
+
+@contextmanager
+def served(what: str, python: Path, folder: Path, env: Mapping[str, str]) -> Iterator[str]:
+    """Its address on loopback. What it says goes to service.log in the folder."""
+    port = _free_port()
+    more = {"BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOST": "127.0.0.1"}
+    more["PATH"] = f"{python.parent}{os.pathsep}{env.get('PATH', '')}"
+    command = [str(python), "-m", "bentoml", "serve", what, "--port", str(port)]
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "service.log").open("w+") as log:
+        process = subprocess.Popen(
+            command, env=dict(env) | more, stdout=log, stderr=log,
+            cwd=folder if Path(what).is_absolute() else None,
+        )  # fmt: skip
+        try:
+            address = f"http://127.0.0.1:{port}"
+            _wait_until_ready(address, process, log)
+            yield address
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def _wait_until_ready(address: str, process: "subprocess.Popen[bytes]", log: Any) -> None:
+    end = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            ask(f"{address}/readyz")
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+    log.seek(0)
+    raise InputError(f"the service did not get ready: {log.read()[-1000:]}")
+
+
+def ask(address: str, content: Any = None, method: str | None = None, token: str = "") -> Any:
+    headers = {"Content-Type": "application/json"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    body = None if content is None else json.dumps(content).encode()
+    request = urllib.request.Request(address, body, headers, method=method)  # noqa: S310
+    with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+        return json.load(response)
