@@ -56,4 +56,5 @@ def _convert(name: str, text: str, kind: type) -> Any:
     try:
         return kind(text)
     except ValueError:
-        raise InputError(f"{name}={text}: expected a whole number") from None
+        expected = "a number" if kind is float else "a whole number"
+        raise InputError(f"{name}={text}: expected {expected}") from None

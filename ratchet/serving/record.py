@@ -94,6 +94,14 @@ def first_request_id(at: float) -> str:
     return _with_tail(f"{text[:8]}-{text[8:]}-7000-", 0)
 
 
+def time_of(request_id: str) -> float:
+    """
+    >>> time_of(new_request_id(1700000000.123))
+    1700000000.123
+    """
+    return int(request_id.replace("-", "")[:12], 16) / 1000
+
+
 def _with_tail(head: str, chance: int) -> str:
     tail = 1 << 63 | chance
     return f"{head}{tail >> 48:04x}-{tail & 0xFFFFFFFFFFFF:012x}"
