@@ -34,10 +34,13 @@ bench: setup  ## every figure the README quotes, beside its peer
 	python -m benchmarks.train
 	python -m benchmarks.serving
 	python -m benchmarks.prediction_log
+	python -m benchmarks.drift_quality
+	python -m benchmarks.drift_speed
 
 lock: setup  ## pin what requirements*.in ask for
 	for name in requirements requirements-dev bentos/requirements \
-	  benchmarks/requirements-bentoml benchmarks/requirements-fastapi benchmarks/requirements-mlflow; do \
+	  benchmarks/requirements-bentoml benchmarks/requirements-evidently \
+	  benchmarks/requirements-fastapi benchmarks/requirements-mlflow; do \
 	  uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
 	    $$([ $$name = bentos/requirements ] && echo --constraints requirements.txt) \
 	    --custom-compile-command "make lock" $$name.in --output-file $$name.txt || exit 1; \

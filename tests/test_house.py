@@ -12,6 +12,10 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 ENTRIES = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
+LOCKS = sorted(
+    str(file.relative_to(ROOT).with_suffix("")) for file in ROOT.glob("*/requirements*.in")
+)
+LOCKS += ["requirements", "requirements-dev"]
 STEPS = sorted(file.stem for file in (ROOT / "steps").glob("*.py") if file.stem != "__init__")
 PYTHON_FILES = sorted(
     file for folder in ("ratchet", "steps", "bentos") for file in (ROOT / folder).rglob("*.py")
@@ -55,7 +59,7 @@ def test_every_make_word_of_the_readme_exists():
     assert words <= set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-dev", "bentos/requirements"])
+@pytest.mark.parametrize("name", LOCKS)
 def test_a_lock_holds_what_is_asked_for_each_with_its_hash(name: str):
     locked = pins(f"{name}.txt")
     for wanted in asked(f"{name}.in"):

@@ -18,6 +18,7 @@ class Report:
     content: Mapping[str, Any]
     markdown: str
     outputs: Mapping[str, str] = field(default_factory=dict)  # of the step, in GitHub Actions
+    page: str = ""  # HTML, where a picture helps
 
 
 def publish(report: Report) -> None:
@@ -29,14 +30,16 @@ def publish(report: Report) -> None:
     text = json.dumps(report.content, indent=2, default=str)
     _write(folder / f"{report.step}.json", text + "\n")
     _write(folder / f"{report.step}.md", report.markdown)
+    if report.page:
+        _write(folder / f"{report.step}.html", report.page)
     mlflow.log_artifacts(str(folder), "report")
     _append("GITHUB_STEP_SUMMARY", report.markdown)
     _append("GITHUB_OUTPUT", "".join(f"{key}={value}\n" for key, value in report.outputs.items()))
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    """Whole or not at all. What a kill leaves lies outside the folder that is logged."""
+    beside = path.parent.with_name(f".{path.name}.{os.getpid()}")
     beside.write_text(text, encoding="utf-8")
     beside.replace(path)
 
