@@ -40,6 +40,7 @@ bench: setup  ## every figure the README quotes, beside its peer
 	python -m benchmarks.drift_speed
 	python -m benchmarks.automl
 	python -m benchmarks.serving
+	python -m benchmarks.prediction_log
 	python -m benchmarks.decision_quality
 
 lock: setup  ## pin what every requirements*.in asks for

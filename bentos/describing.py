@@ -7,10 +7,10 @@ from starlette.responses import Response
 
 from bentos.replies import json_response
 from bentos.worker import Worker
-from ratchet.serving.features import LONGEST_USER_ID, MOST_ROWS, Column
+from ratchet.serving.features import LARGEST, LONGEST_USER_ID, MOST_ROWS, Column
 
 KINDS: dict[str, dict[str, Any]] = {
-    "double": {"type": ["number", "null"]},
+    "double": {"type": ["number", "null"], "minimum": -LARGEST, "maximum": LARGEST},
     "boolean": {"type": ["boolean", "null"]},
     "datetime": {"type": ["string", "null"], "format": "date-time"},
     "string": {"type": ["string", "null"]},

@@ -14,7 +14,8 @@ import bentoml
 import pytest
 
 from ratchet.serving.assignment import arm_of
-from tests.services import FEATURES, TOKEN, Service, iris_project, move, serving
+from tests.projects import new_project
+from tests.services import FEATURES, TOKEN, Service, iris_project, move, serving, train
 
 pytestmark = pytest.mark.slow
 
@@ -124,8 +125,8 @@ def test_bad_input_is_refused_and_named(service: Service, case: str) -> None:
     assert answer["expected"]
 
 
-@pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 400])
-def test_what_is_no_finite_number_is_named(service: Service, literal: str) -> None:
+@pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e999", "1.3e308", "9" * 400])
+def test_a_number_that_no_model_can_take_is_named(service: Service, literal: str) -> None:
     body = json.dumps({"user_id": "u", "features": FEATURES}).replace("5.1", literal)
     status, answer = service.send("/predict", body.encode())
     assert (status, answer["field"]) == (422, "features.sepal_length")
@@ -312,3 +313,52 @@ def test_it_serves_what_it_has_while_the_registry_is_down(project: Path, tmp_pat
         service.until(lambda: "InputError" in service.get("/status")[1]["registry"])
         assert service.predict("user-1")[1]["prediction"] == "setosa"
         assert service.get("/status")[1]["staging"]["version"] == "2"
+
+
+def test_prod_answers_where_staging_is_too_slow_and_the_failure_is_logged_as_its_own(
+    project: Path, tmp_path: Path
+) -> None:
+    """A forest takes milliseconds; it is given one tenth of one."""
+    train(project, "forest.yaml")
+    (tmp_path / "hasty").mkdir()
+    hasty = new_project(
+        tmp_path / "hasty",
+        {"model": "iris", "data": {"source": "iris", "target": "target"},
+         "ab": {"split": 1.0, "staging_timeout_ms": 0.1}},
+    )  # fmt: skip
+    store = f"sqlite:///{project}/mlflow.db"
+    try:
+        move(project, staging="3")
+        with serving(hasty, tmp_path, MLFLOW_TRACKING_URI=store) as service:
+            service.until(lambda: service.get("/status")[1]["staging"]["version"] == "3")
+            _, answer = service.predict("user-1")
+            assert (answer["variant"], answer["model_version"]) == ("A", "1")
+            assert answer["fallback"] is True
+            kept = row(answer["request_id"], tmp_path)
+            assert (kept["assigned_arm"], kept["arm"], kept["fallback"]) == ("B", "A", 1)
+            assert kept["error"] == "no answer in 0.1 ms"
+            assert 'ratchet_errors_total{arm="B"} 1.0' in service.get("/metrics")[1]
+            assert service.get("/ab.json")[1]["arms"]["B"]["errors"] == 1
+    finally:
+        move(project, staging="2")
+
+
+def test_with_shadow_each_request_is_scored_by_the_other_version_too(
+    project: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "shadowed").mkdir()
+    shadowed = new_project(
+        tmp_path / "shadowed",
+        {"model": "iris", "data": {"source": "iris", "target": "target"},
+         "ab": {"split": 0.5, "shadow": True}},
+    )  # fmt: skip
+    store = f"sqlite:///{project}/mlflow.db"
+    with serving(shadowed, tmp_path, MLFLOW_TRACKING_URI=store) as service:
+        service.until(lambda: service.get("/status")[1]["staging"])
+        answers = [service.predict(f"user-{i}")[1] for i in range(20)]
+
+        def shadows() -> list[str | None]:
+            return [row(one["request_id"], tmp_path)["shadow_version"] for one in answers]
+
+        service.until(lambda: None not in shadows())
+        assert shadows() == ["1" if one["variant"] == "B" else "2" for one in answers]

@@ -1,0 +1,103 @@
+"""The direct path against the pipeline that it stands for."""
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ratchet.config import DataSettings
+from ratchet.data.dataset import load
+from ratchet.serving.features import Column
+from ratchet.serving.served_model import CARD, Card, ServedModel, same
+from ratchet.training.spec import ModelSpec, build
+
+COLUMNS = {
+    "plan": "string", "joined": "datetime", "newsletter": "boolean", "visits": "double",
+    "floor": "double",
+}  # fmt: skip
+MODELS = {
+    "LogisticRegression": {"max_iter": 500},
+    "RandomForestClassifier": {"n_estimators": 5},
+    "HistGradientBoostingClassifier": {"max_iter": 5},
+    "KNeighborsClassifier": {},
+    "BernoulliNB": {},
+    "MultinomialNB": {},
+    "RidgeClassifier": {},
+    "SVC": {"probability": False},
+}
+ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(["basic", "plus", "rare", "unseen", "", None]),
+        st.none() | st.datetimes(datetime(1990, 1, 1), datetime(2040, 1, 1)),
+        st.none() | st.booleans(),
+        st.none() | st.floats(-1e6, 1e6),
+        st.sampled_from([0.0, 1.0, 2.0, 3.0, 99.0, None]),
+    ),
+    min_size=1, max_size=5,
+)  # fmt: skip
+
+
+def customers(classes: int, rows: int = 200) -> pd.DataFrame:
+    rng = np.random.default_rng(7)
+    frame = pd.DataFrame(
+        {
+            "plan": rng.choice(["basic", "plus", "rare"], rows, p=[0.6, 0.38, 0.02]),
+            "joined": pd.Timestamp("2023-01-01") + pd.to_timedelta(rng.integers(0, 700, rows), "D"),
+            "newsletter": rng.choice(["true", "false"], rows),
+            "visits": rng.poisson(10, rows).astype(float),
+            "floor": rng.integers(0, 4, rows),
+        }
+    )
+    frame = frame.mask(rng.random(frame.shape) < 0.08)
+    return frame.assign(outcome=[f"class {one}" for one in rng.integers(0, classes, rows)])
+
+
+def served(folder: Path, estimator: str, classes: int) -> ServedModel:
+    customers(classes).to_csv(folder / "customers.csv", index=False)
+    table = load(
+        DataSettings(
+            source=str(folder / "customers.csv"), target="outcome", kinds={"floor": "categorical"}
+        )
+    )
+    spec = ModelSpec("one", estimator, MODELS[estimator])
+    model = build(spec, table.kinds, dict(table.features.dtypes), seed=7)
+    model.fit(table.features, table.target)
+    skops.io.dump(model, folder / "model.skops")
+    columns = tuple(Column(name, kind) for name, kind in COLUMNS.items())  # type: ignore[arg-type]
+    example = (("basic", "2023-05-01", True, 3.0, 1.0), ("plus", None, None, None, None))
+    card = Card("churn", "1", "one", columns, example)
+    (folder / CARD).write_text(json.dumps(asdict(card)))
+    return ServedModel(folder)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("estimator", MODELS)
+def test_any_row_is_answered_as_the_pipeline_answers_it(
+    tmp_path: Path, estimator: str, classes: int
+) -> None:
+    model = served(tmp_path, estimator, classes)
+    assert model.direct is not None
+
+    @settings(max_examples=30, deadline=None, derandomize=True,
+              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @given(ROWS)
+    def check(rows: list[tuple[Any, ...]]) -> None:
+        assert model.direct is not None
+        assert same(model.direct(rows), model.by_pipeline(rows)), rows
+
+    check()
+
+
+def test_only_a_model_of_even_short_time_is_asked_in_the_event_loop(tmp_path: Path) -> None:
+    for estimator, instant in (("LogisticRegression", True), ("RandomForestClassifier", False)):
+        folder = tmp_path / estimator
+        folder.mkdir()
+        assert served(folder, estimator, 3).instant is instant
