@@ -33,6 +33,7 @@ history: setup  ## what was in production, and when
 bench: setup  ## every figure the README quotes, beside its peer
 	python -m benchmarks.train
 	python -m benchmarks.serving
+	python -m benchmarks.prediction_log
 	python -m benchmarks.drift_quality
 	python -m benchmarks.drift_speed
 

@@ -13,7 +13,7 @@ from ratchet.serving.group_commit import LogError, RefusedError
 from ratchet.serving.journal import Entry, Journal
 from ratchet.serving.record import Label, Record, Work, are_labels
 
-ENTRIES_A_TRANSACTION = 1_000
+ENTRIES_A_TRANSACTION = 500
 SECONDS_TO_ANSWER = 5
 SECONDS_AN_UNKNOWN_LABEL_WAITS = 3600  # its request may lie in another machine's journal
 

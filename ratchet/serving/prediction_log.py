@@ -83,7 +83,8 @@ class PredictionLog:
     @property
     def is_journalling(self) -> bool:
         """PostgreSQL is away, or what was kept meanwhile is not back in it yet."""
-        return self._journal is not None and not self._journal.is_empty()
+        away = isinstance(self._store, JournalledDatabase) and self._store.away
+        return away or (self._journal is not None and not self._journal.is_empty())
 
     async def takes_writes(self) -> bool:
         """For /readyz: tried, not guessed."""

@@ -27,9 +27,13 @@ from ratchet.errors import InputError
 
 DEFAULT_URL = "sqlite:///predictions.db"
 SECONDS_TO_WAIT = 10  # for another worker's commit
+MOST_BYTES_OF_WAL = 64 * 1024 * 1024  # that stay on disk when a long read had let it grow
 
-# With PostgreSQL: seconds to connect, milliseconds until unanswered packets mean it is gone.
-PATIENCE = {"connect_timeout": 2, "tcp_user_timeout": 5000, "keepalives_idle": 5}
+# With PostgreSQL: how soon one that does not answer is gone. Seconds, but the second.
+PATIENCE = {
+    "connect_timeout": 2, "tcp_user_timeout": 5000,
+    "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3,
+}  # fmt: skip
 
 metadata = MetaData()
 
@@ -137,6 +141,7 @@ def _sqlite(address: Any) -> Engine:
         connection.isolation_level = None  # transactions begin where we say so, below
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute(f"PRAGMA journal_size_limit = {MOST_BYTES_OF_WAL}")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
@@ -159,4 +164,6 @@ def create_tables(on: Engine | Connection) -> None:
     try:
         metadata.create_all(on)
     except SQLAlchemyError:
+        if isinstance(on, Connection):
+            on.rollback()
         metadata.create_all(on)
