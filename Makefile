@@ -1,5 +1,5 @@
 # Laptop and CI call the same words. `make setup` runs by itself where it is needed.
-.PHONY: setup run test check ui serve bento history bench lock
+.PHONY: setup run test check ui serve bento history rollback bench lock
 MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
@@ -30,20 +30,23 @@ bento: setup  ## prod and staging as a Bento, tried out
 history: setup  ## what was in production, and when
 	python -m steps.history
 
+rollback: setup  ## prod is what it was before; REASON="why"
+	python -m steps.promote --action rollback --reason "$${REASON:-}"
+
 bench: setup  ## every figure the README quotes, beside its peer
 	python -m benchmarks.train
-	python -m benchmarks.serving
-	python -m benchmarks.prediction_log
+	python -m benchmarks.drift_exact
 	python -m benchmarks.drift_quality
 	python -m benchmarks.drift_speed
+	python -m benchmarks.automl
+	python -m benchmarks.serving
+	python -m benchmarks.prediction_log
+	python -m benchmarks.decision_quality
 
-lock: setup  ## pin what requirements*.in ask for
-	for name in requirements requirements-dev bentos/requirements \
-	  benchmarks/requirements-bentoml benchmarks/requirements-evidently \
-	  benchmarks/requirements-fastapi benchmarks/requirements-mlflow; do \
+lock: setup  ## pin what every requirements*.in asks for
+	for file in requirements.in requirements-dev.in requirements-automl.in $$(git ls-files '*/requirements*.in'); do \
 	  uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
-	    $$([ $$name = bentos/requirements ] && echo --constraints requirements.txt) \
-	    --custom-compile-command "make lock" $$name.in --output-file $$name.txt || exit 1; \
+	    --custom-compile-command "make lock" $$file --output-file $${file%.in}.txt || exit 1; \
 	done
 
 setup: .venv/ready

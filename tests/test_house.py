@@ -12,11 +12,12 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 ENTRIES = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
+STEPS = sorted(path.stem for path in (ROOT / "steps").glob("[!_]*"))  # modules and packages
 LOCKS = sorted(
-    str(file.relative_to(ROOT).with_suffix("")) for file in ROOT.glob("*/requirements*.in")
+    str(file.relative_to(ROOT).with_suffix(""))
+    for way in ("*.in", "*/*.in")
+    for file in ROOT.glob(way)
 )
-LOCKS += ["requirements", "requirements-dev"]
-STEPS = sorted(file.stem for file in (ROOT / "steps").glob("*.py") if file.stem != "__init__")
 PYTHON_FILES = sorted(
     file for folder in ("ratchet", "steps", "bentos") for file in (ROOT / folder).rglob("*.py")
 )
@@ -86,6 +87,13 @@ def test_make_installs_the_uv_that_is_locked():
 
 def test_the_main_environment_knows_no_pycaret():
     assert "pycaret" not in pins("requirements-dev.txt")
+
+
+def test_only_the_search_imports_pycaret_and_it_imports_nothing_of_the_project():
+    roots = {file: {name.split(".")[0] for name in imported(file)} for file in PYTHON_FILES}
+    search = ROOT / "steps/automl/search.py"
+    assert [file for file, names in roots.items() if "pycaret" in names] == [search]
+    assert not roots[search] & {"ratchet", "steps", "mlflow"}
 
 
 def test_mlflow_runs_in_the_main_lock():
