@@ -56,6 +56,7 @@ def _served(bento: Path, python: Path, folder: Path) -> Iterator[str]:
         "RATCHET_LOG_URL": f"sqlite:///{folder}/predictions.db",
         "BENTOML_DO_NOT_TRACK": "True",
         "BENTOML_HOST": "127.0.0.1",
+        "PYTHONDONTWRITEBYTECODE": "1",  # the Bento stays as it was built
         "PATH": f"{python.parent}{os.pathsep}{kept.get('PATH', '')}",
     }
     command = [str(python), "-m", "bentoml", "serve", str(bento), "--port", str(port)]
