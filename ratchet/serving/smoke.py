@@ -16,7 +16,10 @@ def ask_each_arm(bento: Path) -> dict[str, dict[str, Any]]:
     python = python_of(bento / "src" / "bentos" / "requirements.txt")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("RATCHET_", "PYTHON"))}
     with TemporaryDirectory() as folder:
-        env = kept | {"RATCHET_LOG_URL": f"sqlite:///{folder}/predictions.db"}
+        env = kept | {
+            "RATCHET_LOG_URL": f"sqlite:///{folder}/predictions.db",
+            "PYTHONDONTWRITEBYTECODE": "1",  # the Bento stays as it was built
+        }
         with served(str(bento.absolute()), python, Path(folder), env) as address:
             return _answers(address)
 
