@@ -35,13 +35,15 @@ rollback: setup  ## prod is what it was before; REASON="why"
 
 bench: setup  ## every figure the README quotes, beside its peer
 	python -m benchmarks.train
+	python -m benchmarks.drift_quality
+	python -m benchmarks.drift_speed
 	python -m benchmarks.serving
 	python -m benchmarks.decision_quality
 
 lock: setup  ## pin what requirements*.in ask for
 	for name in requirements requirements-dev bentos/requirements \
 	  benchmarks/requirements-bentoml benchmarks/requirements-fastapi benchmarks/requirements-mlflow \
-	  benchmarks/requirements-gbstats; do \
+	  benchmarks/requirements-evidently benchmarks/requirements-gbstats; do \
 	  uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
 	    $$([ $$name = bentos/requirements ] && echo --constraints requirements.txt) \
 	    --custom-compile-command "make lock" $$name.in --output-file $$name.txt || exit 1; \

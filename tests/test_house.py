@@ -55,7 +55,13 @@ def test_every_make_word_of_the_readme_exists():
     assert words <= set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-dev", "bentos/requirements"])
+LOCKS = ("requirements", "requirements-dev", "bentos/requirements", *(
+    f"benchmarks/requirements-{peer}"
+    for peer in ("bentoml", "fastapi", "mlflow", "evidently", "gbstats")
+))  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOCKS)
 def test_a_lock_holds_what_is_asked_for_each_with_its_hash(name: str):
     locked = pins(f"{name}.txt")
     for wanted in asked(f"{name}.in"):

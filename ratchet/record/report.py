@@ -40,8 +40,8 @@ def publish(report: Report) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    """Whole or not at all. What a kill leaves lies outside the folder that is logged."""
+    beside = path.parent.with_name(f".{path.name}.{os.getpid()}")
     beside.write_text(text, encoding="utf-8")
     beside.replace(path)
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from ratchet.config import Settings
 from ratchet.data.dataset import Split
+from ratchet.drift.reading import FOLDER, Reading, read_training, with_answers
 from ratchet.processes import finish, start
 from ratchet.record.origin import origin
 from ratchet.record.registry import Registry, Version
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 SERVING = ("lightgbm", "mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
 LIKENESS = ("config_sha256", "data_sha256", "lock_sha256")
 """What must be the same for a run to be the same; compared by `train` and by `reproduce`."""
+
+
+class UnsavedError(Exception):
+    pass
 
 
 @dataclass(frozen=True)
@@ -56,14 +61,25 @@ def train_and_register(
             yield _skipped(spec, f"says the same as {wanted[spec.sha256].name}")
         else:
             wanted[spec.sha256] = spec
+    if not wanted:
+        return
+    seen = read_training(*split.train, split.table.kinds)
     for result in train_each(list(wanted.values()), split, settings.data.seed, jobs):
         if isinstance(result, Failed):
             yield Outcome(result.spec.name, "failed", reason=result.reason)
         else:
-            version = record(result, split, settings, registry)
-            yield Outcome(
-                result.spec.name, "trained", version.number, version.run_id, result.metrics
-            )
+            yield _recorded(result, split, seen, settings, registry)
+
+
+def _recorded(
+    trained: Trained, split: Split, seen: Reading, settings: Settings, registry: Registry
+) -> Outcome:
+    name = trained.spec.name
+    try:
+        version = record(trained, split, seen, settings, registry)
+    except UnsavedError as error:
+        return Outcome(name, "failed", reason=str(error))
+    return Outcome(name, "trained", version.number, version.run_id, trained.metrics)
 
 
 def _skipped(spec: ModelSpec, reason: str, version: str | None = None) -> Outcome:
@@ -82,12 +98,14 @@ def run_tags(spec: ModelSpec, split: Split) -> dict[str, str]:
     }
 
 
-def record(trained: Trained, split: Split, settings: Settings, registry: Registry) -> Version:
+def record(
+    trained: Trained, split: Split, seen: Reading, settings: Settings, registry: Registry
+) -> Version:
     tags = run_tags(trained.spec, split) | {
         "predictions_sha256": predictions_sha256(trained.answers)
     }
     with nested_run(trained.spec.name, tags) as run:
-        model_id = _log(trained, split, settings)
+        model_id = _log(trained, split, seen, settings)
     return registry.register(run.info.run_id, model_id, tags)
 
 
@@ -98,15 +116,15 @@ def predictions_sha256(answers: Answers) -> str:
     return digest.hexdigest()
 
 
-def _log(trained: Trained, split: Split, settings: Settings) -> str:
-    with _files(trained, split):
+def _log(trained: Trained, split: Split, seen: Reading, settings: Settings) -> str:
+    with _files(trained, split, seen):
         _log_facts(trained, split, settings)
         return _log_model(trained, split)
 
 
 @contextmanager
-def _files(trained: Trained, split: Split) -> Iterator[None]:
-    """The config and the pictures, which another process draws while this one logs the rest."""
+def _files(trained: Trained, split: Split, seen: Reading) -> Iterator[None]:
+    """Config, profile and pictures, which another process draws while this one logs the rest."""
     import mlflow
 
     shown = (trained.answers, split.table.classes, trained.metrics, trained.importances)
@@ -114,8 +132,15 @@ def _files(trained: Trained, split: Split) -> Iterator[None]:
         drawing = start("ratchet.training.pictures.draw", *shown, Path(folder))
         config = json.dumps(trained.spec.as_config(), indent=2)
         (Path(folder) / f"{trained.spec.name}.json").write_text(config + "\n")
-        yield
-        finish(drawing)
+        classes, answers = split.table.classes, trained.answers
+        answered = with_answers(seen, classes[answers.labels], classes[answers.truth])
+        answered.save(Path(folder) / FOLDER)
+        try:
+            yield
+            finish(drawing)
+        finally:  # where logging failed, it would draw into a folder that is gone
+            drawing.kill()
+            drawing.join()
         mlflow.log_artifacts(folder)
 
 
@@ -135,20 +160,28 @@ def _log_facts(trained: Trained, split: Split, settings: Settings) -> None:
 
 def _log_model(trained: Trained, split: Split) -> str:
     import mlflow.sklearn
+    from mlflow.exceptions import MlflowException
     from mlflow.utils import requirements_utils
 
     # The pins below are read from what is installed. MLflow compares them with it once more, and
     # indexes every module of every package for that, half of log_model's time. It takes this index.
     requirements_utils._MODULES_TO_PACKAGES = {}  # type: ignore[assignment]
-    logged = mlflow.sklearn.log_model(
-        trained.model,
-        name="model",
-        serialization_format="skops",
-        skops_trusted_types=list(TRUSTED),
-        pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in SERVING],
-        signature=_signature(split),
-        input_example=split.train[0].head(5),
-    )
+    try:
+        logged = mlflow.sklearn.log_model(
+            trained.model,
+            name="model",
+            serialization_format="skops",
+            skops_trusted_types=list(TRUSTED),
+            pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in SERVING],
+            signature=_signature(split),
+            input_example=split.train[0].head(5),
+        )
+    except MlflowException as error:
+        if "skops serialization format" not in str(error):
+            raise
+        raise UnsavedError(
+            f"{trained.spec.estimator} with these params cannot be saved without pickle"
+        ) from None
     return str(logged.model_id)
 
 
