@@ -16,7 +16,7 @@ PAGE = Path(__file__).with_name("ab.html")
 HOURS = 24 * 14
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline';"
-    " script-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'"
+    " script-src 'unsafe-inline'; connect-src 'self'; img-src data:; frame-ancestors 'none'"
 }
 
 

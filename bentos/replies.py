@@ -7,7 +7,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-
 DRAINED = 8  # times the limit: who still sends when the answer comes would not see it
 
 

@@ -1,5 +1,6 @@
 """Running services, and the project whose models they serve."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -66,8 +67,18 @@ class Service:
             time.sleep(0.1)
 
     def workers(self) -> list[psutil.Process]:
-        family = psutil.Process(self.process.pid).children(recursive=True)
-        return [one for one in family if "_bentoml_impl.worker.service" in one.cmdline()]
+        return self._running("_bentoml_impl.worker.service")
+
+    def followers(self) -> list[psutil.Process]:
+        return self._running("ratchet.serving.following")
+
+    def _running(self, module: str) -> list[psutil.Process]:
+        found = []
+        for one in psutil.Process(self.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):  # it may end at any time
+                if module in one.cmdline():
+                    found.append(one)
+        return found
 
 
 def _content(response: Any) -> Any:

@@ -1,8 +1,9 @@
 """A request's rows -> an arm each, answers, records. What is answered is in the log."""
 
 import asyncio
+import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from ratchet.config import ABSettings
@@ -17,6 +18,7 @@ from ratchet.serving.served_model import Answer
 from ratchet.serving.shadowing import Shadowing, ToShadow
 
 SECONDS_FOR_PROD = 30.0
+ARMS: tuple[Arm, Arm] = ("A", "B")
 
 
 class UnavailableError(Exception):
@@ -57,39 +59,37 @@ class Answering:
     async def _scored(
         self, arms: Arms, asked: Sequence[Asked], assigned: Sequence[Arm]
     ) -> list[Scored]:
-        error = None
-        for_b = [one.values for one, arm in zip(asked, assigned, strict=True) if arm == "B"]
-        for_a = [one.values for one, arm in zip(asked, assigned, strict=True) if arm == "A"]
-        started = time.perf_counter()
-        by_b: list[Scored] = []
-        if for_b and arms.staging:
-            try:
-                answers = await self._by_staging(arms.staging, for_b)
-                took = 1000 * (time.perf_counter() - started)
-                by_b = [Scored(answer, "B", took) for answer in answers]
-            except Exception as fault:  # whatever arm B's model makes of a row, prod answers
-                error = _told(fault, self._settings.staging_timeout_ms)
-        by_a = await self._by_prod(arms, for_a) if for_a else []
-        if error is not None:
-            by_b = [one._replace(error=error) for one in await self._by_prod(arms, for_b, started)]
-        of = {"A": iter(by_a), "B": iter(by_b)}
+        """Arm by arm, either first: which is first is slower, and that is no fault of the arm."""
+        of: dict[Arm, Iterator[Scored]] = {}
+        for arm in random.sample(ARMS, 2):
+            rows = [one.values for one, to in zip(asked, assigned, strict=True) if to == arm]
+            answer = self._by_staging if arm == "B" else self._by_prod
+            of[arm] = iter(await answer(arms, rows) if rows else ())
         return [next(of[arm]) for arm in assigned]
 
-    async def _by_staging(self, staging: Scorer, rows: Rows) -> list[Answer]:
-        seconds = self._settings.staging_timeout_ms / 1000
-        if staging.hangs(seconds):
-            raise TimeoutError
-        return await _in_time(staging, rows, seconds)
+    async def _by_staging(self, arms: Arms, rows: Rows) -> list[Scored]:
+        started, seconds = time.perf_counter(), self._settings.staging_timeout_ms / 1000
+        staging = arms.of("B")
+        try:
+            if staging.hangs(seconds):
+                raise TimeoutError
+            answers = await _in_time(staging, rows, seconds)
+        except Exception as fault:  # whatever arm B's model makes of a row, prod answers
+            error = _told(fault, self._settings.staging_timeout_ms)
+            scored = await self._by_prod(arms, rows)
+            took = 1000 * (time.perf_counter() - started)
+            return [one._replace(milliseconds=took, error=error) for one in scored]
+        took = 1000 * (time.perf_counter() - started)
+        return [Scored(answer, "B", took) for answer in answers]
 
-    async def _by_prod(self, arms: Arms, rows: Rows, started: float | None = None) -> list[Scored]:
-        started = started or time.perf_counter()
+    async def _by_prod(self, arms: Arms, rows: Rows) -> list[Scored]:
+        started = time.perf_counter()
         try:
             answers = await _in_time(arms.prod, rows, SECONDS_FOR_PROD)
         except Exception as fault:
             said = _told(fault, 1000 * SECONDS_FOR_PROD)
-            raise UnavailableError(
-                f"prod, version {arms.prod.model.version}, failed: {said}"
-            ) from fault
+            version = arms.prod.model.version
+            raise UnavailableError(f"prod, version {version}, failed: {said}") from fault
         took = 1000 * (time.perf_counter() - started)
         return [Scored(answer, "A", took) for answer in answers]
 
