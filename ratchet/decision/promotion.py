@@ -105,6 +105,8 @@ def _carried_out(registry: Registry, outcome: Outcome, move: Move, dry_run: bool
 
 def ab_test_at_hand(registry: Registry, settings: Settings) -> ABTest | None:
     """The versions that are prod and staging now; None where nothing is tested."""
+    # The ledger first, and of it what is done: aliases are never older than what it says of them.
+    lines = [line for line in registry.ledger() if line.done]
     prod, staging = registry.holder("prod"), registry.holder("staging")
     if prod is None:
         raise InputError(
@@ -113,7 +115,6 @@ def ab_test_at_hand(registry: Registry, settings: Settings) -> ABTest | None:
         )
     if staging is None or staging.number == prod.number:  # another process is moving them
         return None
-    lines = registry.ledger()
     ended = [line for line in lines if _decided(line, staging)]
     arrived = [line for line in lines if _brought(line, prod) or _brought(line, staging)]
     return ABTest(
