@@ -64,7 +64,10 @@ def write_log(project: Path, **made: Any) -> None:
 
 
 def report_of(project: Path) -> dict[str, Any]:
-    return dict(json.loads((project / "reports/promote/promote.json").read_text()))
+    text = (project / "reports/promote/promote.json").read_text()
+    assert "NaN" not in text
+    assert "Infinity" not in text
+    return dict(json.loads(text))
 
 
 def promote(project: Path, **arguments: str) -> dict[str, Any]:

@@ -121,6 +121,14 @@ def test_a_move_tags_versions_and_its_line_says_so(registry: Registry):
     assert registry.ledger()[0].tags == {"1": {"decision": "tried"}}
 
 
+def test_a_version_between_two_aliases_has_both(registry: Registry):
+    """As another process sees it in the middle of a move."""
+    registered(registry, 1)
+    registry._client.set_registered_model_alias("iris", "staging", "1")
+    registry._client.set_registered_model_alias("iris", "prod", "1")
+    assert registry.holder("prod") == registry.holder("staging") == registry.version("1")
+
+
 def test_a_move_waits_for_its_turn(registry: Registry):
     registered(registry, 2)
     order = []

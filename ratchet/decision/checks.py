@@ -20,7 +20,10 @@ def faults(trial: Trial) -> list[Check]:
         f"{100 * b / users:.1f} % of {users:,} users in arm B, the split says {100 * split:.1f} %"
         for split, (users, b) in trial.splits.items()
     )
-    coverage = f"labels for {_covered(trial.a)} of arm A's users and {_covered(trial.b)} of arm B's"
+    coverage = (
+        f"labels for the first request of {_covered(trial.a)} of arm A's users and"
+        f" {_covered(trial.b)} of arm B's"
+    )
     return [
         _e_value("sample ratio of users", trial.sample_ratio_log_e, limit, shares),
         _e_value(

@@ -82,18 +82,18 @@ def trial_of(
     units = _units(requests, answers, settings)
     evidence = evidence_of(units, len(requests.first), settings)
     first, due, arm_b, split = requests.first, requests.due, requests.arm_b, requests.split
-    covered = np.isin(requests.user[due], requests.user[requests.labelled])
+    covered = requests.labelled[due].astype(float)
     fine = (~requests.failed[first]).astype(float)
     guard = settings.guardrails.error_rate
     return Trial(
-        a=_arm(requests, units, answers.prod_version, covered, settings, staging=False),
-        b=_arm(requests, units, answers.staging_version, covered, settings, staging=True),
+        a=_arm(requests, units, answers.prod_version, settings, staging=False),
+        b=_arm(requests, units, answers.staging_version, settings, staging=True),
         evidence=evidence,
         window=(float(requests.log["time"].min()) if len(first) else now, now),
         splits=_splits(arm_b[first], split[first]),
         sample_ratio_log_e=_ratio_log_e(arm_b[first], split[first]),
         labelled_ratio_log_e=_ratio_log_e(arm_b[requests.units], split[requests.units]),
-        coverage_log_e=_unequal_log_e(covered.astype(float), arm_b[due], split[due], settings.mde),
+        coverage_log_e=_unequal_log_e(covered, arm_b[due], split[due], settings.mde),
         switched_users=_switched(requests),
         late_labels=_late_share(requests),
         error_log_e=log_e_worse(fine, arm_b[first], split[first], -guard, settings.mde),
@@ -112,12 +112,12 @@ def _units(requests: Requests, answers: Answers, settings: PromotionSettings) ->
 
 
 def _arm(
-    requests: Requests, units: Units, version: str, covered: Bools,
-    settings: PromotionSettings, staging: bool,
-) -> Arm:  # fmt: skip
+    requests: Requests, units: Units, version: str, settings: PromotionSettings, staging: bool
+) -> Arm:
     mine = requests.arm_b == staging
     values, confusion = units.of_arm(staging, settings)
-    latency = requests.log["latency_ms"].to_numpy(dtype=float)[mine]
+    latency = requests.log.loc[mine, "latency_ms"].dropna().to_numpy(dtype=float)
+    due = requests.due[mine[requests.due]]
     limit = settings.guardrails.latency_p99_ms or np.inf
     total = float(values.sum())
     return Arm(
@@ -127,8 +127,8 @@ def _arm(
         labelled=len(values),
         outcome=total,
         wrong=int((values < 1).sum()),
-        matured=int(mine[requests.due].sum()),
-        matured_labelled=int((mine[requests.due] & covered).sum()),
+        matured=len(due),
+        matured_labelled=int(requests.labelled[due].sum()),
         failed=int(requests.failed[mine].sum()),
         slow=int((latency > limit).sum()),
         latency_p99_ms=float(np.quantile(latency, 0.99)) if len(latency) else None,

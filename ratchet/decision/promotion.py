@@ -62,29 +62,31 @@ def promote(
                 f"action={action}: no version is staging. See mlflow run . -e evaluate"
             )
         return Outcome("keep_testing", "No version is staging: nothing is being tested.", seen)
-    if action in BY_HAND:
-        return _by_hand(registry, settings, action, reason, source, test, seen, run, dry_run)
-    trial = judge_test(source, test, settings, Rescorer(registry))
-    verdict = decide(trial, settings.promotion)
-    told = f"{verdict.decision.replace('_', ' ')}: {verdict.reason}"
-    outcome = Outcome(verdict.decision, told, seen, test, trial, verdict)
-    if verdict.decision == "keep_testing":
+    trial, missing = _trial(registry, settings, source, test, by_hand=action in BY_HAND)
+    verdict = decide(trial, settings.promotion) if trial else None
+    decision, told = action, f"{action} by hand: {reason}"
+    if verdict and action == "auto":
+        decision, told = str(verdict.decision), _told(verdict)
+    outcome = Outcome(decision, told + missing, seen, test, trial, verdict)
+    if decision == "keep_testing":
         return outcome
-    return _carried_out(registry, outcome, move_for(verdict.decision, told, test, run), dry_run)
+    return _carried_out(registry, outcome, move_for(decision, told, test, run), dry_run)
 
 
-def _by_hand(
-    registry: Registry, settings: Settings, action: str, reason: str, source: str, test: ABTest,
-    seen: dict[str, str], run: str, dry_run: bool,
-) -> Outcome:  # fmt: skip
-    """With what the log says beside it; where it cannot be read, a person's word is enough."""
-    told = f"{action} by hand: {reason}"
+def _told(verdict: Verdict) -> str:
+    return f"{verdict.decision.replace('_', ' ')}: {verdict.reason}"
+
+
+def _trial(
+    registry: Registry, settings: Settings, source: str, test: ABTest, by_hand: bool
+) -> tuple[Trial | None, str]:
+    """By hand, a person's word is enough where the log cannot be read."""
     try:
-        trial = judge_test(source, test, settings, Rescorer(registry))
-        outcome = Outcome(action, told, seen, test, trial, decide(trial, settings.promotion))
+        return judge_test(source, test, settings, Rescorer(registry)), ""
     except InputError as error:
-        outcome = Outcome(action, f"{told} (without evidence: {error})", seen, test)
-    return _carried_out(registry, outcome, move_for(action, told, test, run), dry_run)
+        if not by_hand:
+            raise
+        return None, f" (without evidence: {error})"
 
 
 def _carried_out(registry: Registry, outcome: Outcome, move: Move, dry_run: bool) -> Outcome:
@@ -103,15 +105,16 @@ def _carried_out(registry: Registry, outcome: Outcome, move: Move, dry_run: bool
 
 def ab_test_at_hand(registry: Registry, settings: Settings) -> ABTest | None:
     """The versions that are prod and staging now; None where nothing is tested."""
+    # The ledger first, and of it what is done: aliases are never older than what it says of them.
+    lines = [line for line in registry.ledger() if line.done]
     prod, staging = registry.holder("prod"), registry.holder("staging")
     if prod is None:
         raise InputError(
             f"No alias 'prod' on model '{registry.model}'. Train and gate a model first:"
             " mlflow run . -e train, then -e evaluate"
         )
-    if staging is None:
+    if staging is None or staging.number == prod.number:  # another process is moving them
         return None
-    lines = registry.ledger()
     ended = [line for line in lines if _decided(line, staging)]
     arrived = [line for line in lines if _brought(line, prod) or _brought(line, staging)]
     return ABTest(

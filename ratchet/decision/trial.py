@@ -14,8 +14,8 @@ class Arm:
     labelled: int  # users (or requests) whose outcome counts
     outcome: float  # the sum of what they were worth, each in [0, 1]
     wrong: int  # of them, less than fully right
-    matured: int  # users old enough to have a label
-    matured_labelled: int  # of them, those that have it
+    matured: int  # users whose first request is old enough to have a label
+    matured_labelled: int  # of these requests, those that have it
     failed: int  # requests that ended in an error, or that prod had to answer
     slow: int  # requests beyond the guardrail
     latency_p99_ms: float | None

@@ -70,13 +70,13 @@ class Registry:
     def versions(self) -> list[Version]:
         """The newest first, with tags and aliases."""
         found = self._client.search_model_versions(f"name = '{self.model}'", max_results=10_000)
-        held = {number: alias for alias, number in self.aliases().items()}
+        held = self.aliases()
         versions = [
             Version(
                 str(v.version),
                 v.run_id or "",
                 dict(v.tags),
-                (held[str(v.version)],) if str(v.version) in held else (),
+                tuple(alias for alias, number in held.items() if number == str(v.version)),
             )
             for v in found
         ]
