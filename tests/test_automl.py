@@ -1,8 +1,10 @@
 """What the search's output becomes: a leaderboard, a winner, a config, or one clear line."""
 
+import importlib.util
 import json
 import math
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -25,7 +27,10 @@ from ratchet.automl.translation import as_spec
 from ratchet.config import AutomlSettings, Settings
 from ratchet.data.dataset import Split, load_split
 from ratchet.errors import InputError
+from ratchet.training.metrics import Answers, scores
+from ratchet.training.preparation import preparation
 from ratchet.training.spec import read_spec
+from tests.projects import REPOSITORY
 from tests.tables import mixed_frame, write
 
 FOLDS = ({"accuracy": 0.9, "log_loss": 0.3}, {"accuracy": 1.0, "log_loss": 0.1})
@@ -70,7 +75,7 @@ def test_a_line_of_the_search_is_a_candidate_a_failure_or_its_end():
     assert read.standard_error("accuracy") == pytest.approx(0.05)
     failed = read_line('{"failed": "SVC", "reason": "no"}', 8)
     assert failed == Failure("SVC", "no")
-    assert isinstance(read_line('{"searched": true}', 9), Searched)
+    assert read_line('{"searched": true}', 9) == Searched(over=True)
 
 
 def test_the_leaderboard_has_the_best_first_and_breaks_ties_by_log_loss():
@@ -148,6 +153,45 @@ def test_a_blend_is_a_voting_of_configs():
             },
         },
     }
+
+
+def parity() -> ModuleType:
+    """It runs in PyCaret's environment, and means the same in this one."""
+    path = REPOSITORY / "steps/automl/parity.py"
+    spec = importlib.util.spec_from_file_location("parity", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_search_is_given_the_preparation_of_the_project(
+    mixed: tuple[Split, Settings], tmp_path: Path
+):
+    split, settings = mixed
+    request = write_request(split, settings, 0, tmp_path)
+    kinds, features = split.table.kinds, split.train[0]
+    theirs = parity().prepared(request).fit(as_plain(features, kinds))
+    ours = preparation("dense", kinds, dict(features.dtypes)).fit(features)
+    held_out = split.holdout[0]
+    given, made = theirs.transform(as_plain(held_out, kinds)), ours.transform(held_out)
+    assert given.shape == made.shape
+    assert np.allclose(given[:, np.lexsort(given)], made[:, np.lexsort(made)])
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_search_measures_as_the_project_does(classes: int):
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, classes, 90)
+    given = rng.dirichlet(np.ones(classes), 90)
+    labels = given.argmax(axis=1)
+    expected = scores(Answers(truth, labels, given, classes))
+    seen = given[:, 1] if classes == 2 else given  # as scikit-learn hands it to a metric
+    for name, asks, metric in parity().metrics_of(classes):
+        value = metric(truth, labels if asks == "pred" else seen, sample_weight=None)
+        assert value == pytest.approx(expected.pop(name)), name
+    assert set(expected) == {"calibration_error"}
 
 
 def test_rows_that_pycaret_repeated_are_a_class_weight_in_the_config():

@@ -193,6 +193,21 @@ def test_a_search_that_finds_nothing_says_why(
     assert client_of(project).search_model_versions("") == []
 
 
+def test_a_disk_that_fills_up_keeps_what_was_scored(pycaret_project: Any):
+    project = pycaret_project(IRIS)
+    reports = project / "reports"
+    reports.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(reports)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only root may mount a small disk")
+    try:
+        said = one_line(run_step(project, "automl"))
+    finally:
+        subprocess.run(["umount", str(reports)], check=True)
+    assert "No space left" in said or "the disk is full" in said
+    assert runs(project, "tags.way = 'compare'")
+
+
 def test_at_the_end_of_the_budget_the_best_so_far_wins(pycaret_project: Any):
     digits = {"model": "digits", "data": {"source": "digits", "target": "target"}}
     slow = {"estimators": ["GaussianNB", "GradientBoostingClassifier"], "budget_minutes": 0.15}

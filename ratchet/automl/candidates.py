@@ -42,13 +42,15 @@ class Failure:
 
 @dataclass(frozen=True)
 class Searched:
-    """The search is over; PyCaret waits for the candidate to finalise."""
+    """Not yet: the budget begins. Or it is over: PyCaret waits for the candidate to finalise."""
+
+    over: bool
 
 
 def read_line(line: str, number: int) -> Candidate | Failure | Searched:
     content = json.loads(line)
     if "searched" in content:
-        return Searched()
+        return Searched(content["searched"])
     if "failed" in content:
         return Failure(content["failed"], content["reason"])
     return Candidate(number, **content)

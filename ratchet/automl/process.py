@@ -53,12 +53,15 @@ class Search:
 
     def found(self) -> Iterator[Candidate | Failure]:
         """As they come, until all are scored or the budget is spent."""
-        end = time.monotonic() + 60 * self._request["budget_minutes"] + GRACE
+        end = float("inf")
         while True:
             for what in self._news():
-                if isinstance(what, Searched):
+                if not isinstance(what, Searched):
+                    yield what
+                elif what.over:
                     return
-                yield what
+                else:
+                    end = time.monotonic() + 60 * self._request["budget_minutes"] + GRACE
             self._require_life()
             if time.monotonic() > end:
                 self._again()
@@ -107,7 +110,7 @@ class Search:
         self._kill()
         self._process = self._start()
         self._say("request.json", self._request | {"budget_minutes": 0})
-        while not any(isinstance(what, Searched) for what in self._news()):
+        while Searched(over=True) not in self._news():
             self._require_life()
             time.sleep(0.05)
 

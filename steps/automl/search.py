@@ -235,6 +235,7 @@ def main():
     Path(request["versions"]).write_text(json.dumps(dict(sorted(versions.items())), indent=2))
     experiment = set_up(request)
     if request["budget_minutes"]:
+        append(request["candidates"], {"searched": False})
         search(experiment, request)
     append(request["candidates"], {"searched": True})
     finalise(experiment, request, json.loads(Path(lines.get()).read_text()))
