@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from ratchet.data.dataset import Table, load, split
 from ratchet.errors import InputError
 from ratchet.training.estimators import ALLOWED
-from ratchet.training.spec import build, config_files, parse_spec, read_spec
+from ratchet.training.spec import build, config_files, parse_spec, read_spec, read_specs
 from tests.tables import mixed_table, settings, write_text
 
 CONFIGS = Path(__file__).parents[1] / "configs" / "models"
@@ -79,6 +79,14 @@ def test_one_config_is_a_folder_of_one(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no model config; add a file ending in"):
         config_files(tmp_path / "empty")
+
+
+def test_of_two_files_of_one_name_the_second_is_refused(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.json", '{"estimator": "GaussianNB"}')
+    write_text(tmp_path / "a.yaml", "estimator: SVC")
+    (first,), broken = read_specs(config_files(tmp_path))
+    assert (first.estimator, list(broken)) == ("GaussianNB", ["a.yaml"])
+    assert broken["a.yaml"].endswith("another config is called 'a'; rename one")
 
 
 def test_the_sha256_ignores_layout_comments_and_the_files_name(tmp_path: Path) -> None:

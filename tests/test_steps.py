@@ -125,13 +125,21 @@ def test_only_what_changed_trains_and_a_broken_config_fails_alone(tmp_path: Path
     (models / "fails.yaml").write_text(
         "estimator: KNeighborsClassifier\nparams: {n_neighbors: 5000}\n"
     )
+    (models / "unsaved.yaml").write_text(  # its scorer refers to itself; skops cannot write that
+        "estimator: HistGradientBoostingClassifier\n"
+        "params: {early_stopping: true, scoring: accuracy, max_iter: 2}\n"
+    )
     done = run_step(project, "train", config="configs/models")
     assert done.returncode == 2
     assert "did you mean 'LogisticRegression'?" in done.stderr
+    assert (
+        "unsaved: HistGradientBoostingClassifier with these params cannot be saved" in done.stderr
+    )
     assert "fails" in done.stderr
     assert "Traceback" not in done.stderr
     assert outcomes(project) == {
         "broken.yaml": "failed", "baseline": "skipped", "neighbours": "trained", "fails": "failed",
+        "unsaved": "failed",
     }  # fmt: skip
     assert len(client_of(project).search_model_versions("name = 'iris'")) == 3
     run_step(project, "train", config=BASELINE, force="true")
@@ -177,6 +185,11 @@ def test_a_kill_leaves_no_version_without_a_model_and_the_next_train_ends_the_ru
     assert client.search_runs(["0"], "attributes.status = 'RUNNING'") == []
 
 
+def heed_ctrl_c() -> None:
+    """A shell's background job, and all that it starts, ignores Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_watch_trains_what_appears_and_waits_for_what_is_half_written(tmp_path: Path):
     project = new_project(tmp_path / "p")
     models = project / "configs/models"
@@ -186,8 +199,9 @@ def test_watch_trains_what_appears_and_waits_for_what_is_half_written(tmp_path: 
     command = [sys.executable, "-m", "steps.train", "--config", "configs/models", "--watch", "true"]
     env = environment(PYTHONPATH=str(REPOSITORY))
     watching = subprocess.Popen(
-        command, cwd=project, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+        command, cwd=project, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        preexec_fn=heed_ctrl_c,
+    )  # fmt: skip
     assert watching.stdout is not None
     try:
         for said in watching.stdout:

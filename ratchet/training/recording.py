@@ -31,6 +31,10 @@ LIKENESS = ("config_sha256", "data_sha256", "lock_sha256")
 """What must be the same for a run to be the same; compared by `train` and by `reproduce`."""
 
 
+class UnsavedError(Exception):
+    pass
+
+
 @dataclass(frozen=True)
 class Outcome:
     config: str
@@ -60,10 +64,16 @@ def train_and_register(
         if isinstance(result, Failed):
             yield Outcome(result.spec.name, "failed", reason=result.reason)
         else:
-            version = record(result, split, settings, registry)
-            yield Outcome(
-                result.spec.name, "trained", version.number, version.run_id, result.metrics
-            )
+            yield _recorded(result, split, settings, registry)
+
+
+def _recorded(trained: Trained, split: Split, settings: Settings, registry: Registry) -> Outcome:
+    name = trained.spec.name
+    try:
+        version = record(trained, split, settings, registry)
+    except UnsavedError as error:
+        return Outcome(name, "failed", reason=str(error))
+    return Outcome(name, "trained", version.number, version.run_id, trained.metrics)
 
 
 def _skipped(spec: ModelSpec, reason: str, version: str | None = None) -> Outcome:
@@ -114,8 +124,12 @@ def _files(trained: Trained, split: Split) -> Iterator[None]:
         drawing = start("ratchet.training.pictures.draw", *shown, Path(folder))
         config = json.dumps(trained.spec.as_config(), indent=2)
         (Path(folder) / f"{trained.spec.name}.json").write_text(config + "\n")
-        yield
-        finish(drawing)
+        try:
+            yield
+            finish(drawing)
+        finally:  # where logging failed, it would draw into a folder that is gone
+            drawing.kill()
+            drawing.join()
         mlflow.log_artifacts(folder)
 
 
@@ -135,20 +149,28 @@ def _log_facts(trained: Trained, split: Split, settings: Settings) -> None:
 
 def _log_model(trained: Trained, split: Split) -> str:
     import mlflow.sklearn
+    from mlflow.exceptions import MlflowException
     from mlflow.utils import requirements_utils
 
     # The pins below are read from what is installed. MLflow compares them with it once more, and
     # indexes every module of every package for that, half of log_model's time. It takes this index.
     requirements_utils._MODULES_TO_PACKAGES = {}  # type: ignore[assignment]
-    logged = mlflow.sklearn.log_model(
-        trained.model,
-        name="model",
-        serialization_format="skops",
-        skops_trusted_types=list(TRUSTED),
-        pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in SERVING],
-        signature=_signature(split),
-        input_example=split.train[0].head(5),
-    )
+    try:
+        logged = mlflow.sklearn.log_model(
+            trained.model,
+            name="model",
+            serialization_format="skops",
+            skops_trusted_types=list(TRUSTED),
+            pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in SERVING],
+            signature=_signature(split),
+            input_example=split.train[0].head(5),
+        )
+    except MlflowException as error:
+        if "skops serialization format" not in str(error):
+            raise
+        raise UnsavedError(
+            f"{trained.spec.estimator} with these params cannot be saved without pickle"
+        ) from None
     return str(logged.model_id)
 
 

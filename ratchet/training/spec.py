@@ -56,13 +56,16 @@ def read_spec(path: Path) -> ModelSpec:
 
 def read_specs(files: list[Path]) -> tuple[list[ModelSpec], dict[str, str]]:
     """The specs, and by name what is wrong with each file that holds none."""
-    specs, broken = [], {}
+    specs: dict[str, ModelSpec] = {}
+    broken = {}
     for file in files:
         try:
-            specs.append(read_spec(file))
+            if file.stem in specs:
+                raise InputError(f"{file}: another config is called '{file.stem}'; rename one")
+            specs[file.stem] = read_spec(file)
         except InputError as error:
             broken[file.name] = str(error)
-    return specs, broken
+    return list(specs.values()), broken
 
 
 def parse_spec(name: str, content: Mapping[str, Any], where: str) -> ModelSpec:
