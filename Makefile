@@ -1,9 +1,10 @@
 # Laptop and CI call the same words. `make setup` runs by itself where it is needed.
-.PHONY: setup run test check ui serve history bench lock
+.PHONY: setup run test test-workflows check audit tools ui serve history bench lock
 MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+TOOLS := .ratchet/bin
+export PATH := $(CURDIR)/$(BIN):$(CURDIR)/$(TOOLS):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY = true
 
 run: setup  ## the whole line once, on the data of configs/project.yaml
@@ -12,14 +13,42 @@ run: setup  ## the whole line once, on the data of configs/project.yaml
 test: setup  ## every test, the slow ones too; TESTS="-m 'not slow'" for the quick ones
 	pytest -n auto --dist loadfile $(TESTS)
 
-check: setup  ## format, lint, types; locks, catalogue and README in step
+test-workflows: setup tools  ## every workflow, run by act against a repository on this disk
+	pytest -v tests/test_workflows*.py tests/test_tell.py
+
+check: setup  ## format, lint, types; workflows; locks, catalogue and README in step
 	ruff format --check .
 	ruff check .
 	mypy
+	zizmor --quiet --offline --persona auditor --config .github/zizmor.yml .github
+	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	@if command -v actionlint >/dev/null; then actionlint; \
+	  else echo "actionlint is missing, its part is left out: make tools (needs Go)"; fi
 	pytest -q tests/test_house.py
 
-ui: setup  ## MLflow's server and UI over the same store, http://localhost:5000
+audit: setup  ## known vulnerabilities of what the locks pin; needs the network
+	for name in requirements requirements-dev; do \
+	  pip-audit --disable-pip --require-hashes --requirement $$name.txt || exit 1; \
+	done
+
+tools: $(TOOLS)/act $(TOOLS)/actionlint  ## what runs and checks workflows here, built by Go
+
+$(TOOLS)/act:
+	GOBIN=$(CURDIR)/$(TOOLS) go install -tags WITHOUT_DOCKER github.com/nektos/act@v0.2.88
+
+$(TOOLS)/actionlint:
+	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+
+ifeq ($(STORE),branch)
+ui: setup  ## MLflow's UI, http://localhost:5000, over this folder's store; STORE=branch: the branch's
+	python -m steps.store --action take --folder .ratchet/store
+	cd .ratchet/store && mlflow server --port 5000 --backend-store-uri sqlite:///mlflow.db
+else
+ui: setup
 	mlflow server --port 5000 --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
+endif
 
 serve: setup  ## prod, behind MLflow's own scoring server, http://localhost:5001
 	mlflow models serve --model-uri models:/$$(python -c "from ratchet.config import read_settings; print(read_settings().model)")@prod --port 5001 --env-manager local
@@ -29,6 +58,7 @@ history: setup  ## what was in production, and when
 
 bench: setup  ## every figure the README quotes, beside its peer
 	python -m benchmarks.train
+	python -m benchmarks.store
 
 lock: setup  ## pin what requirements*.in ask for
 	for name in requirements requirements-dev; do \

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,8 @@ def publish(report: Report) -> None:
     mlflow.log_artifacts(str(folder), "report")
     _append("GITHUB_STEP_SUMMARY", report.markdown)
     _append("GITHUB_OUTPUT", "".join(f"{key}={value}\n" for key, value in report.outputs.items()))
+    end = secrets.token_hex(8)  # which the Markdown cannot hold
+    _append("GITHUB_OUTPUT", f"report<<{end}\n{report.markdown}\n{end}\n")
 
 
 def _write(path: Path, text: str) -> None:
