@@ -1,4 +1,4 @@
-"""What GitHub is told: python3 tell.py comment|issue|pull-request|releases, the rest by environment.
+"""What GitHub is told: python3 tell.py comment|issue|pull-request|releases.
 
 Plain Python, so that a job which may write needs nothing installed. What it is given is text from
 elsewhere: it is sent, never run.
