@@ -1,0 +1,185 @@
+"""Workflows run for real by act: on this machine, against a repository on this disk.
+
+Third-party actions are stood in for by tests/actions; everything else is what GitHub would run.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.github import GitHub
+from tests.projects import REPOSITORY, run
+from tests.stores import new_remote
+
+ACT = shutil.which("act") or shutil.which(str(REPOSITORY / ".ratchet/bin/act"))
+MISSING = "act is not installed: make tools (needs Go)"
+NULL = "0" * 40
+
+
+@dataclass(frozen=True)
+class Acted:
+    """What act said, read from its JSON."""
+
+    code: int
+    lines: list[dict[str, Any]]
+    said: str
+
+    @property
+    def jobs(self) -> dict[str, str]:
+        """Those that ran, with their results. A job that was skipped says nothing."""
+        return {one["jobID"]: one["jobResult"] for one in self.lines if "jobResult" in one}
+
+    def steps(self, job: str) -> dict[str, str]:
+        """Of a job's own steps: the name, or the first line of what it runs."""
+        return {
+            one["step"].splitlines()[0]: one["stepResult"]
+            for one in self.lines
+            if one.get("jobID") == job and one.get("stage") == "Main" and "stepResult" in one
+        }
+
+    def outputs(self, job: str) -> dict[str, str]:
+        return {
+            one["name"]: one["arg"]
+            for one in self.lines
+            if one.get("jobID") == job and one.get("command") == "set-output"
+        }
+
+    @property
+    def summary(self) -> str:
+        return "\n".join(one["content"] for one in self.lines if one.get("command") == "summary")
+
+    def seconds(self, job: str) -> dict[str, float]:
+        return {
+            one["step"].splitlines()[0]: one["executionTime"] / 1e9
+            for one in self.lines
+            if one.get("jobID") == job and one.get("stage") == "Main" and "executionTime" in one
+        }
+
+
+@dataclass(frozen=True)
+class Fork:
+    """A repository as someone forked it, whose workflows run here."""
+
+    folder: Path
+    github: GitHub
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def remote(self) -> Path:
+        return self.folder / "ratchet.git"
+
+    def copy(self, folder: Path, github: GitHub) -> "Fork":
+        folder.mkdir()
+        shutil.copytree(self.remote, folder / "ratchet.git")
+        return Fork(folder, github, self.env)
+
+    def checkout(self, name: str, branch: str = "main") -> Path:
+        where = self.folder / name
+        run(["git", "clone", "--quiet", "--branch", branch, str(self.remote), name], self.folder)
+        for key, value in {"user.name": "Test", "user.email": "test@example.com"}.items():
+            run(["git", "config", key, value], where)
+        return where
+
+    def push(self, tree: Path, message: str, branch: str = "main") -> None:
+        for command in (["add", "--all"], ["commit", "-qm", message], ["push", "-q", "origin"]):
+            more = [f"HEAD:refs/heads/{branch}"] if command[0] == "push" else []
+            done = run(["git", *command, *more], tree)
+            assert done.returncode == 0, done.stderr
+
+    def act(
+        self, event: str, workflow: str, tree: Path, payload: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, str] | None = None, secrets: Mapping[str, str] | None = None,
+        **env: str,
+    ) -> Acted:  # fmt: skip
+        started = self.start(event, workflow, tree, payload, inputs, secrets, **env)
+        output, errors = started.communicate()
+        lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+        said = "\n".join(one.get("msg", "").rstrip() for one in lines)
+        return Acted(started.returncode, lines, f"{said}\n{errors}")
+
+    def start(
+        self, event: str, workflow: str, tree: Path, payload: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, str] | None = None, secrets: Mapping[str, str] | None = None,
+        **env: str,
+    ) -> "subprocess.Popen[str]":  # fmt: skip
+        assert ACT is not None, MISSING
+        known = {
+            "ref": "refs/heads/main",
+            "repository": {"full_name": "me/ratchet", "default_branch": "main"},
+        }
+        content = known | dict(payload or {}) | ({"inputs": dict(inputs)} if inputs else {})
+        events = tree.parent / f"{tree.name}-{event}.json"
+        events.write_text(json.dumps(content))
+        settings = {
+            "GITHUB_API_URL": self.github.address, "UPLOADED": str(self.folder / "uploaded"),
+            "WARM_ENVIRONMENT": sys.prefix, **self.env, **env,
+        }  # fmt: skip
+        known_secrets = {"GITHUB_TOKEN": "a-token", **(secrets or {})}
+        command = [ACT, event, "--workflows", f".github/workflows/{workflow}.yml", "--json"]
+        command += ["--platform", "ubuntu-latest=-self-hosted", "--eventpath", str(events)]
+        command += [f"--local-repository={name}={stub}" for name, stub in stubs().items()]
+        command += [f"--env={key}={value}" for key, value in settings.items()]
+        command += [f"--secret={key}={value}" for key, value in known_secrets.items()]
+        return subprocess.Popen(
+            command, cwd=tree, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=bare_environment(tree.parent / f"{tree.name}-cache"),
+        )  # fmt: skip
+
+
+def bare_environment(cache: Path) -> dict[str, str]:
+    """What a fresh machine has: what this process' environment holds would leak into the steps."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    home = {"HOME": os.environ["HOME"], "LANG": os.environ.get("LANG", "C.UTF-8")}
+    return home | {"PATH": path, "XDG_CACHE_HOME": str(cache), "GIT_PAGER": "cat"}
+
+
+def stubs() -> dict[str, Path]:
+    """Each third-party action as it is pinned, and what stands in for it."""
+    pinned = {name for file in definitions() for name in third_party(file)}
+    return {name: stub(name) for name in pinned if not name.startswith("actions/checkout@")}
+
+
+def stub(pinned: str) -> Path:
+    return REPOSITORY / "tests" / "actions" / pinned.split("@")[0].split("/")[1]
+
+
+def definitions() -> list[Path]:
+    folder = REPOSITORY / ".github"
+    return sorted([*folder.glob("workflows/*.yml"), *folder.glob("actions/*/action.yml")])
+
+
+def third_party(file: Path) -> list[str]:
+    return re.findall(r"^\s*(?:- )?uses: ([\w.-]+/[\w./-]+@\w+)", file.read_text(), re.M)
+
+
+def workflow(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(
+        (REPOSITORY / f".github/workflows/{name}.yml").read_text()
+    )
+    return loaded
+
+
+def new_fork(folder: Path, github: GitHub, configs: tuple[str, ...] = ("baseline.yaml",)) -> Fork:
+    """Of this repository's last commit, with these model configs alone: fewer train sooner."""
+    new_remote(folder / "ratchet.git")
+    run(["git", "symbolic-ref", "HEAD", "refs/heads/main"], folder / "ratchet.git")
+    pushed = run(
+        ["git", "push", "--quiet", str(folder / "ratchet.git"), "HEAD:refs/heads/main"], REPOSITORY
+    )
+    assert pushed.returncode == 0, pushed.stderr
+    fork = Fork(folder, github)
+    tree = fork.checkout("configs")
+    for file in (tree / "configs" / "models").iterdir():
+        if file.name not in configs:
+            file.unlink()
+    fork.push(tree, "Our models")
+    return fork
