@@ -22,7 +22,7 @@ from tests.stores import new_remote
 
 ACT = shutil.which("act") or shutil.which(str(REPOSITORY / ".ratchet/bin/act"))
 MISSING = "act is not installed: make tools (needs Go)"
-NULL = "0" * 40
+GITHUB_URL = "https://github.com/me/ratchet"
 
 
 @dataclass(frozen=True)
@@ -85,15 +85,22 @@ class Fork:
     def checkout(self, name: str, branch: str = "main") -> Path:
         where = self.folder / name
         run(["git", "clone", "--quiet", "--branch", branch, str(self.remote), name], self.folder)
-        for key, value in {"user.name": "Test", "user.email": "test@example.com"}.items():
+        settings = {"user.name": "Test", "user.email": "test@example.com"}
+        for key, value in (settings | {"remote.origin.url": GITHUB_URL}).items():
             run(["git", "config", key, value], where)
         return where
 
     def push(self, tree: Path, message: str, branch: str = "main") -> None:
-        for command in (["add", "--all"], ["commit", "-qm", message], ["push", "-q", "origin"]):
-            more = [f"HEAD:refs/heads/{branch}"] if command[0] == "push" else []
-            done = run(["git", *command, *more], tree)
+        to = ["push", "--quiet", str(self.remote), f"HEAD:refs/heads/{branch}"]
+        for command in (["add", "--all"], ["commit", "--quiet", "--message", message], to):
+            done = run(["git", *command], tree)
             assert done.returncode == 0, done.stderr
+
+    def _git_settings(self) -> Path:
+        """GitHub's address leads to the repository on this disk."""
+        file = self.folder / "gitconfig"
+        file.write_text(f'[url "{self.remote}"]\n\tinsteadOf = {GITHUB_URL}\n')
+        return file
 
     def act(
         self, event: str, workflow: str, tree: Path, payload: Mapping[str, Any] | None = None,
@@ -121,7 +128,8 @@ class Fork:
         events.write_text(json.dumps(content))
         settings = {
             "GITHUB_API_URL": self.github.address, "UPLOADED": str(self.folder / "uploaded"),
-            "WARM_ENVIRONMENT": sys.prefix, **self.env, **env,
+            "WARM_ENVIRONMENT": sys.prefix, "GIT_CONFIG_GLOBAL": str(self._git_settings()),
+            **self.env, **env,
         }  # fmt: skip
         known_secrets = {"GITHUB_TOKEN": "a-token", **(secrets or {})}
         command = [ACT, event, "--workflows", f".github/workflows/{workflow}.yml", "--json"]
