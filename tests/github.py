@@ -20,7 +20,11 @@ class GitHub:
         self.issues: Items = []
         self.pulls: Items = []
         self.releases: Items = []
+        self.tags: Items = []
+        self.refs: Items = []
         self.run_status = "in_progress"
+        self.workflow_state = "active"
+        self.looked: list[str] = []
         self.address = ""
 
     def answer(self, method: str, path: str, query: dict[str, str], content: Any) -> Any:
@@ -28,6 +32,18 @@ class GitHub:
         resource = path.removeprefix("/repos/me/ratchet/")
         if match := re.fullmatch(r"actions/runs/(\d+)", resource):
             return {"id": int(match[1]), "status": self.run_status, "run_attempt": 1}
+        if resource == "actions/workflows/monitor.yml":
+            return {"state": self.workflow_state}
+        if resource == "actions/workflows/monitor.yml/runs":
+            return {"workflow_runs": [{"run_started_at": one} for one in self.looked]}
+        if match := re.fullmatch(r"git/ref/(tags/.*)", resource):
+            return next((one for one in self.refs if one["ref"] == f"refs/{match[1]}"), None)
+        if match := re.fullmatch(r"releases/tags/(.*)", resource):
+            return next((one for one in self.releases if one["tag_name"] == match[1]), None)
+        if resource in ("git/tags", "git/refs"):
+            items = self.tags if resource == "git/tags" else self.refs
+            items.append({"sha": f"{len(items):040x}", **content})
+            return items[-1]
         if re.fullmatch(r"issues/\d+/comments", resource):
             number = int(resource.split("/")[1])
             mine = [one for one in self.comments if one["number"] == number]
@@ -37,7 +53,7 @@ class GitHub:
             return self._change(self.comments, "id", int(match[1]), content)
         if match := re.fullmatch(r"(issues|pulls)/(\d+)", resource):
             return self._change(getattr(self, match[1]), "number", int(match[2]), content)
-        items: Items = getattr(self, resource)
+        items = getattr(self, resource)
         wanted = [one for one in items if query.get("state") in (None, one.get("state"))]
         if head := query.get("head"):
             wanted = [one for one in wanted if one["head"] == head.split(":")[1]]
@@ -71,7 +87,7 @@ def serving() -> Iterator[GitHub]:
             content = json.loads(self.rfile.read(length)) if length else None
             github.tokens.add(self.headers["Authorization"])
             answer = github.answer(self.command, address.path, query, content)
-            self.send_response(200)
+            self.send_response(404 if answer is None else 200)
             self.end_headers()
             self.wfile.write(json.dumps(answer).encode())
 

@@ -1,4 +1,4 @@
-"""What GitHub is told: python3 tell.py comment|issue|pull-request|releases.
+"""What GitHub is told: python3 tell.py comment|issue|pull-request.
 
 Plain Python, so that a job which may write needs nothing installed. What it is given is text from
 elsewhere: it is sent, never run.
@@ -8,7 +8,6 @@ import json
 import os
 import sys
 import urllib.request
-from pathlib import Path
 from typing import Any
 
 MARK = "<!-- ratchet: {} -->"
@@ -16,12 +15,7 @@ MOST_CHARACTERS = 65_000  # GitHub takes 65,536
 
 
 def main() -> None:
-    {
-        "comment": comment,
-        "issue": issue,
-        "pull-request": pull_request,
-        "releases": releases,
-    }[sys.argv[1]]()
+    {"comment": comment, "issue": issue, "pull-request": pull_request}[sys.argv[1]]()
 
 
 def comment() -> None:
@@ -64,15 +58,6 @@ def pull_request() -> None:
         call("PATCH", f"pulls/{found[0]['number']}", text)
     else:
         call("POST", "pulls", text | {"head": branch, "base": os.environ["GITHUB_REF_NAME"]})
-
-
-def releases() -> None:
-    """A release for every tag of the ledger that has none."""
-    have = {one["tag_name"] for one in pages("releases")}
-    for tag in json.loads(Path("reports/ledger/ledger.json").read_text())["tags"]:
-        if tag["name"] not in have:
-            text = {"tag_name": tag["name"], "name": tag["title"], "body": tag["body"]}
-            call("POST", "releases", text)
 
 
 def marked(mark: str, body: str) -> str:
