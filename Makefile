@@ -30,7 +30,7 @@ check: setup  ## format, lint, types; workflows; locks, catalogue and README in 
 
 audit: setup  ## known vulnerabilities of what the locks pin; needs the network
 	for name in requirements requirements-dev; do \
-	  pip-audit --disable-pip --require-hashes --requirement $$name.txt || exit 1; \
+	  pip-audit --strict --disable-pip --require-hashes --requirement $$name.txt || exit 1; \
 	done
 
 tools: $(TOOLS)/act $(TOOLS)/actionlint  ## what runs and checks workflows here, built by Go
