@@ -96,7 +96,7 @@ class Fork:
             done = run(["git", *command], tree)
             assert done.returncode == 0, done.stderr
 
-    def _git_settings(self) -> Path:
+    def git_settings(self) -> Path:
         """GitHub's address leads to the repository on this disk."""
         file = self.folder / "gitconfig"
         file.write_text(f'[url "{self.remote}"]\n\tinsteadOf = {GITHUB_URL}\n')
@@ -105,9 +105,10 @@ class Fork:
     def act(
         self, event: str, workflow: str, tree: Path, payload: Mapping[str, Any] | None = None,
         inputs: Mapping[str, str] | None = None, secrets: Mapping[str, str] | None = None,
-        **env: str,
+        job: str = "", **env: str,
     ) -> Acted:  # fmt: skip
-        started = self.start(event, workflow, tree, payload, inputs, secrets, **env)
+        """`job`: that one alone, with those that it needs."""
+        started = self.start(event, workflow, tree, payload, inputs, secrets, job, **env)
         output, errors = started.communicate()
         lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
         said = "\n".join(one.get("msg", "").rstrip() for one in lines)
@@ -116,7 +117,7 @@ class Fork:
     def start(
         self, event: str, workflow: str, tree: Path, payload: Mapping[str, Any] | None = None,
         inputs: Mapping[str, str] | None = None, secrets: Mapping[str, str] | None = None,
-        **env: str,
+        job: str = "", **env: str,
     ) -> "subprocess.Popen[str]":  # fmt: skip
         assert ACT is not None, MISSING
         known = {
@@ -128,11 +129,12 @@ class Fork:
         events.write_text(json.dumps(content))
         settings = {
             "GITHUB_API_URL": self.github.address, "UPLOADED": str(self.folder / "uploaded"),
-            "WARM_ENVIRONMENT": sys.prefix, "GIT_CONFIG_GLOBAL": str(self._git_settings()),
+            "WARM_ENVIRONMENT": sys.prefix, "GIT_CONFIG_GLOBAL": str(self.git_settings()),
             **self.env, **env,
         }  # fmt: skip
         known_secrets = {"GITHUB_TOKEN": "a-token", **(secrets or {})}
         command = [ACT, event, "--workflows", f".github/workflows/{workflow}.yml", "--json"]
+        command += ["--job", job] if job else []
         command += ["--platform", "ubuntu-latest=-self-hosted", "--eventpath", str(events)]
         command += [f"--local-repository={name}={stub}" for name, stub in stubs().items()]
         command += [f"--env={key}={value}" for key, value in settings.items()]
@@ -153,7 +155,7 @@ def bare_environment(cache: Path) -> dict[str, str]:
 def stubs() -> dict[str, Path]:
     """Each third-party action as it is pinned, and what stands in for it."""
     pinned = {name for file in definitions() for name in third_party(file)}
-    return {name: stub(name) for name in pinned if not name.startswith("actions/checkout@")}
+    return {name: stub(name) for name in pinned}
 
 
 def stub(pinned: str) -> Path:

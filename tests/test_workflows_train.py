@@ -13,7 +13,7 @@ from ratchet.store import branch, lock
 from ratchet.store.remote import beside
 from tests.acting import ACT, MISSING, Acted, Fork, new_fork
 from tests.github import GitHub, serving
-from tests.projects import REPOSITORY
+from tests.projects import REPOSITORY, run
 from tests.stores import lock_is_held, store_on
 
 pytestmark = [
@@ -37,7 +37,7 @@ def github() -> Iterator[GitHub]:
 def first(tmp_path_factory: pytest.TempPathFactory, github: GitHub) -> tuple[Fork, Acted]:
     """A fresh fork, and its first push."""
     fork = new_fork(tmp_path_factory.mktemp("first"), github)
-    return fork, fork.act("push", "train", fork.checkout("tree"))
+    return fork, fork.act("push", "train", fork.checkout("tree"), job="train")
 
 
 @pytest.fixture
@@ -63,9 +63,13 @@ def add_config(tree: Path, name: str) -> None:
     shutil.copy(REPOSITORY / "configs/models" / name, tree / "configs/models")
 
 
-def pull_request(number: int, repository: str = "me/ratchet", title: str = "A model") -> dict:
-    head = {"ref": "proposal", "sha": "0" * 40, "repo": {"full_name": repository}}
-    base = {"ref": "main", "sha": "0" * 40}
+def commit(tree: Path, name: str) -> str:
+    return run(["git", "rev-parse", name], tree).stdout.strip()
+
+
+def pull_request(tree: Path, number: int, repository: str = "me/ratchet", title: str = "A") -> dict:
+    head = {"ref": "proposal", "sha": commit(tree, "HEAD"), "repo": {"full_name": repository}}
+    base = {"ref": "main", "sha": commit(tree, "origin/main")}
     return {"pull_request": {"number": number, "title": title, "head": head, "base": base}}
 
 
@@ -92,7 +96,7 @@ def test_a_push_of_a_config_trains_that_one_and_moves_staging(fork: Fork):
     tree = fork.checkout("tree")
     add_config(tree, "neighbours.json")
     fork.push(tree, "A second model")
-    acted = fork.act("push", "train", tree)
+    acted = fork.act("push", "train", tree, job="train")
     assert acted.code == 0, acted.said
     outputs = acted.outputs("train")
     assert (outputs["trained"], outputs["versions"], outputs["moved"]) == ("1", "2", "true")
@@ -114,7 +118,7 @@ def test_two_pushes_at_once_are_both_kept(fork: Fork):
     for name in ("neighbours.json", "blend.yaml"):
         tree = fork.checkout(name)
         add_config(tree, name)
-        started.append(fork.start("push", "train", tree))
+        started.append(fork.start("push", "train", tree, job="train"))
     said = [one.communicate()[0] for one in started]
     assert [one.returncode for one in started] == [0, 0], said
     versions, aliases, _ = registry(fork)
@@ -127,7 +131,7 @@ def test_a_broken_config_fails_its_run_and_keeps_what_the_others_gave(fork: Fork
     tree = fork.checkout("tree")
     add_config(tree, "neighbours.json")
     (tree / "configs/models/broken.yaml").write_text("estimator: os.system\n")
-    acted = fork.act("push", "train", tree)
+    acted = fork.act("push", "train", tree, job="train")
     assert acted.code != 0
     assert acted.steps("train")[TRAIN] == "failure"
     assert acted.steps("train")[GATE] == "success"
@@ -140,7 +144,9 @@ def test_what_is_typed_into_the_button_is_an_argument_and_never_a_command(fork: 
     witness = fork.folder / "witness"
     typed = f'"; touch {witness}; $(touch {witness}) `touch {witness}` #'
     tree = fork.checkout("tree")
-    acted = fork.act("workflow_dispatch", "train", tree, inputs={"config": typed, "force": "false"})
+    acted = fork.act(
+        "workflow_dispatch", "train", tree, inputs={"config": typed, "force": "false"}, job="train"
+    )
     assert acted.jobs == {"train": "failure"}
     assert not witness.exists()
     assert registry(fork) == ([1], {"prod": 1}, 1)
@@ -149,7 +155,9 @@ def test_what_is_typed_into_the_button_is_an_argument_and_never_a_command(fork: 
 
 def test_the_button_trains_again_where_forced(fork: Fork):
     inputs = {"config": "configs/models/baseline.yaml", "force": "true"}
-    acted = fork.act("workflow_dispatch", "train", fork.checkout("tree"), inputs=inputs)
+    acted = fork.act(
+        "workflow_dispatch", "train", fork.checkout("tree"), inputs=inputs, job="train"
+    )
     assert acted.code == 0, acted.said
     assert acted.outputs("train")["versions"] == "2"
     assert registry(fork)[0] == [1, 2]
@@ -163,7 +171,7 @@ def test_a_pull_request_is_tried_told_once_and_leaves_the_store_alone(fork: Fork
     fork.push(tree, "A proposal", "proposal")
     title = '"; exit 1; $(exit 1)'
     for _ in range(2):
-        acted = fork.act("pull_request", "train", tree, pull_request(7, title=title))
+        acted = fork.act("pull_request", "train", tree, pull_request(tree, 7, title=title))
         assert acted.code == 0, acted.said
         assert acted.jobs == {"try": "success", "comment": "success"}
     (comment,) = github.comments
@@ -180,8 +188,9 @@ def test_a_pull_request_from_a_fork_is_tried_without_a_comment_or_a_secret(
     fork: Fork, github: GitHub
 ):
     github.comments.clear()
-    payload = pull_request(8, repository="stranger/ratchet")
-    acted = fork.act("pull_request", "train", fork.checkout("tree"), payload)
+    tree = fork.checkout("tree")
+    payload = pull_request(tree, 8, repository="stranger/ratchet")
+    acted = fork.act("pull_request", "train", tree, payload)
     assert acted.code == 0, acted.said
     assert acted.jobs == {"try": "success"}
     assert "## Gate" in acted.summary
@@ -193,11 +202,12 @@ def test_the_lock_of_a_run_that_is_over_is_broken(
 ):
     dead = fork.checkout("dead")
     monkeypatch.chdir(dead)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(fork.git_settings()))
     monkeypatch.setenv("GITHUB_REPOSITORY", "me/ratchet")
     monkeypatch.setenv("GITHUB_RUN_ID", "41")
     lock.acquire(beside(dead))
     monkeypatch.setattr(github, "run_status", "completed")
-    acted = fork.act("push", "train", fork.checkout("tree"))
+    acted = fork.act("push", "train", fork.checkout("tree"), job="train")
     assert acted.code == 0, acted.said
     assert "/me/ratchet/actions/runs/41 is over" in acted.said
     assert not lock_is_held(fork.remote)
@@ -206,11 +216,19 @@ def test_the_lock_of_a_run_that_is_over_is_broken(
 def test_with_a_server_the_branch_is_left_alone(fork: Fork):
     secrets = {"MLFLOW_TRACKING_URI": f"sqlite:///{fork.folder}/team.db"}
     before = registry(fork)
-    acted = fork.act("push", "train", fork.checkout("tree"), secrets=secrets)
+    acted = fork.act("push", "train", fork.checkout("tree"), secrets=secrets, job="train")
     assert acted.code == 0, acted.said
     assert acted.outputs("train")["versions"] == "1"
     assert registry(fork) == before
     assert (fork.folder / "team.db").exists()
+
+
+def test_the_first_version_in_production_is_a_tag_and_a_release(first, github: GitHub):
+    (tag,) = [one for one in github.tags if one["tag"] == "prod/iris/v1"][:1]
+    assert tag["object"] == commit(first[0].folder / "tree", "HEAD")
+    assert "gate: best of 1 by accuracy (0.8667)" in tag["message"]
+    assert '"config": "baseline"' in tag["message"]
+    assert "prod/iris/v1" in [one["tag_name"] for one in github.releases]
 
 
 def test_no_token_is_on_record(first):
