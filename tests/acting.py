@@ -129,9 +129,10 @@ class Fork:
         events.write_text(json.dumps(content))
         settings = {
             "GITHUB_API_URL": self.github.address, "UPLOADED": str(self.folder / "uploaded"),
-            "WARM_ENVIRONMENT": sys.prefix, "GIT_CONFIG_GLOBAL": str(self.git_settings()),
+            "BENTOML_HOME": str(self.folder / "bentoml"), "WARM_ENVIRONMENT": sys.prefix, "GIT_CONFIG_GLOBAL": str(self.git_settings()),
             **self.env, **env,
         }  # fmt: skip
+        (self.folder / "uploaded").mkdir(exist_ok=True)
         known_secrets = {"GITHUB_TOKEN": "a-token", **(secrets or {})}
         command = [ACT, event, "--workflows", f".github/workflows/{workflow}.yml", "--json"]
         command += ["--job", job] if job else []
@@ -147,7 +148,8 @@ class Fork:
 
 def bare_environment(cache: Path) -> dict[str, str]:
     """What a fresh machine has: what this process' environment holds would leak into the steps."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    programs = (str(REPOSITORY / "tests/programs"), str(Path(sys.executable).parent))
+    path = os.pathsep.join((*programs, os.environ["PATH"]))
     home = {"HOME": os.environ["HOME"], "LANG": os.environ.get("LANG", "C.UTF-8")}
     return home | {"PATH": path, "XDG_CACHE_HOME": str(cache), "GIT_PAGER": "cat"}
 
@@ -178,8 +180,8 @@ def workflow(name: str) -> dict[str, Any]:
     return loaded
 
 
-def new_fork(folder: Path, github: GitHub, configs: tuple[str, ...] = ("baseline.yaml",)) -> Fork:
-    """Of this repository's last commit, with these model configs alone: fewer train sooner."""
+def new_fork(folder: Path, github: GitHub, settings: Mapping[str, Any] | None = None) -> Fork:
+    """Of this repository's last commit, with the baseline alone: fewer models train sooner."""
     new_remote(folder / "ratchet.git")
     run(["git", "symbolic-ref", "HEAD", "refs/heads/main"], folder / "ratchet.git")
     pushed = run(
@@ -189,7 +191,10 @@ def new_fork(folder: Path, github: GitHub, configs: tuple[str, ...] = ("baseline
     fork = Fork(folder, github)
     tree = fork.checkout("configs")
     for file in (tree / "configs" / "models").iterdir():
-        if file.name not in configs:
+        if file.name != "baseline.yaml":
             file.unlink()
+    project = tree / "configs" / "project.yaml"
+    known = yaml.safe_load(project.read_text())
+    project.write_text(yaml.safe_dump(known | dict(settings or {})))
     fork.push(tree, "Our models")
     return fork
