@@ -59,6 +59,7 @@ history: setup  ## what was in production, and when
 bench: setup  ## every figure the README quotes, beside its peer
 	python -m benchmarks.train
 	python -m benchmarks.store
+	python -m benchmarks.push
 
 lock: setup  ## pin what requirements*.in ask for
 	for name in requirements requirements-dev; do \

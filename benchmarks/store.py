@@ -24,7 +24,7 @@ from ratchet.record.report import print_table
 
 REPOSITORY = Path(__file__).parent.parent
 MEGABYTES = (10, 200)
-TURNS = 5
+TURNS = 3
 WRITERS, CHANGES = 3, 10
 MOST_TIMES_PLAIN_GIT = 1.5
 

@@ -40,11 +40,23 @@ class Acted:
 
     def steps(self, job: str) -> dict[str, str]:
         """Of a job's own steps: the name, or the first line of what it runs."""
+        return {_name(one): one["stepResult"] for one in self._ended(job)}
+
+    def seconds(self, job: str) -> dict[str, float]:
         return {
-            one["step"].splitlines()[0]: one["stepResult"]
-            for one in self.lines
-            if one.get("jobID") == job and one.get("stage") == "Main" and "stepResult" in one
+            f"{_name(one)} {number}": one["executionTime"] / 1e9
+            for number, one in enumerate(self._ended(job))
+            if "executionTime" in one
         }
+
+    def _ended(self, job: str) -> list[dict[str, Any]]:
+        """Its own steps, and not those inside its composite actions."""
+        return [
+            one
+            for one in self.lines
+            if one.get("jobID") == job and one.get("stage") == "Main"
+            and "stepResult" in one and len(one.get("stepID", ())) == 1
+        ]  # fmt: skip
 
     def outputs(self, job: str) -> dict[str, str]:
         return {
@@ -57,12 +69,9 @@ class Acted:
     def summary(self) -> str:
         return "\n".join(one["content"] for one in self.lines if one.get("command") == "summary")
 
-    def seconds(self, job: str) -> dict[str, float]:
-        return {
-            one["step"].splitlines()[0]: one["executionTime"] / 1e9
-            for one in self.lines
-            if one.get("jobID") == job and one.get("stage") == "Main" and "executionTime" in one
-        }
+
+def _name(step: dict[str, Any]) -> str:
+    return str(step["step"].splitlines()[0])
 
 
 @dataclass(frozen=True)
@@ -129,8 +138,8 @@ class Fork:
         events.write_text(json.dumps(content))
         settings = {
             "GITHUB_API_URL": self.github.address, "UPLOADED": str(self.folder / "uploaded"),
-            "BENTOML_HOME": str(self.folder / "bentoml"), "WARM_ENVIRONMENT": sys.prefix, "GIT_CONFIG_GLOBAL": str(self.git_settings()),
-            **self.env, **env,
+            "BENTOML_HOME": str(self.folder / "bentoml"), "WARM_ENVIRONMENT": sys.prefix,
+            "GIT_CONFIG_GLOBAL": str(self.git_settings()), **self.env, **env,
         }  # fmt: skip
         (self.folder / "uploaded").mkdir(exist_ok=True)
         known_secrets = {"GITHUB_TOKEN": "a-token", **(secrets or {})}

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-BRANCH = "ratchet-store"
+from ratchet.store.branch import BRANCH
 
 
 def run_link(run_id: str, experiment: str, artifacts: str, env: Mapping[str, str]) -> str | None:
@@ -27,7 +27,7 @@ def run_link(run_id: str, experiment: str, artifacts: str, env: Mapping[str, str
         return None
     repository = f"{env['GITHUB_SERVER_URL']}/{env['GITHUB_REPOSITORY']}"
     where = quote(folder.relative_to(Path.cwd()).as_posix())
-    return f"[pictures]({repository}/tree/{BRANCH}/{where})"
+    return f"[pictures]({repository}/tree/{BRANCH.removeprefix('refs/heads/')}/{where})"
 
 
 def link_of(run_id: str) -> str | None:
