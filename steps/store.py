@@ -31,7 +31,7 @@ def main(action: str, folder: Path, to: str, server: str) -> None:
             print(f"::warning title=The store outgrows its branch::{warning}")
     else:
         taken = branch.take(remote, folder, to_change=action == "lock")
-        print(f"Taken: {taken.store or 'nothing yet, the branch begins with this run'}")
+        print(f"Taken: {taken.store}" if taken.store else "The branch holds no store yet")
 
 
 def move(folder: Path, to: str, server: str) -> None:

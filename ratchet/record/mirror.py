@@ -51,14 +51,21 @@ def tag_name(model: str, number: str, time: int) -> str:
 
 
 def _body(version: Version, line: LedgerLine, client: "MlflowClient") -> str:
-    run = client.get_run(version.run_id).data
-    facts = {
-        "ledger": asdict(line), "version": dict(version.tags), "parameters": dict(run.params),
-        "metrics": dict(run.metrics),
-    }  # fmt: skip
+    facts = {"ledger": asdict(line), "version": dict(version.tags), **_run(version, client)}
     before = line.moves["prod"][0]
     return (
         f"{version}, before it {f'v{before}' if before else 'nothing'}.\n\n{line.reason}\n\n"
         f"By {line.by}, {line.time[:19]}Z; evidence: run {line.evidence}.\n\n"
         f"```json\n{json.dumps(facts, indent=1, sort_keys=True)}\n```\n"
     )
+
+
+def _run(version: Version, client: "MlflowClient") -> dict[str, object]:
+    """Nothing where the run was deleted for good: its version may outlive it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        data = client.get_run(version.run_id).data
+    except MlflowException:
+        return {}
+    return {"parameters": dict(data.params), "metrics": dict(data.metrics)}
