@@ -157,10 +157,12 @@ class Fork:
 
 def bare_environment(cache: Path) -> dict[str, str]:
     """What a fresh machine has: what this process' environment holds would leak into the steps."""
+    reaching = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "PIP_", "SSL_CERT_", "UV_")  # packages
+    kept = {key: value for key, value in os.environ.items() if key.upper().startswith(reaching)}
     programs = (str(REPOSITORY / "tests/programs"), str(Path(sys.executable).parent))
     path = os.pathsep.join((*programs, os.environ["PATH"]))
     home = {"HOME": os.environ["HOME"], "LANG": os.environ.get("LANG", "C.UTF-8")}
-    return home | {"PATH": path, "XDG_CACHE_HOME": str(cache), "GIT_PAGER": "cat"}
+    return kept | home | {"PATH": path, "XDG_CACHE_HOME": str(cache), "GIT_PAGER": "cat"}
 
 
 def stubs() -> dict[str, Path]:
