@@ -161,8 +161,9 @@ def bare_environment(cache: Path) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if key.upper().startswith(reaching)}
     programs = (str(REPOSITORY / "tests/programs"), str(Path(sys.executable).parent))
     path = os.pathsep.join((*programs, os.environ["PATH"]))
-    home = {"HOME": os.environ["HOME"], "LANG": os.environ.get("LANG", "C.UTF-8")}
-    return kept | home | {"PATH": path, "XDG_CACHE_HOME": str(cache), "GIT_PAGER": "cat"}
+    known = {"HOME": os.environ["HOME"], "LANG": os.environ.get("LANG", "C.UTF-8"), "PATH": path}
+    known |= {"UV_CACHE_DIR": str(Path.home() / ".cache" / "uv")} | kept
+    return known | {"XDG_CACHE_HOME": str(cache), "GIT_PAGER": "cat"}  # where act works
 
 
 def stubs() -> dict[str, Path]:
