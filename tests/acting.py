@@ -114,10 +114,10 @@ class Fork:
     def act(
         self, event: str, workflow: str, tree: Path, payload: Mapping[str, Any] | None = None,
         inputs: Mapping[str, str] | None = None, secrets: Mapping[str, str] | None = None,
-        job: str = "", **env: str,
+        variables: Mapping[str, str] | None = None, job: str = "", **env: str,
     ) -> Acted:  # fmt: skip
         """`job`: that one alone, with those that it needs."""
-        started = self.start(event, workflow, tree, payload, inputs, secrets, job, **env)
+        started = self.start(event, workflow, tree, payload, inputs, secrets, variables, job, **env)
         output, errors = started.communicate()
         lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
         said = "\n".join(one.get("msg", "").rstrip() for one in lines)
@@ -126,7 +126,7 @@ class Fork:
     def start(
         self, event: str, workflow: str, tree: Path, payload: Mapping[str, Any] | None = None,
         inputs: Mapping[str, str] | None = None, secrets: Mapping[str, str] | None = None,
-        job: str = "", **env: str,
+        variables: Mapping[str, str] | None = None, job: str = "", **env: str,
     ) -> "subprocess.Popen[str]":  # fmt: skip
         assert ACT is not None, MISSING
         known = {
@@ -149,6 +149,7 @@ class Fork:
         command += [f"--local-repository={name}={stub}" for name, stub in stubs().items()]
         command += [f"--env={key}={value}" for key, value in settings.items()]
         command += [f"--secret={key}={value}" for key, value in known_secrets.items()]
+        command += [f"--var={key}={value}" for key, value in (variables or {}).items()]
         return subprocess.Popen(
             command, cwd=tree, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=bare_environment(tree.parent / f"{tree.name}-cache"),
