@@ -64,9 +64,11 @@ bench: setup  ## every figure the README quotes, beside its peer
 	python -m benchmarks.train
 	python -m benchmarks.store
 	python -m benchmarks.push
+	python -m benchmarks.drift_quality
+	python -m benchmarks.drift_speed
 
 lock: setup  ## pin what requirements*.in ask for
-	for name in requirements requirements-dev; do \
+	for name in requirements requirements-dev benchmarks/requirements-evidently; do \
 	  uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
 	    --custom-compile-command "make lock" $$name.in --output-file $$name.txt || exit 1; \
 	done

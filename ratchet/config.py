@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ratchet.documents import read_mapping
 from ratchet.errors import InputError, nearest
@@ -40,11 +40,42 @@ class GateSettings(_Settings):
     max_size_mb: Annotated[float, Field(gt=0)] | None = None
 
 
+class DriftSettings(_Settings):
+    alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.01  # false alarms a check
+    tau: Annotated[float, Field(ge=0)] = 0.02  # the PSI that is no change worth speaking of
+    ks_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    minimum_rows: Annotated[int, Field(ge=1)] = 100  # on either side; fewer are no verdict
+    features: Names = ()  # which count; none named: all
+    dependence: bool = True
+    needed: Annotated[int, Field(ge=1)] = 1  # drifted checks, of the last `window`, for a verdict
+    window: Annotated[int, Field(ge=1)] = 1
+    cooldown_hours: Annotated[float, Field(ge=0)] = 0.0  # after a check that asked for retraining
+    log_days: Annotated[float, Field(gt=0)] = (
+        7.0  # how far back a check of the prediction log looks
+    )
+
+    @model_validator(mode="after")
+    def _needed_fits(self) -> "DriftSettings":
+        if self.needed > self.window:
+            raise ValueError(f"needed is {self.needed} of a window of {self.window}; lower it")
+        return self
+
+
+class ABSettings(_Settings):
+    split: Annotated[float, Field(ge=0, le=1)] = 0.2  # arm B's share, until it is changed by hand
+    shadow: bool = False  # every request is scored by the other version too, and logged
+    staging_timeout_ms: Annotated[float, Field(gt=0)] = 1000.0  # then prod answers for staging
+    hash_users: bool = False  # the log holds an HMAC of the user, by RATCHET_USER_SECRET
+    retention_days: Annotated[float, Field(gt=0)] | None = None  # None: kept for ever
+
+
 class Settings(_Settings):
     model: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
     metric: Metric = "accuracy"
     data: DataSettings
     gate: GateSettings = GateSettings()
+    drift: DriftSettings = DriftSettings()
+    ab: ABSettings = ABSettings()
 
 
 def read_settings(path: Path = PROJECT) -> Settings:

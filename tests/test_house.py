@@ -55,7 +55,9 @@ def test_every_make_word_of_the_readme_exists():
     assert words <= set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+@pytest.mark.parametrize(
+    "name", ["requirements", "requirements-dev", "benchmarks/requirements-evidently"]
+)
 def test_a_lock_holds_what_is_asked_for_each_with_its_hash(name: str):
     locked = pins(f"{name}.txt")
     for wanted in asked(f"{name}.in"):

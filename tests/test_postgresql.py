@@ -1,58 +1,24 @@
 """The line on a PostgreSQL of its own: behind an `mlflow server`, and as the store itself."""
 
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
 import pytest
 
-from tests.projects import free_port, new_project, run_step, tracking_server
+from tests.clusters import new_cluster
+from tests.projects import new_project, run_step, tracking_server
 
 pytestmark = pytest.mark.slow
-
-BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
 
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[str]:
-    """The address of a fresh cluster. PostgreSQL refuses root, who therefore lends it a user."""
-    if not BINARIES:
-        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
-    port, folder = free_port(), Path(tempfile.mkdtemp(prefix="pg"))
-    if os.geteuid() == 0:
-        postgres = pwd.getpwnam("postgres")
-        os.chown(folder, postgres.pw_uid, postgres.pw_gid)
-    data = str(folder / "data")
-    options = f"-p {port} -c listen_addresses=localhost -c unix_socket_directories={folder}"
-    try:
-        _as_postgres(folder, "initdb", "-D", data, "-U", "ratchet", "-A", "trust", "--no-sync")
-        _as_postgres(
-            folder, "pg_ctl", "-D", data, "-w", "-l", str(folder / "log"), "-o", options, "start"
-        )
-        _as_postgres(folder, "createdb", "-h", "localhost", "-p", str(port), "-U", "ratchet", "web")
-        _as_postgres(folder, "createdb", "-h", "localhost", "-p", str(port), "-U", "ratchet", "own")
-        _as_postgres(
-            folder, "createdb", "-h", "localhost", "-p", str(port), "-U", "ratchet", "moved"
-        )
-        yield f"postgresql://ratchet@localhost:{port}"
-    finally:
-        if (folder / "data" / "postmaster.pid").exists():
-            _as_postgres(folder, "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
-        shutil.rmtree(folder)
-
-
-def _as_postgres(folder: Path, program: str, *arguments: str) -> None:
-    user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    command = [*user, str(BINARIES[-1].parent / program), *arguments]
-    # Into a file, not a pipe: the server inherits it and would keep a pipe open.
-    with (folder / f"{program}.txt").open("w") as output:
-        done = subprocess.run(command, cwd=folder, stdout=output, stderr=output, check=False)
-    assert done.returncode == 0, Path(output.name).read_text()
+    """The address of a fresh cluster, with three databases."""
+    with new_cluster() as cluster:
+        cluster.create("web")
+        cluster.create("moved")
+        yield cluster.create("own").removesuffix("/own")
 
 
 def test_the_line_works_over_a_server_on_postgresql(postgresql: str, tmp_path: Path) -> None:

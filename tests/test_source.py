@@ -11,7 +11,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from ratchet.data import source
+from ratchet.data import files, source
 from ratchet.errors import InputError
 from tests.tables import write_text
 
@@ -159,7 +159,7 @@ def test_an_address_that_does_not_answer_is_refused_within_seconds() -> None:
 def test_an_address_that_takes_the_call_and_is_silent_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(source, "SECONDS", 1)
+    monkeypatch.setattr(files, "SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
         said = said_of(f"http://127.0.0.1:{silent.getsockname()[1]}/x.csv")

@@ -1,6 +1,10 @@
 """Where a table comes from: a name, a file, a glob or an fsspec address."""
 
 import re
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -8,26 +12,84 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ratchet.data import csv_dialect
-from ratchet.errors import InputError, nearest
+from ratchet.data.files import TOYS, fetched_files, local_files
+from ratchet.errors import InputError
 
 if TYPE_CHECKING:
     import duckdb
 
-TOYS = ("iris", "wine", "breast_cancer", "digits")
 # Without BOOLEAN: DuckDB takes yes and no for it, and the rows that are served say "yes".
 CSV_TYPES = ["BIGINT", "DOUBLE", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "VARCHAR"]
 NOT_ONE_VALUE = ("list", "struct", "map", "array", "union", "blob")
-SECONDS = 10  # that an address has to answer
-GLOB = re.compile(r"[*?[]")
 
 
 def read(source: str, missing: tuple[str, ...] = ("",), drop: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Columns in `drop` may hold what a table cannot: they are not looked at."""
+    with opened(source, missing, drop) as rows:
+        return pd.DataFrame(rows.relation.df().set_axis(rows.names, axis="columns"))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A query of a whole source, nothing of it in memory yet."""
+
+    relation: "duckdb.DuckDBPyRelation"
+    names: list[str]  # as they are written; DuckDB renames those that differ in case only
+
+    @cached_property
+    def types(self) -> list[str]:
+        return [str(kind) for kind in self.relation.types]
+
+
+@contextmanager
+def opened(
+    source: str,
+    missing: tuple[str, ...] = ("",),
+    drop: tuple[str, ...] = (),
+    setting: str = "data.source",
+    detected: Collection[str] | None = None,
+) -> Iterator[Rows]:
+    """DuckDB reads when it is asked for rows, so a broken file may show as late as that.
+
+    Columns in `drop` may hold what a table cannot: they are not looked at. `detected`: the columns
+    of a CSV whose type is found out, where the others are to stay text; none given: all of them.
+    """
     if source in TOYS:
-        return _read_toy(source)
-    if "://" in source:
-        return _read_remote(source, missing, drop)
-    return _read_files(source, _local_files(source), missing, drop)
+        yield of_frame(_read_toy(source))
+    elif "://" in source:  # by way of a copy: not every file system lets DuckDB jump about
+        with TemporaryDirectory() as folder:
+            try:
+                files = fetched_files(source, Path(folder), setting)
+                with _opened_files(source, files, missing, drop, detected) as rows:
+                    yield rows
+            except InputError as error:
+                address = source.split("://")[0] + "://"
+                raise InputError(str(error).replace(f"{folder}/", address)) from None
+    else:
+        files = local_files(source, setting)
+        with _opened_files(source, files, missing, drop, detected) as rows:
+            yield rows
+
+
+def of_frame(frame: pd.DataFrame) -> Rows:
+    import pyarrow
+
+    try:
+        table = pyarrow.Table.from_pandas(frame, preserve_index=False)
+    except pyarrow.ArrowException:  # a column of numbers and texts
+        mixed = frame.select_dtypes(object)
+        texts = {str(name): mixed[name].map(str, na_action="ignore") for name in mixed}
+        table = pyarrow.Table.from_pandas(frame.assign(**texts), preserve_index=False)
+    return Rows(connect().from_arrow(table), list(map(str, frame.columns)))
+
+
+def connect() -> "duckdb.DuckDBPyConnection":
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'; SET autoinstall_known_extensions = false")
+    # It would hold whole row groups to be quick with files that are far away; none is.
+    connection.execute("SET disable_parquet_prefetching = true")
+    return connection
 
 
 def _read_toy(name: str) -> pd.DataFrame:
@@ -41,50 +103,55 @@ def _read_toy(name: str) -> pd.DataFrame:
     return frame.assign(target=[str(bunch.target_names[code]) for code in bunch.target])
 
 
-def _read_remote(source: str, missing: tuple[str, ...], drop: tuple[str, ...]) -> pd.DataFrame:
-    """By way of a copy: not every file system lets DuckDB jump about in a file."""
-    with TemporaryDirectory() as folder:
-        files = _fetched_files(source, Path(folder))
-        try:
-            return _read_files(source, files, missing, drop)
-        except InputError as error:
-            address = source.split("://")[0] + "://"
-            raise InputError(str(error).replace(f"{folder}/", address)) from None
-
-
-def _read_files(
-    source: str, files: list[str], missing: tuple[str, ...], drop: tuple[str, ...]
-) -> pd.DataFrame:
+@contextmanager
+def _opened_files(
+    source: str,
+    files: list[str],
+    missing: tuple[str, ...],
+    drop: tuple[str, ...],
+    detected: Collection[str] | None,
+) -> Iterator[Rows]:
     import duckdb
 
-    connection = duckdb.connect()
-    connection.execute("SET TimeZone = 'UTC'; SET autoinstall_known_extensions = false")
-    read_csv: Any = connection.read_csv  # its stub leaves out the list of files
-    read_parquet: Any = connection.read_parquet
+    connection = connect()
     parts = len(files) > 1  # whose folders may be named year=2024
     try:
         if _is_parquet(files[0]):
             names = _parquet_names(files[0], connection)
+            read_parquet: Any = connection.read_parquet  # its stub leaves out the list of files
             relation = read_parquet(files, hive_partitioning=parts)
         else:
             names, dialect = csv_dialect.of(files)
-            relation = read_csv(
-                files,
-                sample_size=-1,
-                na_values=list(missing) or [""],
-                header=True,
-                hive_partitioning=parts,
-                auto_type_candidates=CSV_TYPES,
-                **dialect,
-            )
+            options = dialect | {"na_values": list(missing) or [""], "hive_partitioning": parts}
+            relation = _csv(files, names, options, detected, connection)
         _refuse_repeated_columns(source, names)
         names += relation.columns[len(names) :]  # a partition's, from the folders' names
         _refuse_nested_columns(source, names, relation, drop)
-        # DuckDB renames columns that differ in case only.
-        return pd.DataFrame(relation.df().set_axis(names, axis="columns"))
+        yield Rows(relation, names)
     except (duckdb.Error, OSError) as error:
         reason = csv_dialect.misfit(files) if "sniffing" in str(error) else _reason(error)
         raise InputError(f"{source} cannot be read as {_expected(files[0])}: {reason}") from None
+
+
+def _csv(
+    files: list[str],
+    names: list[str],
+    options: dict[str, Any],
+    detected: Collection[str] | None,
+    connection: "duckdb.DuckDBPyConnection",
+) -> "duckdb.DuckDBPyRelation":
+    """Finding out a type takes reading every value once more."""
+    read_csv: Callable[..., duckdb.DuckDBPyRelation] = connection.read_csv
+    options = {"header": True, "auto_type_candidates": CSV_TYPES} | options
+    wanted = names if detected is None else [name for name in names if name in detected]
+    found = read_csv(files, sample_size=-1 if wanted else 2048, **options)
+    if wanted == names:
+        return found
+    kinds = [
+        kind if name in wanted else "VARCHAR"
+        for name, kind in zip(names, map(str, found.types), strict=False)
+    ]
+    return read_csv(files, dtype=kinds, **options)
 
 
 def _is_parquet(file: str) -> bool:
@@ -100,72 +167,6 @@ def _expected(file: str) -> str:
 def _reason(error: Exception) -> str:
     text = re.split(r"\n\s*(?:Possible|file =)|\nLINE 1", str(error))[0]
     return " ".join(text.split())[:300]
-
-
-def _local_files(source: str) -> list[str]:
-    root = Path(source).anchor
-    try:
-        paths = [Path(source)]
-        if GLOB.search(source):
-            paths = sorted(Path(root or ".").glob(source.removeprefix(root)))
-        sizes = {str(path): path.stat().st_size for path in paths if path.is_file()}
-    except (OSError, ValueError) as error:
-        raise InputError(f"'{source}' (data.source) is no path: {error}") from None
-    return _filled_files(source, sizes)
-
-
-def _filled_files(source: str, sizes: dict[str, int]) -> list[str]:
-    if not sizes:
-        hint = nearest(source, TOYS) if re.fullmatch(r"\w+", source) else "is the path right?"
-        raise InputError(f"No file at '{source}' (data.source); {hint}")
-    for file, size in sizes.items():
-        if not size:
-            raise InputError(f"{file} is empty; expected a header and rows")
-    return list(sizes)
-
-
-def _fetched_files(source: str, folder: Path) -> list[str]:
-    import fsspec
-
-    protocol = source.split("://")[0]
-    try:
-        system = fsspec.filesystem(protocol, **_patience(protocol))
-        found = sorted(system.glob(source)) if "*" in source else [source]
-        return _filled_files(source, {_fetched(system, path, folder): 1 for path in found})
-    except InputError:
-        raise
-    except Exception as error:  # each file system raises errors of its own
-        raise InputError(
-            f"'{source}' (data.source) does not answer: {_refusal(error)}; is the address right?"
-        ) from None
-
-
-def _refusal(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    if isinstance(error, TimeoutError):
-        return f"silent for {SECONDS} seconds"
-    return str(error) or type(error).__name__
-
-
-def _fetched(system: Any, address: str, folder: Path) -> str:
-    """Under the same folders, whose names may be a partition's."""
-    name = address.split("://")[-1].split("?")[0].replace("..", "_").strip("/")
-    copy = folder / name
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    system.get_file(address, str(copy))
-    _filled_files(address, {address: copy.stat().st_size})
-    return str(copy)
-
-
-def _patience(protocol: str) -> dict[str, Any]:
-    """fsspec would wait for five minutes."""
-    if protocol not in ("http", "https"):
-        return {}
-    from aiohttp import ClientTimeout
-
-    timeout = ClientTimeout(total=None, sock_connect=SECONDS, sock_read=SECONDS)
-    return {"client_kwargs": {"timeout": timeout}}
 
 
 def _parquet_names(file: str, connection: "duckdb.DuckDBPyConnection") -> list[str]:

@@ -19,6 +19,7 @@ class Report:
     content: Mapping[str, Any]
     markdown: str
     outputs: Mapping[str, str] = field(default_factory=dict)  # of the step, in GitHub Actions
+    page: str = ""  # HTML, where a picture helps
 
 
 def publish(report: Report) -> None:
@@ -35,6 +36,8 @@ def leave(report: Report) -> Path:
     text = json.dumps(report.content, indent=2, default=str)
     _write(folder / f"{report.step}.json", text + "\n")
     _write(folder / f"{report.step}.md", report.markdown)
+    if report.page:
+        _write(folder / f"{report.step}.html", report.page)
     _append("GITHUB_STEP_SUMMARY", report.markdown)
     _append("GITHUB_OUTPUT", "".join(f"{key}={value}\n" for key, value in report.outputs.items()))
     end = secrets.token_hex(8)  # which the Markdown cannot hold
@@ -43,8 +46,8 @@ def leave(report: Report) -> Path:
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    """Whole or not at all. What a kill leaves lies outside the folder that is logged."""
+    beside = path.parent.with_name(f".{path.name}.{os.getpid()}")
     beside.write_text(text, encoding="utf-8")
     beside.replace(path)
 

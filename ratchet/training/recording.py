@@ -14,6 +14,7 @@ import numpy as np
 
 from ratchet.config import Settings
 from ratchet.data.dataset import Split
+from ratchet.drift.reading import FOLDER, Reading, read_training, with_answers
 from ratchet.processes import finish, start
 from ratchet.record.origin import origin
 from ratchet.record.registry import Registry, Version
@@ -60,17 +61,22 @@ def train_and_register(
             yield _skipped(spec, f"says the same as {wanted[spec.sha256].name}")
         else:
             wanted[spec.sha256] = spec
+    if not wanted:
+        return
+    seen = read_training(*split.train, split.table.kinds)
     for result in train_each(list(wanted.values()), split, settings.data.seed, jobs):
         if isinstance(result, Failed):
             yield Outcome(result.spec.name, "failed", reason=result.reason)
         else:
-            yield _recorded(result, split, settings, registry)
+            yield _recorded(result, split, seen, settings, registry)
 
 
-def _recorded(trained: Trained, split: Split, settings: Settings, registry: Registry) -> Outcome:
+def _recorded(
+    trained: Trained, split: Split, seen: Reading, settings: Settings, registry: Registry
+) -> Outcome:
     name = trained.spec.name
     try:
-        version = record(trained, split, settings, registry)
+        version = record(trained, split, seen, settings, registry)
     except UnsavedError as error:
         return Outcome(name, "failed", reason=str(error))
     return Outcome(name, "trained", version.number, version.run_id, trained.metrics)
@@ -92,12 +98,14 @@ def run_tags(spec: ModelSpec, split: Split) -> dict[str, str]:
     }
 
 
-def record(trained: Trained, split: Split, settings: Settings, registry: Registry) -> Version:
+def record(
+    trained: Trained, split: Split, seen: Reading, settings: Settings, registry: Registry
+) -> Version:
     tags = run_tags(trained.spec, split) | {
         "predictions_sha256": predictions_sha256(trained.answers)
     }
     with nested_run(trained.spec.name, tags) as run:
-        model_id = _log(trained, split, settings)
+        model_id = _log(trained, split, seen, settings)
     return registry.register(run.info.run_id, model_id, tags)
 
 
@@ -108,15 +116,15 @@ def predictions_sha256(answers: Answers) -> str:
     return digest.hexdigest()
 
 
-def _log(trained: Trained, split: Split, settings: Settings) -> str:
-    with _files(trained, split):
+def _log(trained: Trained, split: Split, seen: Reading, settings: Settings) -> str:
+    with _files(trained, split, seen):
         _log_facts(trained, split, settings)
         return _log_model(trained, split)
 
 
 @contextmanager
-def _files(trained: Trained, split: Split) -> Iterator[None]:
-    """The config and the pictures, which another process draws while this one logs the rest."""
+def _files(trained: Trained, split: Split, seen: Reading) -> Iterator[None]:
+    """Config, profile and pictures, which another process draws while this one logs the rest."""
     import mlflow
 
     shown = (trained.answers, split.table.classes, trained.metrics, trained.importances)
@@ -124,6 +132,9 @@ def _files(trained: Trained, split: Split) -> Iterator[None]:
         drawing = start("ratchet.training.pictures.draw", *shown, Path(folder))
         config = json.dumps(trained.spec.as_config(), indent=2)
         (Path(folder) / f"{trained.spec.name}.json").write_text(config + "\n")
+        classes, answers = split.table.classes, trained.answers
+        answered = with_answers(seen, classes[answers.labels], classes[answers.truth])
+        answered.save(Path(folder) / FOLDER)
         try:
             yield
             finish(drawing)

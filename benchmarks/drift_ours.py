@@ -1,0 +1,43 @@
+"""One check without its start: everything imported, the reference's profile at hand.
+
+python -m benchmarks.drift_ours current.parquet, in a project whose prod has a profile.
+"""
+
+import json
+import sys
+import time
+
+import pyarrow.parquet
+
+from ratchet.config import read_settings
+from ratchet.drift.checks import Checks
+from ratchet.drift.drift import find_drift
+from ratchet.drift.page import page
+from ratchet.drift.reference import reference_of
+from ratchet.drift.report import content, markdown, metrics, table
+from ratchet.record.registry import Registry
+from ratchet.record.report import markdown_table
+from ratchet.record.tracking import connect
+
+
+def main(current: str) -> None:
+    settings, client = read_settings(), connect()
+    before = reference_of("prod", Registry(client, settings.model), settings.data)
+    started = time.perf_counter()
+    found = find_drift(current, before, Checks(client, settings.model), settings)
+    report = (
+        markdown(found, markdown_table(table(found))), page(found), json.dumps(content(found)),
+        metrics(found.drift),
+    )  # fmt: skip
+    seconds = time.perf_counter() - started
+    started = time.perf_counter()
+    pyarrow.parquet.read_table(current)
+    decoding = time.perf_counter() - started
+    assert all(report)
+    print(json.dumps(
+        {"seconds": seconds, "decoding": decoding, "drifted": sorted(found.drift.drifted)}
+    ))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

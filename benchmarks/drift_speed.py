@@ -1,0 +1,193 @@
+"""What a drift check costs beside Evidently's report on the same Parquet, and how much memory.
+
+python -m benchmarks.drift_speed
+
+1 million rows, 16 numbers and 4 categories, two of them shifted. A model is trained and made prod
+on the reference, so its profile is stored. Then, in turns: our check alone and as a whole process
+(imports and MLflow's run included), Evidently's report with PSI and with its defaults, each a new
+process. Last, our check of 10 million rows. Evidently lives in .ratchet/evidently.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import yaml
+
+from ratchet.record.report import print_table
+
+REPOSITORY = Path(__file__).parent.parent
+PEER = REPOSITORY / ".ratchet" / "evidently"
+LOCK = REPOSITORY / "benchmarks" / "requirements-evidently.txt"
+ROWS = 1_000_000
+SHIFTED = ["normal_0", "normal_1"]
+LIMITS = {
+    "alone, of psi": 1 / 40,
+    "alone, of default": 1 / 100,
+    "process, of psi": 1 / 12,
+    "process, of default": 1 / 30,
+    "peak MB": 400,
+    "peak MB, 10 times the rows, ratio": 1.25,
+    "seconds, 10 times the rows, ratio": 10,
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    seconds: float
+    peak_mb: float
+    said: Mapping[str, Any]
+
+
+def main() -> None:
+    python = peer()
+    with TemporaryDirectory() as folder:
+        project = Path(folder)
+        make_project(project)
+        step, alone = ours(project, "current.parquet", 5)
+        peers = {
+            method: run(project, python, str(REPOSITORY / "benchmarks/drift_evidently.py"),
+                        "reference.parquet", "current.parquet", method)
+            for method in ("psi", "default")
+        }  # fmt: skip
+        write(project / "large.parquet", seed=3, shift=0.5, parts=10)
+        large, large_alone = ours(project, "large.parquet", 3)
+    found = figures(step, alone, peers, large, large_alone)
+    print_table(rows(found))
+    print(json.dumps(found))
+
+
+def peer() -> str:
+    """Its environment, made once, with bytecode compiled: else each import takes three times."""
+    python = PEER / "bin" / "python"
+    done = PEER / "ready"
+    if not done.exists() or done.read_text() != LOCK.read_text():
+        uv = ["uv", "venv", "--quiet", "--clear", "--python", "3.11", str(PEER)]
+        subprocess.run(uv, check=True)
+        install = ["uv", "pip", "install", "--quiet", "--compile-bytecode", "--require-hashes"]
+        subprocess.run([*install, "--python", str(python), "-r", str(LOCK)], check=True)
+        done.write_text(LOCK.read_text())
+    return str(python)
+
+
+def make_project(folder: Path) -> None:
+    (folder / "configs" / "models").mkdir(parents=True)
+    settings = {
+        "model": "wide", "data": {"source": "reference.parquet", "target": "outcome"},
+        "gate": {"floor": 0.1},
+    }  # fmt: skip
+    (folder / "configs" / "project.yaml").write_text(yaml.safe_dump(settings))
+    shutil.copy(REPOSITORY / "configs/models/baseline.yaml", folder / "configs/models")
+    shutil.copy(REPOSITORY / "requirements.txt", folder)
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+    write(folder / "reference.parquet", seed=1, shift=0.0, target=True)
+    write(folder / "current.parquet", seed=2, shift=0.5)
+    run(folder, sys.executable, "-m", "steps.train", "--config", "configs/models")
+    run(folder, sys.executable, "-m", "steps.evaluate")
+
+
+def write(path: Path, seed: int, shift: float, parts: int = 1, target: bool = False) -> None:
+    """Part by part, as whoever has 10 million rows would."""
+    tables = (
+        pyarrow.table(columns(np.random.default_rng([seed, part]), shift, target))
+        for part in range(parts)
+    )
+    first = next(tables)
+    with pyarrow.parquet.ParquetWriter(path, first.schema) as writer:
+        for table in chain([first], tables):
+            writer.write_table(table, row_group_size=122_880)
+
+
+def columns(rng: np.random.Generator, shift: float, target: bool) -> dict[str, Any]:
+    names: dict[str, Any] = {f"normal_{i}": rng.normal(size=ROWS) for i in range(8)}
+    names |= {f"skewed_{i}": rng.lognormal(size=ROWS) for i in range(4)}
+    names |= {f"count_{i}": rng.poisson(8, ROWS) for i in range(4)}
+    for i in range(4):
+        words = pyarrow.array([f"word {j}" for j in range(5 * (i + 1))])
+        names[f"category_{i}"] = words.take(pyarrow.array(rng.integers(0, len(words), ROWS)))
+    if target:
+        names["outcome"] = np.where(names["normal_2"] + rng.normal(size=ROWS) > 0, "yes", "no")
+    return names | {name: names[name] + shift for name in SHIFTED}
+
+
+def ours(project: Path, current: str, times: int) -> tuple[list[Run], list[Run]]:
+    step = (sys.executable, "-m", "steps.drift", "--current", current, "--reference", "prod")
+    alone = (sys.executable, "-m", "benchmarks.drift_ours", current)
+    pairs = [(run(project, *step), run(project, *alone)) for _ in range(times)]
+    return [one for one, _ in pairs], [one for _, one in pairs]
+
+
+def run(project: Path, *command: str) -> Run:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "GITHUB_"))}
+    env = kept | {"PYTHONPATH": str(REPOSITORY), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    started = time.perf_counter()
+    with (project / "said").open("w+") as said:
+        child = subprocess.Popen(command, cwd=project, env=env, stdout=said, stderr=said)
+        _, code, usage = os.wait4(child.pid, 0)
+        seconds = time.perf_counter() - started
+        said.seek(0)
+        lines = said.read().strip().splitlines()
+    assert code == 0, lines[-20:]
+    found = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
+    return Run(seconds, usage.ru_maxrss / 1024, found)
+
+
+def figures(
+    step: list[Run], alone: list[Run], peers: Mapping[str, Run], large: list[Run],
+    large_alone: list[Run],
+) -> dict[str, Any]:  # fmt: skip
+    check, process = median_of(alone), median(one.seconds for one in step)
+    ratios = {
+        "alone, of psi": check / peers["psi"].said["seconds"],
+        "alone, of default": check / peers["default"].said["seconds"],
+        "process, of psi": process / peers["psi"].seconds,
+        "process, of default": process / peers["default"].seconds,
+        "peak MB": max(one.peak_mb for one in step),
+    }
+    ratios["peak MB, 10 times the rows, ratio"] = (
+        max(one.peak_mb for one in large) / ratios["peak MB"]
+    )
+    ratios["seconds, 10 times the rows, ratio"] = median_of(large_alone) / check
+    agree = [alone[0].said["drifted"], *(one.said["drifted"] for one in peers.values())]
+    return {
+        "seconds_alone": round(check, 3),
+        "seconds_process": round(process, 3),
+        "seconds_alone_10_times_the_rows": round(median_of(large_alone), 3),
+        "times_decoding": round(check / median(one.said["decoding"] for one in alone), 2),
+        "evidently_seconds_alone": {m: round(p.said["seconds"], 1) for m, p in peers.items()},
+        "evidently_seconds_process": {m: round(p.seconds, 1) for m, p in peers.items()},
+        "evidently_peak_mb": {m: round(p.peak_mb) for m, p in peers.items()},
+        "figures": {name: round(value, 4) for name, value in ratios.items()},
+        "limits": {name: round(limit, 4) for name, limit in LIMITS.items()},
+        "drifted": agree,
+        "holds": all(ratios[name] <= limit for name, limit in LIMITS.items())
+        and all(one == SHIFTED for one in agree),
+    }
+
+
+def median_of(runs: list[Run]) -> float:
+    return float(median(one.said["seconds"] for one in runs))
+
+
+def rows(found: Mapping[str, Any]) -> list[dict[str, object]]:
+    return [
+        {"median": name, "is": found["figures"][name], "at most": found["limits"][name]}
+        for name in LIMITS
+    ]
+
+
+if __name__ == "__main__":
+    main()

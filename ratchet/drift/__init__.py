@@ -1,0 +1,1 @@
+"""What arrives against what prod was trained on: profiles, distances and the verdict."""

@@ -1,0 +1,52 @@
+"""What the current data are compared with: the profile a version was trained with, or a file."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ratchet.config import DataSettings
+from ratchet.drift.reading import FOLDER, Reading, load, read_reference
+from ratchet.errors import InputError
+from ratchet.record.registry import ALIASES, Registry, Version
+
+
+@dataclass(frozen=True)
+class Reference:
+    name: str  # as a reader calls it
+    reading: Reading
+    version: str | None = None  # that was trained on it
+
+
+def reference_of(name: str, registry: Registry, settings: DataSettings) -> Reference:
+    """An alias, a version's number, or else a file."""
+    if name not in ALIASES and not re.fullmatch(r"\d+", name):
+        return Reference(name, read_reference(name, settings))
+    version = _version(name, registry)
+    called = f"{name}, {version}" if name in ALIASES else str(version)
+    return Reference(called, _profile_of(version), version.number)
+
+
+def _version(name: str, registry: Registry) -> Version:
+    if name in ALIASES and registry.holder(name) is None:
+        raise InputError(
+            f"No alias '{name}' on model '{registry.model}'. Train and gate one first:"
+            " mlflow run . -e train, then -e evaluate"
+        )
+    return registry.version(name)
+
+
+def _profile_of(version: Version) -> Reading:
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    with TemporaryDirectory() as folder:
+        try:
+            path = download_artifacts(run_id=version.run_id, artifact_path=FOLDER, dst_path=folder)
+            return load(Path(path))
+        except (MlflowException, OSError):
+            raise InputError(
+                f"{version} has no profile: it was trained before profiles were logged, or its run"
+                f" {version.run_id} has lost its artifacts. Train again and gate it: mlflow run ."
+                " -e train -P force=true, then -e evaluate"
+            ) from None

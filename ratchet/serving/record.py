@@ -1,0 +1,91 @@
+"""What the log holds of a request, and what comes later: its label and its shadow."""
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, TypeGuard
+
+
+class Record(NamedTuple):
+    """One answered request: a row of `predictions`, column by column.
+
+    Features, prediction, probabilities and label are JSON text, so a class that is a text, a
+    number or a truth value stays one.
+    """
+
+    request_id: str  # from new_request_id(time): it carries the time, and time is searched by it
+    time: float  # seconds since 1970
+    user_id: str
+    arm: str  # that answered: A or B
+    model: str
+    model_version: str  # that answered
+    prod_version: str  # with staging_version: the test this request belongs to
+    staging_version: str | None
+    assigned_arm: str  # B, where prod answered because staging failed
+    split: float  # in force: the probability of arm B
+    features: str
+    prediction: str
+    probabilities: str | None
+    latency_ms: float
+    error: str | None = None  # of arm B
+    fallback: bool = False  # arm A answered for arm B
+    label: str | None = None
+    label_time: float | None = None
+    shadow_version: str | None = None
+    shadow_prediction: str | None = None
+    shadow_probabilities: str | None = None
+    shadow_error: str | None = None
+
+
+class Label(NamedTuple):
+    request_id: str
+    label: str  # JSON text
+    time: float
+
+
+class Shadow(NamedTuple):
+    """What the other version would have answered."""
+
+    request_id: str
+    version: str
+    prediction: str | None
+    probabilities: str | None
+    error: str | None = None
+
+
+Item = Record | Label | Shadow
+Work = Sequence[Item]  # of one kind
+
+LabelOutcome = Literal["set", "same", "conflict", "unknown", "kept"]
+# kept: PostgreSQL is away and the request is not in this machine's journal; checked when it is back
+
+
+def are_labels(work: Work) -> TypeGuard[Sequence[Label]]:
+    return all(isinstance(one, Label) for one in work)
+
+
+def json_text(value: Any) -> str:
+    """
+    >>> json_text({"setosa": 0.5, "é": None})
+    '{"setosa":0.5,"é":null}'
+    """
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def new_request_id(at: float | None = None) -> str:
+    """A UUIDv7 (RFC 9562): time-ordered text. Python has them from 3.14 on."""
+    nanoseconds = time.time_ns() if at is None else round(at * 1e6) * 1000
+    milliseconds, rest = divmod(nanoseconds, 1_000_000)
+    return _uuid7(milliseconds, (rest << 12) // 1_000_000, int.from_bytes(os.urandom(8)) >> 2)
+
+
+def first_request_id(at: float) -> str:
+    """Below every id of that millisecond and later."""
+    return _uuid7(int(at * 1000), 0, 0)
+
+
+def _uuid7(milliseconds: int, fraction: int, random: int) -> str:
+    """The fraction of the millisecond comes after it, so ids of one process sort by time."""
+    text = f"{milliseconds:012x}7{fraction:03x}{1 << 63 | random:016x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

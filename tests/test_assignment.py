@@ -1,0 +1,75 @@
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import chisquare
+
+from ratchet.serving.assignment import arm_of, hidden, position
+
+USERS = [f"user-{number}" for number in range(20_000)]
+SHARES = st.floats(0, 1)
+
+
+@given(st.text(), st.text(max_size=8), SHARES)
+def test_the_same_user_always_gets_the_same_arm(user: str, staging: str, split: float) -> None:
+    assert arm_of(user, staging, split) == arm_of(user, staging, split)
+    assert 0 <= position(user, staging) < 1
+
+
+@given(st.text(), st.text(max_size=8), SHARES, SHARES)
+def test_raising_the_split_moves_users_only_from_a_to_b(
+    user: str, staging: str, first: float, second: float
+) -> None:
+    low, high = sorted((first, second))
+    assert (arm_of(user, staging, low), arm_of(user, staging, high)) != ("B", "A")
+
+
+@given(st.text(), st.text(max_size=8))
+def test_nobody_is_in_b_at_nought_and_everybody_at_one(user: str, staging: str) -> None:
+    assert (arm_of(user, staging, 0.0), arm_of(user, staging, 1.0)) == ("A", "B")
+
+
+def test_without_staging_all_traffic_is_a() -> None:
+    assert {arm_of(user, None, 1.0) for user in USERS} == {"A"}
+
+
+@pytest.mark.parametrize("staging", ["2", "3", "117"])
+def test_users_are_spread_evenly(staging: str) -> None:
+    counts = [0] * 50
+    for user in USERS:
+        counts[int(position(user, staging) * 50)] += 1
+    assert chisquare(counts).pvalue > 0.001
+
+
+def test_every_test_shuffles_users_anew() -> None:
+    """Of those in B under one staging version, a fifth is in B under the next: as if drawn anew."""
+    before = [user for user in USERS if arm_of(user, "2", 0.2) == "B"]
+    again = sum(arm_of(user, "3", 0.2) == "B" for user in before)
+    assert (
+        chisquare([again, len(before) - again], [len(before) * 0.2, len(before) * 0.8])[1] > 0.001
+    )
+
+
+def test_the_hash_is_that_of_every_machine_and_process() -> None:
+    code = "from ratchet.serving.assignment import *; print(position('Åse', '7'))"
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+            env={"PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    }  # fmt: skip
+    assert printed == {f"{position('Åse', '7')}\n"}
+    assert position("user-1", "7") == 0.1416515377895663
+
+
+@given(st.text(), st.text(), st.text())
+def test_a_hidden_user_stays_one_user_and_another_secret_another(
+    user: str, secret: str, other: str
+) -> None:
+    assert hidden(user, secret) == hidden(user, secret)
+    assert len(hidden(user, secret)) == 64
+    if secret != other:
+        assert hidden(user, secret) != hidden(user, other)

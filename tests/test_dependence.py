@@ -1,0 +1,63 @@
+"""What goes together and no longer does is seen; what only shifts, by itself, is not."""
+
+import numpy as np
+import pyarrow
+import pytest
+
+from ratchet.drift.dependence import dependence
+
+
+def sample(seed, correlation=0.6, rows=1000, features=6):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(features, rows))
+    values[1] = correlation * values[0] + np.sqrt(1 - correlation**2) * values[1]
+    return {f"n{place}": column for place, column in enumerate(values)}
+
+
+def compared(before, now):
+    return dependence(pyarrow.table(before), pyarrow.table(now))
+
+
+def test_a_correlation_that_weakens_is_found_and_its_pair_named():
+    found = compared(sample(0), sample(1, correlation=0.0))
+    assert found.p_value < 1e-4
+    assert found.auc > 0.55
+    assert found.pairs[0] == ("n0", "n1")
+
+
+def test_the_same_dependence_alarms_in_at_most_alpha_of_checks():
+    p_values = [compared(sample(2 * i), sample(2 * i + 1)).p_value for i in range(200)]
+    assert sum(p < 0.01 for p in p_values) <= 3
+
+
+@pytest.mark.parametrize("change", [lambda x: x + 5, lambda x: x * 100, np.exp, lambda x: x**3])
+def test_a_feature_that_shifts_by_itself_is_no_change_of_dependence(change):
+    now = sample(1)
+    now["n0"] = change(now["n0"])
+    same = compared(sample(0), sample(1))
+    assert compared(sample(0), now).p_value == pytest.approx(same.p_value)
+
+
+def test_a_category_that_parts_from_a_number_is_found():
+    def half(seed, together):
+        rng = np.random.default_rng(seed)
+        number = rng.normal(size=2000)
+        leads = number if together else rng.normal(size=2000)
+        return {"number": number, "word": np.where(leads > 0, "high", "low").tolist()}
+
+    assert compared(half(0, True), half(1, True)).p_value > 0.01
+    assert compared(half(0, True), half(1, False)).p_value < 1e-6
+
+
+def test_gaps_constants_and_one_column_are_no_dependence():
+    gaps = sample(0, rows=500)
+    gaps["n0"] = np.full(500, np.nan)
+    gaps["n1"] = np.full(500, 3.0)
+    gaps["n2"][::2] = np.nan
+    assert 0 <= compared(gaps, gaps).p_value <= 1
+    alone = {"n0": np.arange(100.0)}
+    assert compared(alone, alone).p_value == 1.0
+
+
+def test_a_few_rows_say_nothing():
+    assert compared(sample(0), sample(1, rows=15)).p_value == 1.0

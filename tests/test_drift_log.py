@@ -1,0 +1,145 @@
+"""The prediction log as current data, written by the log itself, in SQLite."""
+
+import time
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ratchet.drift import log_rows as log_rows_module
+from ratchet.drift.log_rows import log_rows
+from ratchet.drift.profile import to_json
+from ratchet.drift.reading import read_current, read_training, with_answers
+from ratchet.errors import InputError
+from ratchet.serving.prediction_log import PredictionLog
+from ratchet.serving.record import json_text
+from tests.clusters import new_cluster
+from tests.records import a_record
+from tests.tables import settings
+
+PROJECT = settings("unused.csv")
+KINDS = {"age": "numeric", "city/town": "categorical", "joined": "date"}
+DAY = timedelta(days=1).total_seconds()
+
+
+def frame(rows=300, seed=0):
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "age": rng.normal(size=rows),
+            "city/town": rng.choice(["Oslo", 'it\'s ~ "Bergen"'], rows),
+            "joined": pd.Timestamp(2024, 1, 1) + pd.to_timedelta(np.arange(rows), "D"),
+        }
+    )
+
+
+def reference():
+    classes = np.resize(["a", "b"], 300)
+    seen = read_training(frame(), classes, KINDS)
+    return with_answers(seen, classes, np.resize(["a", "b", "b"], 300)).profile
+
+
+def append(url, rows, at=None, version="5", said="a", label=None, model="iris"):
+    at = at or time.time() - 60
+    known = {} if label is None else {"label": json_text(label), "label_time": at}
+    log = PredictionLog(url)
+    log.append_now(
+        [
+            a_record(f"user {place}", at, features=features, model=model, model_version=version,
+                     prediction=json_text(said), **known)
+            for place, features in enumerate(rows)
+        ]
+    )  # fmt: skip
+    log.close()
+
+
+def features_of(table):
+    texts = table.astype({"joined": str}).to_dict("records")
+    return [json_text(row) for row in texts]
+
+
+def read(url, days=7.0, version="5"):
+    with log_rows(url, "iris", days, version) as rows:
+        return read_current(rows, PROJECT, reference())
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/predictions.db"
+
+
+@pytest.mark.slow
+def test_a_log_on_postgresql_is_read_in_batches(url, monkeypatch):
+    monkeypatch.setattr(log_rows_module, "BATCH", 7)
+    with new_cluster() as cluster:
+        server = cluster.create("log")
+        for address in (url, server):
+            append(address, features_of(frame(seed=1)), label="b")
+        (one, _), (other, _) = read(url), read(server)
+    assert to_json(one.profile) == to_json(other.profile)
+    assert other.profile.rows == 300
+
+
+def test_the_log_has_the_profile_of_the_rows_that_were_asked(url):
+    append(url, features_of(frame(seed=1)))
+    found, schema = read(url)
+    direct, _ = read_current(frame(seed=1), PROJECT, reference())
+    assert schema.sentences == []
+    assert found.profile.rows == 300
+    for name, counts in direct.profile.features.items():
+        assert found.profile.features[name].counts.tolist() == counts.counts.tolist()
+        assert found.profile.features[name].missing == 0
+
+
+def test_gaps_are_missing_and_a_feature_that_no_one_knows_is_named(url):
+    append(url, [json_text({"age": None, "city/town": "Oslo", "joined": "2024-01-05", "x": 1})] * 3)
+    found, schema = read(url)
+    assert found.profile.features["age"].missing == 3
+    assert schema.extra == ["x"]
+
+
+def test_predictions_count_where_the_reference_answered_and_labels_where_they_came(url):
+    rows = features_of(frame(rows=40))
+    append(url, rows[:20], said="a", label="a")
+    append(url, rows[20:30], said="a", label="b")
+    append(url, rows[30:35], said="b")
+    append(url, rows[35:], said="b", label="b", version="6")
+    found, _ = read(url)
+    said, right = found.profile.prediction, found.profile.right
+    assert dict(zip(said.bins.names, said.counts.tolist(), strict=False)) == {"a": 30, "b": 5}
+    assert right.share_of("true") == pytest.approx(20 / 30)
+    assert found.profile.target.missing == 5
+
+
+def test_older_requests_and_other_models_are_left_out(url):
+    rows = features_of(frame(rows=30))
+    append(url, rows[:10])
+    append(url, rows[10:20], at=time.time() - 8 * DAY)
+    append(url, rows[20:], model="wine")
+    assert read(url)[0].profile.rows == 10
+    assert read(url, days=9.0)[0].profile.rows == 20
+
+
+def test_a_log_without_requests_is_said(url):
+    append(url, features_of(frame(rows=3)), at=time.time() - 30 * DAY)
+    with pytest.raises(InputError, match=r"holds no request to model 'iris' of the last 7 days"):
+        read(url)
+
+
+def test_a_log_that_is_not_there_is_said_and_not_made(url, tmp_path):
+    with pytest.raises(InputError, match="No prediction log at sqlite"):
+        read(url)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_that_is_no_log_is_said(url, tmp_path):
+    (tmp_path / "predictions.db").write_text("no database at all, but text" * 100)
+    with pytest.raises(InputError, match="cannot be read as a prediction log"):
+        read(url)
+
+
+def test_a_missing_feature_is_an_error(url):
+    append(url, [json_text({"age": 1.0, "city/town": "Oslo"})] * 3)
+    with pytest.raises(InputError, match="has no column 'joined', which the model needs"):
+        read(url)

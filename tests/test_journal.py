@@ -1,0 +1,231 @@
+"""PostgreSQL goes away under load and comes back: nothing lost, nothing twice."""
+
+import fcntl
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from ratchet.config import ABSettings
+from ratchet.serving.journal import Journal
+from ratchet.serving.prediction_log import PredictionLog
+from ratchet.serving.reading import read_engine, read_window
+from ratchet.serving.record import Label, Shadow
+from ratchet.serving.tables import predictions, refused_labels
+from tests.clusters import Cluster, new_cluster
+from tests.records import a_record
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with new_cluster() as one:
+        yield one
+
+
+@pytest.fixture
+def url(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A database of the test's own; its server may be stopped, and is up again for the next."""
+    monkeypatch.setenv("RATCHET_LOG_JOURNAL", str(tmp_path / "journal.db"))
+    if not cluster.is_up:
+        cluster.start()
+    return cluster.create(f"log{time.time_ns()}")
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def ids_in(url: str) -> list[str]:
+    return list(read_window(url, columns=("request_id",))["request_id"])
+
+
+def label_of(url: str, request_id: str) -> object:
+    frame = read_window(url, columns=("request_id", "label"))
+    return frame.set_index("request_id")["label"][request_id]
+
+
+def test_no_record_is_lost_or_kept_twice_when_postgresql_stops_and_starts_under_load(
+    url: str, cluster: Cluster
+) -> None:
+    log, answered, stopped = PredictionLog(url), list[str](), threading.Event()
+
+    def answer() -> None:
+        while not stopped.is_set():
+            record = a_record()
+            log.append_now([record])
+            answered.append(record.request_id)
+
+    clients = [threading.Thread(target=answer) for _ in range(4)]
+    for client in clients:
+        client.start()
+    for _ in range(3):
+        time.sleep(0.7)
+        before = len(answered)
+        cluster.stop()
+        time.sleep(1.5)
+        assert log.is_journalling
+        assert len(answered) > before + 100
+        cluster.start()
+        wait_until(lambda: not log.is_journalling)
+    stopped.set()
+    for client in clients:
+        client.join()
+    wait_until(lambda: not log.is_journalling)
+    log.close()
+    assert ids_in(url) == sorted(answered)
+    assert len(set(answered)) == len(answered)
+
+
+def test_a_service_starts_while_postgresql_is_away_with_the_split_it_knew(
+    url: str, cluster: Cluster
+) -> None:
+    log = PredictionLog(url, ABSettings(split=0.1))
+    log.put_split(0.35, "a test")
+    log.close()
+    cluster.stop()
+    log = PredictionLog(url, ABSettings(split=0.1))
+    assert log.split.value == 0.35
+    record = a_record()
+    log.append_now([record])
+    cluster.start()
+    wait_until(lambda: not log.is_journalling)
+    log.close()
+    assert ids_in(url) == [record.request_id]
+
+
+def test_the_very_first_start_needs_no_postgresql(url: str, cluster: Cluster) -> None:
+    cluster.stop()
+    log = PredictionLog(url, ABSettings(split=0.1))
+    assert log.split.value == 0.1
+    record = a_record()
+    log.append_now([record])
+    cluster.start()
+    wait_until(lambda: not log.is_journalling)
+    wait_until(lambda: [one.value for one in log.split_history()] == [0.1])
+    log.close()
+    assert ids_in(url) == [record.request_id]
+
+
+def test_labels_of_requests_in_the_journal_are_set_once_and_conflicts_recorded(
+    url: str, cluster: Cluster
+) -> None:
+    log = PredictionLog(url)
+    early = a_record()
+    log.append_now([early])
+    cluster.stop()
+    late = a_record()
+    log.append_now([late])
+    outcomes = log.label_now(
+        [
+            Label(late.request_id, '"setosa"', 1.0),
+            Label(late.request_id, '"setosa"', 2.0),
+            Label(late.request_id, '"virginica"', 3.0),
+            Label(early.request_id, '"virginica"', 4.0),
+        ]
+    )
+    assert outcomes == ["set", "same", "conflict", "kept"]
+    log.shadow_now([Shadow(late.request_id, "2", '"virginica"', None)])
+    cluster.start()
+    wait_until(lambda: not log.is_journalling)
+    log.close()
+    assert label_of(url, late.request_id) == "setosa"
+    assert label_of(url, early.request_id) == "virginica"
+    frame = read_window(url, columns=("request_id", "shadow_prediction", "label_time"))
+    assert list(frame["label_time"]) == [4.0, 1.0]
+    assert list(frame["shadow_prediction"]) == [None, "virginica"]
+    with read_engine(url).connect() as connection:
+        refused = connection.execute(select(refused_labels)).one()
+    assert (refused.request_id, refused.label, refused.kept) == (
+        late.request_id, '"virginica"', '"setosa"',
+    )  # fmt: skip
+
+
+def test_a_label_whose_request_waits_in_the_journal_is_not_unknown(
+    url: str, tmp_path: Path
+) -> None:
+    """As between PostgreSQL's return and the end of the draining."""
+    waiting, there = a_record(), a_record()
+    journal = Journal(str(tmp_path / "journal.db"))
+    log = PredictionLog(url)
+    log.append_now([there])
+    with (tmp_path / "journal.db.draining").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process drains, and has not come to it yet
+        journal.write([[waiting]])
+        labels = [Label(one.request_id, '"setosa"', 1.0) for one in (there, waiting)]
+        assert log.label_now([*labels, Label("nobody", "1", 1.0)]) == ["set", "set", "unknown"]
+    wait_until(lambda: not log.is_journalling)
+    log.close()
+    assert label_of(url, waiting.request_id) == "setosa"
+
+
+def test_a_label_for_a_request_in_another_machines_journal_waits_for_it(
+    url: str, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = PredictionLog(url)
+    monkeypatch.setenv("RATCHET_LOG_JOURNAL", str(tmp_path / "other.db"))
+    other = PredictionLog(url)
+    cluster.stop()
+    record = a_record()
+    one.append_now([record])
+    assert other.label_now([Label(record.request_id, '"setosa"', 1.0)]) == ["kept"]
+    cluster.start()
+    wait_until(lambda: not one.is_journalling and not other.is_journalling)
+    for log in (one, other):
+        log.close()
+    assert label_of(url, record.request_id) == "setosa"
+
+
+def test_a_record_no_database_can_hold_fails_alone(url: str) -> None:
+    log = PredictionLog(url)
+    good = a_record()
+    with ThreadPoolExecutor(3) as pool:
+        calls = [
+            pool.submit(log.append_now, [one])
+            for one in (a_record("a\0b"), good, a_record("\ud800"))
+        ]
+    assert [type(call.exception()).__name__ for call in calls] == [
+        "RefusedError", "NoneType", "RefusedError",
+    ]  # fmt: skip
+    log.close()
+    assert ids_in(url) == [good.request_id]
+
+
+def test_a_record_that_postgresql_refuses_later_stays_in_the_journal_and_holds_nobody_up(
+    url: str, cluster: Cluster, tmp_path: Path
+) -> None:
+    log = PredictionLog(url)
+    cluster.stop()
+    good = [a_record() for _ in range(3)]
+    log.append_now([good[0], a_record("a\0b"), *good[1:]])
+    cluster.start()
+    wait_until(lambda: not log.is_journalling)
+    log.close()
+    assert ids_in(url) == [one.request_id for one in good]
+    with sqlite3.connect(tmp_path / "journal.db") as journal:
+        refused = journal.execute("SELECT refused FROM entries").fetchall()
+    assert len(refused) == 1
+    assert "NUL" in refused[0][0]
+
+
+def test_two_replicas_share_one_split_and_one_log(url: str) -> None:
+    one, other = PredictionLog(url), PredictionLog(url)
+    one.put_split(0.6, "a test")
+    wait_until(lambda: other.split.value == 0.6, seconds=1)
+    record = a_record()
+    one.append_now([record])
+    other.append_now([record])
+    assert other.label_now([Label(record.request_id, "true", 1.0)]) == ["set"]
+    for log in (one, other):
+        log.close()
+    with read_engine(url).connect() as connection:
+        assert connection.execute(select(func.count()).select_from(predictions)).scalar() == 1

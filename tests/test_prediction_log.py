@@ -1,0 +1,308 @@
+"""The log on SQLite: kept before it is answered, whatever becomes of the process or the disk."""
+
+import asyncio
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ratchet.config import ABSettings
+from ratchet.errors import InputError
+from ratchet.serving.group_commit import LogError
+from ratchet.serving.prediction_log import PredictionLog
+from ratchet.serving.reading import read_window
+from ratchet.serving.record import Label, Shadow, first_request_id, json_text, new_request_id
+from tests.projects import REPOSITORY, environment
+from tests.records import a_record
+
+
+def url_of(folder: Path) -> str:
+    return f"sqlite:///{folder / 'log.db'}"
+
+
+def all_of(
+    folder: Path, columns: str = "*", table: str = "predictions"
+) -> list[tuple[object, ...]]:
+    with sqlite3.connect(folder / "log.db") as connection:
+        return connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1").fetchall()
+
+
+@given(st.floats(0, 4e9), st.floats(0, 4e9))
+def test_request_ids_are_uuids_that_sort_by_time(one: float, other: float) -> None:
+    first, second = sorted((one, other))
+    assert uuid.UUID(new_request_id(first)).version == 7
+    assert first_request_id(first) <= new_request_id(second)
+    if second - first > 1e-3:
+        assert new_request_id(first) < first_request_id(second) <= new_request_id(second)
+
+
+def test_ids_of_one_process_are_all_different() -> None:
+    assert len({new_request_id(1.7e9) for _ in range(100_000)}) == 100_000
+
+
+def test_a_record_is_there_when_append_returns_and_all_its_fields(tmp_path: Path) -> None:
+    record = a_record(error="took 1200 ms", fallback=True, label="true", label_time=5.0)
+    log = PredictionLog(url_of(tmp_path))
+    log.append_now([record])
+    assert all_of(tmp_path) == [tuple(record)]
+    log.close()
+
+
+def test_a_record_sent_twice_is_kept_once_as_it_came_first(tmp_path: Path) -> None:
+    record = a_record()
+    log = PredictionLog(url_of(tmp_path))
+    log.append_now([record, record])
+    log.append_now([record._replace(user_id="another")])
+    log.close()
+    assert all_of(tmp_path, "user_id") == [("user-1",)]
+
+
+def test_labels_are_set_once_and_conflicts_recorded(tmp_path: Path) -> None:
+    record = a_record()
+    log = PredictionLog(url_of(tmp_path))
+    log.append_now([record])
+
+    def label(label: str, at: float) -> str:
+        return log.label_now([Label(record.request_id, label, at)])[0]
+
+    assert label("1", 1.0) == "set"
+    assert label("1", 2.0) == "same"
+    assert [label(other, 3.0) for other in ("true", "1.0", '"1"', '"1"')] == ["conflict"] * 4
+    assert log.label_now([Label("nobody", "1", 1.0)]) == ["unknown"]
+    log.close()
+    assert all_of(tmp_path, "label, label_time") == [("1", 1.0)]
+    assert all_of(tmp_path, "label, kept", "refused_labels") == [
+        ('"1"', "1"), ("1.0", "1"), ("true", "1"),
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shared_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, PredictionLog]]:
+    url = url_of(tmp_path_factory.mktemp("shared"))
+    log = PredictionLog(url)
+    yield url, log
+    log.close()
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["true", '"true"', "1"]))))
+def test_many_labels_at_once_end_as_one_by_one(
+    shared_log: tuple[str, PredictionLog], labels: list[tuple[int, str]]
+) -> None:
+    """Of three known requests and an unknown one."""
+    url, log = shared_log
+    known = [a_record() for _ in range(3)]
+    log.append_now(known)
+    ids = [*[one.request_id for one in known], "nobody"]
+    outcomes = log.label_now([Label(ids[which], label, 1.0) for which, label in labels])
+    held: dict[str, str] = {}
+    expected = []
+    for which, label in labels:
+        before = held.get(ids[which])
+        if which == 3:
+            expected.append("unknown")
+        elif before is None:
+            held[ids[which]] = label
+            expected.append("set")
+        else:
+            expected.append("same" if before == label else "conflict")
+    assert outcomes == expected
+    kept = read_window(url, since=known[0].time, columns=("request_id", "label"))
+    kept = kept[kept["request_id"].isin(ids)]
+    assert {row.request_id: json_text(row.label) for row in kept.itertuples()} == {
+        request_id: held.get(request_id, "null") for request_id in ids[:3]
+    }
+
+
+def test_a_label_right_after_its_answer_finds_it_under_load(tmp_path: Path) -> None:
+    log = PredictionLog(url_of(tmp_path))
+
+    async def one_user() -> list[str]:
+        outcomes = []
+        for _ in range(30):
+            record = a_record()
+            await log.append([record])
+            outcomes += await log.label([Label(record.request_id, "1", 1.0)])
+        return outcomes
+
+    async def many_users() -> list[list[str]]:
+        return await asyncio.gather(*[one_user() for _ in range(30)])
+
+    assert asyncio.run(many_users()) == [["set"] * 30] * 30
+    log.close()
+    assert len(all_of(tmp_path)) == 900
+
+
+def test_what_the_other_version_would_have_said_comes_later(tmp_path: Path) -> None:
+    record = a_record()
+    log = PredictionLog(url_of(tmp_path))
+    log.append_now([record])
+    shadow = Shadow(record.request_id, "2", '"virginica"', "{}")
+    log.shadow_now([shadow, shadow._replace(request_id="nobody")])
+    log.close()
+    frame = read_window(url_of(tmp_path), columns=("shadow_version", "shadow_prediction"))
+    assert frame.to_dict("records") == [{"shadow_version": "2", "shadow_prediction": "virginica"}]
+
+
+@pytest.mark.parametrize(
+    "bad", [{"user_id": "\ud800"}, {"user_id": None}, {"split": float("nan")}, {"arm": object()}]
+)
+def test_a_record_that_cannot_be_kept_fails_alone(tmp_path: Path, bad: dict[str, object]) -> None:
+    log = PredictionLog(url_of(tmp_path))
+
+    async def three() -> list[object]:
+        records = [a_record(), a_record()._replace(**bad), a_record()]
+        calls = [log.append([record]) for record in records]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    results = asyncio.run(three())
+    assert [type(result).__name__ for result in results] == ["NoneType", "RefusedError", "NoneType"]
+    log.close()
+    assert len(all_of(tmp_path)) == 2
+
+
+def test_the_split_starts_as_configured_and_is_kept_over_restarts(tmp_path: Path) -> None:
+    for default in (0.1, 0.3):
+        log = PredictionLog(url_of(tmp_path), ABSettings(split=default))
+        assert log.split.value == (0.1 if default == 0.1 else 0.5)
+        log.put_split(0.5, "a test")
+        log.close()
+    assert [(row[0], row[1]) for row in all_of(tmp_path, "id, value", "splits")] == [
+        (0, 0.1), (1, 0.5), (2, 0.5),
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        log.put_split(1.5, "a test")
+
+
+def test_a_log_that_cannot_be_opened_is_said_in_one_line(tmp_path: Path) -> None:
+    for url in (f"sqlite:///{tmp_path}", "mysql://localhost/log", "nonsense"):
+        with pytest.raises(InputError, match="RATCHET_LOG_URL="):
+            PredictionLog(url)
+    with pytest.raises(InputError, match="expected NORMAL or FULL"):
+        PredictionLog(f"{url_of(tmp_path)}?synchronous=OFF")
+
+
+def test_a_closed_log_takes_nothing(tmp_path: Path) -> None:
+    log = PredictionLog(url_of(tmp_path))
+    log.close()
+    with pytest.raises(LogError, match="closed"):
+        log.append_now([a_record()])
+
+
+WRITER = """
+import asyncio, sys
+from ratchet.serving.prediction_log import PredictionLog
+from tests.records import a_record
+
+log = PredictionLog(sys.argv[1])
+
+async def one_user():
+    while True:
+        record = a_record()
+        await log.append([record])
+        print(record.request_id, flush=True)
+
+async def users():
+    await asyncio.gather(*[one_user() for _ in range(8)])
+
+asyncio.run(users())
+"""
+
+
+def start_writer(folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, url_of(folder)],
+        stdout=subprocess.PIPE, text=True, env=environment(PYTHONPATH=str(REPOSITORY)),
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_no_kill_loses_an_answered_request_or_leaves_half_a_row(tmp_path: Path) -> None:
+    """Two workers on one file, killed together ten times, at any moment."""
+    rng, answered = random.Random(0), list[str]()
+    for _ in range(10):
+        workers = [start_writer(tmp_path) for _ in range(2)]
+        for worker in workers:
+            assert worker.stdout
+            answered.append(worker.stdout.readline().strip())
+        time.sleep(rng.uniform(0, 0.3))
+        for worker in workers:
+            os.kill(worker.pid, signal.SIGKILL)
+        for worker in workers:
+            lines = worker.communicate()[0].splitlines(keepends=True)
+            answered += [line.strip() for line in lines if line.endswith("\n")]
+    rows = all_of(tmp_path, "request_id, features, prediction")
+    kept = [row[0] for row in rows]
+    assert len(kept) == len(set(kept))
+    assert set(answered) <= set(kept)
+    assert len(answered) > 1000
+    assert {row[1:] for row in rows} == {tuple(a_record()[10:12])}
+    with sqlite3.connect(tmp_path / "log.db") as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+DISK = """
+import sys
+from pathlib import Path
+from ratchet.serving.group_commit import LogError
+from ratchet.serving.prediction_log import PredictionLog
+from tests.records import a_record
+
+folder = Path(sys.argv[1])
+log, answered, refused = PredictionLog(f"sqlite:///{folder / 'log.db'}"), [], []
+
+def fill(times):
+    for _ in range(times):
+        records = [a_record(features="x" * 500) for _ in range(20)]
+        try:
+            log.append_now(records)
+            answered.extend(one.request_id for one in records)
+        except LogError as error:
+            refused.append(str(error))
+
+balloon = folder / "balloon"
+balloon.write_bytes(bytes(2_000_000))
+fill(400)
+print(len(refused) > 10, refused[0])
+balloon.unlink()
+before = len(refused)
+fill(20)
+print(len(refused) == before)
+log.close()
+import sqlite3
+with sqlite3.connect(folder / "log.db") as connection:
+    kept = [row[0] for row in connection.execute("SELECT request_id FROM predictions ORDER BY 1")]
+print(kept == sorted(answered))
+"""
+
+
+@pytest.mark.slow
+def test_a_full_disk_refuses_what_it_cannot_keep_and_goes_on_when_there_is_room(
+    tmp_path: Path,
+) -> None:
+    """On a small tmpfs, in a mount namespace of its own that ends with it."""
+    if not shutil.which("unshare"):
+        pytest.skip("unshare is not installed")
+    mounted = (
+        f'mount -t tmpfs -o size=4m tmpfs {tmp_path} && exec {sys.executable} -c "$0" {tmp_path}'
+    )
+    done = subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "sh", "-c", mounted, DISK],
+        capture_output=True, text=True, env=environment(PYTHONPATH=str(REPOSITORY)), check=False,
+    )  # fmt: skip
+    if "unshare failed" in done.stderr:
+        pytest.skip(done.stderr)
+    assert done.stdout.splitlines() == [
+        "True the log takes no writes: database or disk is full", "True", "True",
+    ], done.stderr  # fmt: skip

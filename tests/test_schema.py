@@ -1,0 +1,94 @@
+"""What changed in the columns themselves is named, before any statistic."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ratchet.drift.reading import read_current, read_training
+from ratchet.errors import InputError
+from tests.tables import settings
+
+PROJECT = settings("unused.csv")
+KINDS = {"age": "numeric", "city": "categorical", "code": "categorical", "joined": "date"}
+
+
+def frame(rows=200):
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "age": rng.normal(size=rows),
+            "city": rng.choice(["Oslo", "Bergen"], rows),
+            "code": rng.choice([1.0, 2.0], rows),
+            "joined": pd.Timestamp(2024, 1, 1) + pd.to_timedelta(np.arange(rows), "D"),
+        }
+    )
+
+
+REFERENCE = read_training(frame(), np.resize(["a", "b"], 200), KINDS).profile
+
+
+def sentences(now):
+    return read_current(now, PROJECT, REFERENCE)[1].sentences
+
+
+def test_the_same_columns_in_any_order_are_nothing_to_say():
+    assert sentences(frame()[["joined", "code", "age", "city"]]) == []
+
+
+def test_a_column_that_is_gone_is_refused_by_name():
+    with pytest.raises(InputError, match="has no column 'age', which the model needs"):
+        sentences(frame().drop(columns="age"))
+
+
+def test_a_column_that_is_spelt_otherwise_is_suggested():
+    with pytest.raises(InputError, match=r"has no column 'city'.*did you mean 'City'"):
+        sentences(frame().rename(columns={"city": "City"}))
+
+
+def test_nothing_in_common_is_another_table():
+    with pytest.raises(InputError, match=r"no column in common .* Is that the right file"):
+        sentences(pd.DataFrame({"x": [1.0]}))
+
+
+def test_a_new_column_is_named_and_target_prediction_and_label_are_none():
+    now = frame().assign(height=1.0, outcome="a", prediction="a", label="a")
+    assert sentences(now) == ["columns the model does not know: height"]
+
+
+def test_numbers_that_became_text_are_named_with_their_share():
+    now = frame().astype({"age": object})
+    now.loc[:49, "age"] = "unknown"
+    found, schema = read_current(now, PROJECT, REFERENCE)
+    assert schema.sentences == ["`age`: numeric in the reference; 25.0% of the values now are not"]
+    assert found.profile.features["age"].missing == 50
+
+
+def test_numbers_written_as_text_are_numbers():
+    assert sentences(frame().astype({"age": str})) == []
+
+
+def test_dates_that_became_something_else_are_named():
+    now = frame().assign(joined="some day")
+    assert sentences(now) == ["`joined`: date in the reference; 100.0% of the values now are not"]
+
+
+def test_categories_in_another_spelling_are_named_with_the_known_one():
+    now = frame()
+    now["city"] = now["city"].replace("Oslo", "OSLO ")
+    assert sentences(now) == ["`city`: other spellings, 'OSLO ' for 'Oslo'"]
+
+
+def test_codes_are_the_same_whole_or_with_a_point():
+    now = frame().astype({"code": int})
+    found, schema = read_current(now, PROJECT, REFERENCE)
+    assert schema.sentences == []
+    assert found.profile.features["code"].unseen == 0
+
+
+def test_columns_that_differ_in_case_only_are_two(tmp_path):
+    both = frame().assign(AGE=7.0)
+    both.to_parquet(tmp_path / "both.parquet")
+    found, schema = read_current(str(tmp_path / "both.parquet"), PROJECT, REFERENCE)
+    assert schema.extra == ["AGE"]
+    assert found.profile.features["age"].counts.sum() == 200
+    assert (found.sample["age"].to_numpy() != 7.0).all()
