@@ -10,6 +10,7 @@ ACTIONS = ("take", "lock", "put", "free", "move")
 
 def main(action: str, folder: Path, to: str, server: str) -> None:
     from ratchet.store import branch
+    from ratchet.store.database import migrate
     from ratchet.store.remote import beside
 
     if action not in ACTIONS:
@@ -31,6 +32,8 @@ def main(action: str, folder: Path, to: str, server: str) -> None:
             print(f"::warning title=The store outgrows its branch::{warning}")
     else:
         taken = branch.take(remote, folder, to_change=action == "lock")
+        if taken.store and migrate(folder / branch.DATABASE):
+            print("Its tables are of this MLflow's schema now")
         print(f"Taken: {taken.store}" if taken.store else "The branch holds no store yet")
 
 

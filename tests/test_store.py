@@ -15,7 +15,7 @@ import pytest
 
 from ratchet.errors import InputError
 from ratchet.store import branch, lock
-from ratchet.store.database import copy_for_travel, settle_in
+from ratchet.store.database import copy_for_travel, migrate, settle_in
 from ratchet.store.remote import Remote, beside
 from tests.projects import REPOSITORY, environment, run, run_step
 from tests.stores import (
@@ -134,6 +134,20 @@ def test_a_remote_that_does_not_answer_is_a_fault_and_no_first_run(
     with pytest.raises(InputError, match="does not answer"):
         branch.take(git, folder, to_change=True)
     assert not (folder / "mlflow.db").exists()
+
+
+def test_a_remote_that_fails_while_the_store_is_taken_frees_the_lock(
+    filled, remote: Path, monkeypatch: pytest.MonkeyPatch
+):
+    git, folder = filled("second")
+    monkeypatch.setattr(Remote, "fetch", broken)
+    with pytest.raises(InputError, match="does not answer"):
+        branch.take(git, folder, to_change=True)
+    assert not lock_is_held(remote)
+
+
+def broken(*_: object) -> str:
+    raise InputError("it does not answer")
 
 
 def test_freeing_leaves_the_branch_as_it_was(filled, remote: Path, tmp_path: Path):
@@ -301,7 +315,7 @@ WRITER = """
 import sys, time
 from pathlib import Path
 from ratchet.store import branch, lock
-from ratchet.store.database import copy_for_travel, settle_in
+from ratchet.store.database import copy_for_travel, migrate, settle_in
 from ratchet.store.remote import beside
 from tests.stores import add_version
 lock.PAUSE = 0.1
@@ -452,6 +466,28 @@ def test_the_step_takes_locks_and_puts_back_what_train_records(
     )
     seen = python(script, laptop / ".ratchet/store")
     assert seen.stdout.strip() == "v1 (baseline) Pipeline", seen.stderr
+
+
+@pytest.mark.slow
+def test_a_store_of_an_older_mlflow_is_brought_up_to_date(tmp_path: Path):
+    """As a lock with a newer MLflow meets the branch: to the last schema but one, and on."""
+    import mlflow
+    from alembic import command
+    from alembic.script import ScriptDirectory
+    from mlflow.store.db.utils import InitialBase, _get_alembic_config
+    from sqlalchemy import create_engine
+
+    database = tmp_path / "mlflow.db"
+    config = _get_alembic_config(f"sqlite:///{database}")
+    scripts = ScriptDirectory.from_config(config)
+    newest = scripts.get_revision(scripts.get_current_head())
+    InitialBase.metadata.create_all(create_engine(f"sqlite:///{database}"))
+    command.upgrade(config, newest.down_revision)
+    with pytest.raises(mlflow.MlflowException, match="out-of-date database schema"):
+        mlflow.MlflowClient(f"sqlite:///{database}").search_experiments()
+    assert migrate(database)
+    assert not migrate(database)
+    assert mlflow.MlflowClient(f"sqlite:///{database}").search_experiments()
 
 
 def test_an_unknown_action_names_the_nearest(tmp_path: Path):

@@ -40,20 +40,20 @@ def uses_server() -> bool:
 
 def take(remote: Remote, folder: Path, to_change: bool) -> Taken:
     _refuse_to_overwrite(remote, folder)
-    mine = lock.acquire(remote) if to_change else None
+    taken = Taken(None, lock.acquire(remote) if to_change else None)
     try:
-        store = remote.refs(BRANCH).get(BRANCH)
-        _remember(remote, Taken(store, mine))
-        if store:
-            remote.fetch(BRANCH)
-            _lay_out(remote, store, folder)
+        _remember(remote, taken)
+        if BRANCH in remote.refs(BRANCH):
+            store = remote.fetch(BRANCH)
+            taken = Taken(store, taken.lock)
+            _remember(remote, taken)
             if to_change and (what := beyond(_sizes(remote, store), MOST_MB_A_FILE, MOST_MB)):
                 raise InputError(TOO_LARGE.format(what=what))
+            _lay_out(remote, store, folder)
     except BaseException:
-        if mine:
-            free(remote)
+        free(remote)
         raise
-    return Taken(store, mine)
+    return taken
 
 
 def put(remote: Remote, folder: Path) -> str | None:

@@ -1,5 +1,6 @@
 """The store's SQLite file: copied whole while others write, its paths free of any folder."""
 
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -37,6 +38,26 @@ def copy_for_travel(database: Path, target: Path) -> None:
 def settle_in(database: Path) -> None:
     """The paths of a copy that has arrived."""
     relocate(database, ARTIFACTS, f"{database.parent.absolute()}/{ARTIFACTS}")
+
+
+def migrate(database: Path) -> bool:
+    """To the schema of the MLflow at hand, which would refuse an older one. True where it was."""
+    from mlflow.store.db.utils import (
+        _get_latest_schema_revision,
+        _get_schema_version,
+        _upgrade_db,
+    )
+    from sqlalchemy import create_engine
+
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    engine = create_engine(f"sqlite:///{database.absolute()}")
+    try:
+        have, newest = _get_schema_version(engine), _get_latest_schema_revision()  # type: ignore[no-untyped-call]
+        if have != newest:
+            _upgrade_db(engine)  # type: ignore[no-untyped-call]
+    finally:
+        engine.dispose()
+    return bool(have != newest)
 
 
 def relocate(database: Path, old: str, new: str) -> None:

@@ -56,15 +56,15 @@ def this_run() -> Holder:
 def acquire(remote: Remote, say: Callable[[str], None] = print) -> str:
     """The lock's commit, once it is this run's. Waits as long as a lock can last."""
     end, ask_at = time.time() + 60 * MINUTES, 0.0
-    known: dict[str, Holder | None] = {}
+    known: dict[str, Holder] = {}
     while time.time() < end:
         held = remote.refs(LOCK).get(LOCK)
         reason: str | None = "it was free"
         if held is not None:
-            if held not in known:
-                known = {held: holder_of(remote, held)}
-                say(f"The store is held by {known[held]}; waiting. Cancel that run to go first")
-            reason = over(known[held], ask_github=time.time() >= ask_at)
+            if held not in known and (other := holder_of(remote, held)):
+                known = {held: other}
+                say(f"The store is held by {other}; waiting. Cancel that run to go first")
+            reason = over(known.get(held), ask_github=time.time() >= ask_at)
             if time.time() >= ask_at:
                 ask_at = time.time() + SECONDS_BETWEEN_QUESTIONS
         if reason and (mine := _seize(remote, held)):
@@ -85,9 +85,9 @@ def release(remote: Remote, mine: str) -> bool:
 
 
 def holder_of(remote: Remote, commit: str) -> Holder | None:
-    """None where the lock was freed in the meantime."""
+    """None where it was not to be read: it was freed in the meantime, or the network failed."""
     try:
-        remote.fetch(LOCK)
+        remote.git("fetch", "--quiet", "--depth=1", remote.address, LOCK)
         words = remote.git("show", "--no-patch", "--format=%B", commit)
     except GitError:
         return None

@@ -50,18 +50,23 @@ class Remote:
 
     def refs(self, *names: str) -> dict[str, str]:
         """Of these, the ones that are there. A network that fails is a fault, not an absence."""
+        found = self._patiently("ls-remote", self.address, *names)
+        return {name: commit for commit, name in map(str.split, found.splitlines())}
+
+    def fetch(self, ref: str) -> str:
+        """The commit that came."""
+        self._patiently("fetch", "--quiet", "--depth=1", "--no-tags", self.address, ref)
+        return self.git("rev-parse", "FETCH_HEAD")
+
+    def _patiently(self, *arguments: str) -> str:
         for attempt in range(ATTEMPTS):
             try:
-                found = self.git("ls-remote", self.address, *names)
-                return {name: commit for commit, name in map(str.split, found.splitlines())}
+                return self.git(*arguments)
             except GitError as error:
                 if attempt == ATTEMPTS - 1:
                     raise InputError(f"{self.address} does not answer: {error}") from None
                 time.sleep(2**attempt)
         raise AssertionError
-
-    def fetch(self, ref: str) -> None:
-        self.git("fetch", "--quiet", "--depth=1", "--no-tags", self.address, ref)
 
     def commit(self, tree: str, message: str) -> str:
         """Without a parent: the branch holds one state, not its history."""
@@ -124,7 +129,8 @@ def _settings(address: str) -> dict[str, str]:
     if token and server and address.startswith(f"{server}/"):
         basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
         settings[f"http.{server}/.extraheader"] = f"AUTHORIZATION: basic {basic}"
-    env = {"GIT_CONFIG_COUNT": str(len(settings)), "GIT_TERMINAL_PROMPT": "0"}
-    for index, (key, value) in enumerate(settings.items()):
+    first = int(os.environ.get("GIT_CONFIG_COUNT", 0))  # after those that are there already
+    env = {"GIT_CONFIG_COUNT": str(first + len(settings)), "GIT_TERMINAL_PROMPT": "0"}
+    for index, (key, value) in enumerate(settings.items(), first):
         env |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
     return env
