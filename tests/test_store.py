@@ -474,7 +474,7 @@ def test_a_store_of_an_older_mlflow_is_brought_up_to_date(tmp_path: Path):
     import mlflow
     from alembic import command
     from alembic.script import ScriptDirectory
-    from mlflow.store.db.utils import InitialBase, _get_alembic_config
+    from mlflow.store.db.utils import InitialBase, _get_alembic_config, _verify_schema
     from sqlalchemy import create_engine
 
     database = tmp_path / "mlflow.db"
@@ -483,8 +483,9 @@ def test_a_store_of_an_older_mlflow_is_brought_up_to_date(tmp_path: Path):
     newest = scripts.get_revision(scripts.get_current_head())
     InitialBase.metadata.create_all(create_engine(f"sqlite:///{database}"))
     command.upgrade(config, newest.down_revision)
+    engine = create_engine(f"sqlite:///{database}")
     with pytest.raises(mlflow.MlflowException, match="out-of-date database schema"):
-        mlflow.MlflowClient(f"sqlite:///{database}").search_experiments()
+        _verify_schema(engine)
     assert migrate(database)
     assert not migrate(database)
     assert mlflow.MlflowClient(f"sqlite:///{database}").search_experiments()
