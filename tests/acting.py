@@ -145,6 +145,7 @@ class Fork:
         settings = {
             "GITHUB_API_URL": self.github.address, "UPLOADED": str(self.folder / "uploaded"),
             "BENTOML_HOME": str(self.folder / "bentoml"), "WARM_ENVIRONMENT": sys.prefix,
+            "WARM_STATE": str(REPOSITORY / ".ratchet"),
             "GIT_CONFIG_GLOBAL": str(self.git_settings()), **self.env, **env,
         }  # fmt: skip
         (self.folder / "uploaded").mkdir(exist_ok=True)

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from tests.projects import REPOSITORY, environment, run
 
-RUN_ID = "GITHUB_RUN_ID"
-
 
 def new_remote(folder: Path) -> Path:
     done = run(["git", "init", "--quiet", "--bare", str(folder)], folder.parent)
