@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,6 @@ class Fork:
 
     folder: Path
     github: GitHub
-    env: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def remote(self) -> Path:
@@ -95,7 +94,7 @@ class Fork:
     def copy(self, folder: Path, github: GitHub) -> "Fork":
         folder.mkdir()
         shutil.copytree(self.remote, folder / "ratchet.git")
-        return Fork(folder, github, self.env)
+        return Fork(folder, github)
 
     def checkout(self, name: str, branch: str = "main") -> Path:
         where = self.folder / name
@@ -117,13 +116,9 @@ class Fork:
         file.write_text(f'[url "{self.remote}"]\n\tinsteadOf = {GITHUB_URL}\n')
         return file
 
-    def act(
-        self, event: str, workflow: str, tree: Path, payload: Mapping[str, Any] | None = None,
-        inputs: Mapping[str, str] | None = None, secrets: Mapping[str, str] | None = None,
-        variables: Mapping[str, str] | None = None, job: str = "", **env: str,
-    ) -> Acted:  # fmt: skip
-        """`job`: that one alone, with those that it needs."""
-        started = self.start(event, workflow, tree, payload, inputs, secrets, variables, job, **env)
+    def act(self, event: str, workflow: str, tree: Path, *asked: Any, **more: Any) -> Acted:
+        """What `start` takes; the end is waited for."""
+        started = self.start(event, workflow, tree, *asked, **more)
         output, errors = started.communicate()
         lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
         said = "\n".join(one.get("msg", "").rstrip() for one in lines)
@@ -134,6 +129,7 @@ class Fork:
         inputs: Mapping[str, str] | None = None, secrets: Mapping[str, str] | None = None,
         variables: Mapping[str, str] | None = None, job: str = "", **env: str,
     ) -> "subprocess.Popen[str]":  # fmt: skip
+        """`job`: that one alone, with those that it needs."""
         assert ACT is not None, MISSING
         known = {
             "ref": "refs/heads/main",
@@ -146,7 +142,7 @@ class Fork:
             "GITHUB_API_URL": self.github.address, "UPLOADED": str(self.folder / "uploaded"),
             "BENTOML_HOME": str(self.folder / "bentoml"), "WARM_ENVIRONMENT": sys.prefix,
             "WARM_STATE": str(REPOSITORY / ".ratchet"),
-            "GIT_CONFIG_GLOBAL": str(self.git_settings()), **self.env, **env,
+            "GIT_CONFIG_GLOBAL": str(self.git_settings()), **env,
         }  # fmt: skip
         (self.folder / "uploaded").mkdir(exist_ok=True)
         known_secrets = {"GITHUB_TOKEN": "a-token", **(secrets or {})}
