@@ -76,8 +76,8 @@ def of_frame(frame: pd.DataFrame) -> Rows:
     try:
         table = pyarrow.Table.from_pandas(frame, preserve_index=False)
     except pyarrow.ArrowException:  # a column of numbers and texts
-        mixed = frame.select_dtypes(object)
-        texts = {str(name): mixed[name].map(str, na_action="ignore") for name in mixed}
+        mixed = [name for name in frame if frame[name].dtype == object]
+        texts = {str(name): frame[name].map(str, na_action="ignore") for name in mixed}
         table = pyarrow.Table.from_pandas(frame.assign(**texts), preserve_index=False)
     return Rows(connect().from_arrow(table), list(map(str, frame.columns)))
 
