@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,7 +18,7 @@ from ratchet.errors import InputError
 from ratchet.store import branch, lock
 from ratchet.store.database import copy_for_travel, migrate, settle_in
 from ratchet.store.remote import Remote, beside
-from tests.projects import REPOSITORY, environment, run, run_step
+from tests.projects import REPOSITORY, environment, free_port, process, run, run_step
 from tests.stores import (
     add_version,
     artifacts,
@@ -466,6 +467,19 @@ def test_the_step_takes_locks_and_puts_back_what_train_records(
     )
     seen = python(script, laptop / ".ratchet/store")
     assert seen.stdout.strip() == "v1 (baseline) Pipeline", seen.stderr
+    _the_ui_shows_its_pictures(laptop / ".ratchet/store")
+
+
+def _the_ui_shows_its_pictures(folder: Path) -> None:
+    """As `make ui STORE=branch` starts it."""
+    (trained,) = (folder / "mlruns").rglob("confusion_matrix.png")
+    port = free_port()
+    command = ["mlflow", "server", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", "sqlite:///mlflow.db"]
+    run_id = trained.parent.parent.name
+    address = f"http://localhost:{port}/get-artifact?run_uuid={run_id}&path=confusion_matrix.png"
+    with process(command, folder, port), urllib.request.urlopen(address, timeout=60) as answer:
+        assert answer.read() == trained.read_bytes()
 
 
 @pytest.mark.slow
