@@ -1,5 +1,5 @@
 # Laptop and CI call the same words. `make setup` runs by itself where it is needed.
-.PHONY: setup run test test-workflows check audit tools ui serve history bench lock
+.PHONY: setup run test test-workflows check audit tools ui serve bento history rollback bench lock
 MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
@@ -54,23 +54,33 @@ ui: setup
 	mlflow server --port 5000 --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
 endif
 
-serve: setup  ## prod, behind MLflow's own scoring server, http://localhost:5001
-	mlflow models serve --model-uri models:/$$(python -c "from ratchet.config import read_settings; print(read_settings().model)")@prod --port 5001 --env-manager local
+serve: setup  ## prod and staging behind one address, http://localhost:3000; the page is /ab
+	bentoml serve
+
+bento: setup  ## prod and staging as a Bento, tried out
+	python -m steps.package --smoke true
 
 history: setup  ## what was in production, and when
 	python -m steps.history
+
+rollback: setup  ## prod is what it was before; REASON="why"
+	python -m steps.promote --action rollback --reason "$${REASON:-}"
 
 bench: setup  ## every figure the README quotes, beside its peer
 	python -m benchmarks.train
 	python -m benchmarks.store
 	python -m benchmarks.push
+	python -m benchmarks.drift_exact
 	python -m benchmarks.drift_quality
 	python -m benchmarks.drift_speed
+	python -m benchmarks.automl
+	python -m benchmarks.serving
+	python -m benchmarks.decision_quality
 
-lock: setup  ## pin what requirements*.in ask for
-	for name in requirements requirements-dev benchmarks/requirements-evidently; do \
+lock: setup  ## pin what every requirements*.in asks for
+	for file in requirements.in requirements-dev.in requirements-automl.in $$(git ls-files '*/requirements*.in'); do \
 	  uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
-	    --custom-compile-command "make lock" $$name.in --output-file $$name.txt || exit 1; \
+	    --custom-compile-command "make lock" $$file --output-file $${file%.in}.txt || exit 1; \
 	done
 
 setup: .venv/ready

@@ -48,6 +48,7 @@ LIMITS = {
 @dataclass(frozen=True)
 class Run:
     seconds: float
+    cpu_seconds: float  # a busy machine stretches those by the clock, these hardly
     peak_mb: float
     said: Mapping[str, Any]
 
@@ -142,7 +143,7 @@ def run(project: Path, *command: str) -> Run:
         lines = said.read().strip().splitlines()
     assert code == 0, lines[-20:]
     found = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
-    return Run(seconds, usage.ru_maxrss / 1024, found)
+    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, found)
 
 
 def figures(
@@ -168,6 +169,8 @@ def figures(
         "seconds_alone_10_times_the_rows": round(median_of(large_alone), 3),
         "times_decoding": round(check / median(one.said["decoding"] for one in alone), 2),
         "evidently_seconds_alone": {m: round(p.said["seconds"], 1) for m, p in peers.items()},
+        "cpu_seconds_process": round(median(one.cpu_seconds for one in step), 2),
+        "evidently_cpu_seconds_process": {m: round(p.cpu_seconds, 1) for m, p in peers.items()},
         "evidently_seconds_process": {m: round(p.seconds, 1) for m, p in peers.items()},
         "evidently_peak_mb": {m: round(p.peak_mb) for m, p in peers.items()},
         "figures": {name: round(value, 4) for name, value in ratios.items()},

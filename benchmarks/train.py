@@ -57,7 +57,7 @@ def in_turns(project: Path) -> tuple[list[float], list[float]]:
 
 
 def steps() -> list[str]:
-    return sorted(file.stem for file in (REPOSITORY / "steps").glob("[a-z]*.py"))
+    return sorted(file.stem for file in (REPOSITORY / "steps").glob("[a-z]*"))
 
 
 def help_seconds(step: str, project: Path, times: int = 5) -> list[float]:

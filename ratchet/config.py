@@ -61,6 +61,19 @@ class DriftSettings(_Settings):
         return self
 
 
+class AutomlSettings(_Settings):
+    budget_minutes: Annotated[float, Field(gt=0)] = 10.0
+    folds: Annotated[int, Field(ge=2)] = 5
+    estimators: Names = ()  # none: all that are quick
+    n_select: Annotated[int, Field(ge=1)] = 3
+    tune_iterations: Annotated[int, Field(ge=0)] = 10
+    imbalance: bool = False
+    agreement: Annotated[float, Field(ge=0, le=1)] = 0.9
+    delivery: Literal["candidate", "pull_request"] = "candidate"  # how monitor.yml hands it over
+    parallel: Literal["dask"] | None = None
+    dask_address: str | None = None
+
+
 class ABSettings(_Settings):
     split: Annotated[float, Field(ge=0, le=1)] = 0.2  # arm B's share, until it is changed by hand
     shadow: bool = False  # every request is scored by the other version too, and logged
@@ -69,13 +82,34 @@ class ABSettings(_Settings):
     retention_days: Annotated[float, Field(gt=0)] | None = None  # None: kept for ever
 
 
+class GuardrailSettings(_Settings):
+    error_rate: Annotated[float, Field(ge=0, lt=1)] = 0.01  # how much more of staging may fail
+    latency_p99_ms: Annotated[float, Field(gt=0)] | None = 1000.0
+
+
+class PromotionSettings(_Settings):
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05  # a side, over all looks together
+    method: Literal["ab", "answers", "paired"] = "ab"
+    margin: Annotated[float, Field(ge=0, lt=1)] = 0.0  # 0: better; more: not worse by so much
+    mde: Annotated[float, Field(gt=0, lt=1)] = 0.05  # the difference to be found soon
+    unit: Literal["user", "request"] = "user"
+    maturity_hours: Annotated[float, Field(ge=0)] = 0.0  # 0: labels come with the request
+    deadline_days: Annotated[float, Field(gt=0)] | None = 30.0
+    min_labelled: Annotated[int, Field(ge=1)] = 100  # an arm
+    min_errors: Annotated[int, Field(ge=0)] = 5  # an arm
+    guardrails: GuardrailSettings = GuardrailSettings()
+    costs: dict[str, dict[str, float]] = {}  # of the true class: of the answer: cost
+
+
 class Settings(_Settings):
     model: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
     metric: Metric = "accuracy"
     data: DataSettings
     gate: GateSettings = GateSettings()
     drift: DriftSettings = DriftSettings()
+    automl: AutomlSettings = AutomlSettings()
     ab: ABSettings = ABSettings()
+    promotion: PromotionSettings = PromotionSettings()
 
 
 def read_settings(path: Path = PROJECT) -> Settings:

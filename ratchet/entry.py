@@ -1,6 +1,7 @@
 """A step's command line: what MLproject declares for it, and nothing else."""
 
 import argparse
+import errno
 import gc
 import inspect
 import sys
@@ -24,6 +25,11 @@ def run(main: Callable[..., None]) -> None:
         main(**arguments(step, main, sys.argv[1:]))
     except InputError as error:
         print(f"{step}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(f"{step}: {error.filename or 'a file'}: the disk is full; make room", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print(f"{step}: stopped", file=sys.stderr)
@@ -56,4 +62,5 @@ def _convert(name: str, text: str, kind: type) -> Any:
     try:
         return kind(text)
     except ValueError:
-        raise InputError(f"{name}={text}: expected a whole number") from None
+        expected = "a number" if kind is float else "a whole number"
+        raise InputError(f"{name}={text}: expected {expected}") from None

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.projects import free_port
@@ -37,6 +38,21 @@ class Cluster:
 
     def stop(self) -> None:
         self.call("pg_ctl", *self._data, "-w", "-m", "immediate", "stop")
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """All its processes stand still; the kernel still takes what is sent to them."""
+        postmaster = psutil.Process(
+            int((self.folder / "data/postmaster.pid").read_text().split()[0])
+        )
+        family = [postmaster, *postmaster.children(recursive=True)]
+        for one in family:
+            one.suspend()
+        try:
+            yield
+        finally:
+            for one in family:
+                one.resume()
 
     @property
     def is_up(self) -> bool:

@@ -167,21 +167,21 @@ def test_holm_takes_as_many_as_its_steps_allow():
     assert holm([], alpha=0.05) == []
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(st.lists(numbers, min_size=1), st.lists(numbers, min_size=1))
 def test_any_numbers_can_be_compared(before, now):
     frames = [pd.DataFrame({"x": np.array(values, float)}) for values in (before, now)]
     _is_sound(*frames)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.lists(st.none() | days, min_size=1), st.lists(st.none() | days, min_size=1))
 def test_any_dates_can_be_compared(before, now):
     frames = [pd.DataFrame({"x": pd.Series(v, dtype="datetime64[us]")}) for v in (before, now)]
     _is_sound(*frames)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     st.lists(st.none() | st.text(max_size=3), min_size=1),
     st.lists(st.none() | st.text(max_size=3), min_size=1),

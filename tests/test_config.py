@@ -55,7 +55,11 @@ def test_settings_cannot_be_changed(tmp_path: Path) -> None:
     [
         ("metrics: f1", "unknown key 'metrics'; did you mean 'metric'?"),
         ("gate: {floors: 1}", "unknown key 'gate.floors'; did you mean 'floor'?"),
-        ("zzz: 1", "unknown key 'zzz'; known: ab, data, drift, gate, metric, model"),
+        (
+            "gate: {zzz: 1}",
+            "unknown key 'gate.zzz';"
+            " known: confidence, floor, max_latency_ms, max_size_mb, tolerance",
+        ),
         ("gate:", "gate: input should be a valid dictionary or instance of GateSettings, got None"),
         ("gate: {floor: .nan}", "gate.floor: input should be a finite number, got nan"),
         ("gate: {confidence: 1}", "gate.confidence: input should be less than 1, got 1"),

@@ -70,7 +70,8 @@ def url(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_log_on_postgresql_is_read_in_batches(url, monkeypatch):
+def test_a_log_on_postgresql_is_read_in_batches(url, tmp_path, monkeypatch):
+    monkeypatch.setenv("RATCHET_LOG_JOURNAL", str(tmp_path / "journal.db"))
     monkeypatch.setattr(log_rows_module, "BATCH", 7)
     with new_cluster() as cluster:
         server = cluster.create("log")

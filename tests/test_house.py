@@ -12,7 +12,12 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 ENTRIES = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
-STEPS = sorted(file.stem for file in (ROOT / "steps").glob("*.py") if file.stem != "__init__")
+STEPS = sorted(path.stem for path in (ROOT / "steps").glob("[!_]*"))  # modules and packages
+LOCKS = sorted(
+    str(file.relative_to(ROOT).with_suffix(""))
+    for way in ("*.in", "*/*.in")
+    for file in ROOT.glob(way)
+)
 PYTHON_FILES = sorted(
     file for folder in ("ratchet", "steps", "bentos") for file in (ROOT / folder).rglob("*.py")
 )
@@ -55,9 +60,7 @@ def test_every_make_word_of_the_readme_exists():
     assert words <= set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
 
 
-@pytest.mark.parametrize(
-    "name", ["requirements", "requirements-dev", "benchmarks/requirements-evidently"]
-)
+@pytest.mark.parametrize("name", LOCKS)
 def test_a_lock_holds_what_is_asked_for_each_with_its_hash(name: str):
     locked = pins(f"{name}.txt")
     for wanted in asked(f"{name}.in"):
@@ -72,12 +75,25 @@ def test_the_development_lock_adds_to_the_main_one_and_changes_nothing():
     assert {name: development[name] for name in main} == main
 
 
+def test_the_lock_of_a_bento_is_part_of_the_main_one_and_holds_no_training():
+    main, bento = pins("requirements.txt"), pins("bentos/requirements.txt")
+    assert {name: main[name] for name in bento} == bento
+    assert not {"mlflow", "mlflow-skinny", "pycaret", "duckdb", "matplotlib"} & set(bento)
+
+
 def test_make_installs_the_uv_that_is_locked():
     assert pins(".ci/uv.txt")["uv"] == pins("requirements.txt")["uv"]
 
 
 def test_the_main_environment_knows_no_pycaret():
     assert "pycaret" not in pins("requirements-dev.txt")
+
+
+def test_only_the_search_imports_pycaret_and_it_imports_nothing_of_the_project():
+    roots = {file: {name.split(".")[0] for name in imported(file)} for file in PYTHON_FILES}
+    search = ROOT / "steps/automl/search.py"
+    assert [file for file, names in roots.items() if "pycaret" in names] == [search]
+    assert not roots[search] & {"ratchet", "steps", "mlflow"}
 
 
 def test_mlflow_runs_in_the_main_lock():

@@ -103,6 +103,21 @@ def test_a_service_starts_while_postgresql_is_away_with_the_split_it_knew(
     assert ids_in(url) == [record.request_id]
 
 
+def test_a_frozen_postgresql_is_given_up_and_its_return_brings_nothing_twice(
+    url: str, cluster: Cluster
+) -> None:
+    log = PredictionLog(url)
+    records = [a_record() for _ in range(3)]
+    log.append_now(records[:1])
+    with cluster.frozen():
+        log.append_now(records[1:2])
+        log.append_now(records[2:])
+        assert log.is_journalling
+    wait_until(lambda: not log.is_journalling)
+    log.close()
+    assert ids_in(url) == [one.request_id for one in records]
+
+
 def test_the_very_first_start_needs_no_postgresql(url: str, cluster: Cluster) -> None:
     cluster.stop()
     log = PredictionLog(url, ABSettings(split=0.1))

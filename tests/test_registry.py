@@ -1,6 +1,8 @@
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from ratchet.errors import InputError
+from ratchet.record import turn as turns
 from ratchet.record.registry import Registry
 
 
@@ -109,3 +112,47 @@ def test_a_move_that_is_killed_is_finished_by_the_next_call(
     assert registry.version("2").tags["stage"] == "Production"
     assert [line.done for line in registry.ledger()] == [True, True]
     assert registry.finish_moves() == []
+
+
+def test_a_move_tags_versions_and_its_line_says_so(registry: Registry):
+    registered(registry, 1)
+    registry.move({"staging": "1"}, "try", "none", {"1": {"decision": "tried"}})
+    assert registry.version("1").tags["decision"] == "tried"
+    assert registry.ledger()[0].tags == {"1": {"decision": "tried"}}
+
+
+def test_a_move_waits_for_its_turn(registry: Registry):
+    registered(registry, 2)
+    order = []
+
+    def later() -> None:
+        mlflow.set_tracking_uri(registry._client.tracking_uri)
+        registry.move({"prod": "2"}, "second", "none")
+        order.append("moved")
+
+    with turns.turn(registry._client, "iris"):
+        waiting = threading.Thread(target=later)
+        waiting.start()
+        waiting.join(timeout=1)
+        order.append("left")
+    waiting.join(timeout=60)
+    assert order == ["left", "moved"]
+    assert registry.aliases() == {"prod": "2"}
+
+
+@pytest.mark.parametrize(("seconds_ago", "taken_over"), [(61, True), (5, False)])
+def test_a_turn_of_another_machine_is_taken_over_after_a_minute(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, seconds_ago: int, taken_over: bool
+):
+    registered(registry, 1)
+    monkeypatch.setattr(turns, "SECONDS_TO_WAIT", 0.5)
+    tags = {"process": "elsewhere 7 0.0", "time": str(time.time() - seconds_ago), "turn": "0a"}
+    registry._client.create_registered_model("iris.move", tags)
+    if taken_over:
+        registry.move({"prod": "1"}, "at last", "none")
+        assert registry.aliases() == {"prod": "1"}
+        assert [one.name for one in registry._client.search_registered_models()] == ["iris"]
+    else:
+        with pytest.raises(InputError, match="another process has been moving the aliases"):
+            registry.move({"prod": "1"}, "too early", "none")
+        assert registry.aliases() == {}

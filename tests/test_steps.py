@@ -237,3 +237,15 @@ def test_in_actions_the_summary_the_outputs_and_the_ci_run_are_left(tmp_path: Pa
     tags = client_of(project).get_model_version("iris", "1").tags
     assert tags["ci_run"] == "https://github.com/me/iris/actions/runs/77"
     assert tags["branch"] == "main"
+
+
+def test_train_and_evaluate_need_no_pycaret(tmp_path: Path):
+    (tmp_path / "pycaret.py").write_text("raise ImportError('PyCaret was asked for')\n")
+    project = new_project(tmp_path / "project")
+    blocked = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{REPOSITORY}"}
+    for step, arguments in (("train", {"config": BASELINE}), ("evaluate", {})):
+        done = run_step(project, step, blocked, **arguments)
+        assert done.returncode == 0, done.stderr
+    imports = "import ratchet, steps.train, steps.evaluate, steps.automl"
+    command = [sys.executable, "-c", imports]
+    assert subprocess.run(command, env=environment(**blocked), check=False).returncode == 0

@@ -47,6 +47,7 @@ def opened(
     drop: tuple[str, ...] = (),
     setting: str = "data.source",
     detected: Collection[str] | None = None,
+    connection: "duckdb.DuckDBPyConnection | None" = None,
 ) -> Iterator[Rows]:
     """DuckDB reads when it is asked for rows, so a broken file may show as late as that.
 
@@ -59,14 +60,16 @@ def opened(
         with TemporaryDirectory() as folder:
             try:
                 files = fetched_files(source, Path(folder), setting)
-                with _opened_files(source, files, missing, drop, detected) as rows:
+                with _opened_files(
+                    source, files, missing, drop, detected, connection or connect()
+                ) as rows:
                     yield rows
             except InputError as error:
                 address = source.split("://")[0] + "://"
                 raise InputError(str(error).replace(f"{folder}/", address)) from None
     else:
         files = local_files(source, setting)
-        with _opened_files(source, files, missing, drop, detected) as rows:
+        with _opened_files(source, files, missing, drop, detected, connection or connect()) as rows:
             yield rows
 
 
@@ -87,8 +90,6 @@ def connect() -> "duckdb.DuckDBPyConnection":
 
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'; SET autoinstall_known_extensions = false")
-    # It would hold whole row groups to be quick with files that are far away; none is.
-    connection.execute("SET disable_parquet_prefetching = true")
     return connection
 
 
@@ -110,10 +111,10 @@ def _opened_files(
     missing: tuple[str, ...],
     drop: tuple[str, ...],
     detected: Collection[str] | None,
+    connection: "duckdb.DuckDBPyConnection",
 ) -> Iterator[Rows]:
     import duckdb
 
-    connection = connect()
     parts = len(files) > 1  # whose folders may be named year=2024
     try:
         if _is_parquet(files[0]):

@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from ratchet.config import GateSettings, Metric
+from ratchet.decision.check import Check
 from ratchet.training.metrics import (
     LOWER_IS_BETTER,
     METRICS,
@@ -30,14 +31,6 @@ class Contender:
     latency_ms: float = 0.0
     size_mb: float = 0.0
     error: str = ""
-
-
-@dataclass(frozen=True)
-class Check:
-    name: str
-    passed: bool
-    value: float | str | None
-    limit: float | str | None
 
 
 @dataclass(frozen=True)

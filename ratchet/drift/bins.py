@@ -112,7 +112,8 @@ def number_bins(values: np.ndarray) -> NumberBins:
     deciles = cuts[FINE // COARSE - 1 :: FINE // COARSE]
     heavy = distinct[counts >= len(values) / COARSE]
     coarse = np.unique(np.concatenate([deciles, heavy, _just_below(heavy)]))
-    return NumberBins(np.setdiff1d(cuts, atoms), atoms, coarse)
+    ends = _just_below(distinct[0]), distinct[-1]  # beyond them the reference has nothing at all
+    return NumberBins(np.setdiff1d([*cuts, *ends], atoms), atoms, coarse)
 
 
 def _just_below(values: np.ndarray) -> np.ndarray:

@@ -32,8 +32,10 @@ class Checks:
 
     def findings(self, reference: Profile, most: int) -> list[Verdict]:
         """Against the same reference, the newest first; those with too few rows say nothing."""
+        if not most:
+            return []
         wanted = f"tags.reference = '{digest(reference)}' and tags.finding != 'insufficient'"
-        return [run.data.tags["finding"] for run in self._runs(wanted, most)] if most else []
+        return [run.data.tags["finding"] for run in self._runs(wanted, most)]
 
     def hours_since_retrain(self) -> float | None:
         for run in self._runs("tags.retrain = 'true'", 1):

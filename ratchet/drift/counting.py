@@ -18,7 +18,7 @@ from ratchet.drift.profile import CategoryCounts, Counts, NumberCounts, summed
 if TYPE_CHECKING:
     import pyarrow
 
-BATCH = 65_536  # rows: a column of it stays in a processor's cache
+BATCH = 32_768  # rows: a column of it stays in a processor's cache
 THREADS = 2
 BINNED = 200_000  # rows that the bins are frozen from; up to that many, from all of them
 SEED = 42

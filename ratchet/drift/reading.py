@@ -4,7 +4,6 @@ A reference is made when a model is trained, and travels with it.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +12,14 @@ import numpy as np
 import pandas as pd
 
 from ratchet.config import DataSettings, Kind
-from ratchet.data.source import Rows, of_frame, opened
+from ratchet.data.source import Rows, connect, of_frame, opened
 from ratchet.drift.counting import Column, column, counts, first_counts, place_of, quoted
 from ratchet.drift.profile import Counts, Profile, emptied, from_json, to_json
 from ratchet.drift.schema import Schema, check_columns, schema
 from ratchet.errors import InputError
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow
 
 FOLDER = "profile"  # of a run's artifacts
@@ -80,7 +80,9 @@ def _first(
 
 def read_reference(address: str, settings: DataSettings) -> Reading:
     """A file as the reference, in place of what a model was trained on."""
-    with opened(address, settings.missing, settings.drop, setting="reference") as rows:
+    with opened(
+        address, settings.missing, settings.drop, "reference", connection=_frugal()
+    ) as rows:
         known = dict(zip(rows.names, rows.types, strict=True))
         others = not_features(known, settings)
         features = [
@@ -89,7 +91,9 @@ def read_reference(address: str, settings: DataSettings) -> Reading:
             if name not in others
         ]
         answers = {
-            part: column(name, known[name], "boolean" if known[name] == "BOOLEAN" else None)
+            part: column(
+                name, known[name], "boolean" if known[name] == "BOOLEAN" else "categorical"
+            )
             for part, name in _answer_names(known, settings).items()
         }
         return _read(rows, address, features, answers, None)
@@ -104,11 +108,15 @@ def read_current(
     if isinstance(source, pd.DataFrame):
         return read_rows(of_frame(source), "the data frame", settings, reference)
     dates = [name for name, counts in reference.features.items() if counts.kind == "date"]
-    rows: AbstractContextManager[Rows] = opened(
-        source, settings.missing, settings.drop, setting="current", detected=dates
-    )
-    with rows as found:
-        return read_rows(found, source, settings, reference)
+    with opened(source, settings.missing, settings.drop, "current", dates, _frugal()) as rows:
+        return read_rows(rows, source, settings, reference)
+
+
+def _frugal() -> "duckdb.DuckDBPyConnection":
+    """DuckDB decodes a row group a thread, and whole groups ahead where a file may be far away."""
+    connection = connect()
+    connection.execute("SET threads = 1; SET disable_parquet_prefetching = true")
+    return connection
 
 
 def read_rows(

@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from getpass import getuser
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ratchet.errors import InputError
 from ratchet.record.origin import origin
+from ratchet.record.turn import turn
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -50,6 +51,15 @@ class LedgerLine:
     evidence: str  # the run that holds it
     by: str
     done: bool = False
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)  # version: what it is now tagged
+
+
+class Overtaken(Exception):  # noqa: N818
+    """Another process moved the aliases after they were looked at."""
+
+    def __init__(self, line: LedgerLine) -> None:
+        super().__init__(line.reason)
+        self.line = line
 
 
 class Registry:
@@ -107,17 +117,40 @@ class Registry:
 
         return Path(download_artifacts(f"models:/{self.model}/{version.number}"))
 
-    def move(self, to: Mapping[str, str | None], reason: str, evidence: str) -> LedgerLine:
-        """Aliases to versions, or to None. All of them, or with the next call all of them."""
-        held = self.aliases()
-        moves = {a: (held.get(a), number) for a, number in to.items() if held.get(a) != number}
-        now = datetime.now(UTC)
-        line = LedgerLine(now.isoformat(), moves, reason, origin().revision, evidence, _who())
-        self._carry_out(f"{LEDGER}{now:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}", line)
-        return line
+    def move(
+        self,
+        to: Mapping[str, str | None],
+        reason: str,
+        evidence: str,
+        tags: Mapping[str, Mapping[str, str]] = {},
+        seen: Mapping[str, str] | None = None,
+    ) -> LedgerLine:
+        """Aliases to versions, or to None. All of them, or with the next call all of them.
+
+        `seen`: the aliases that the decision was made by; where they moved since, nothing moves.
+        """
+        with turn(self._client, self.model):
+            self._finish()
+            held = self.aliases()
+            if seen is not None and held != seen:
+                raise Overtaken(self.ledger()[-1])
+            moves = {a: (held.get(a), number) for a, number in to.items() if held.get(a) != number}
+            now = datetime.now(UTC)
+            line = LedgerLine(
+                now.isoformat(), moves, reason, origin().revision, evidence, _who(),
+                tags={number: dict(values) for number, values in tags.items()},
+            )  # fmt: skip
+            self._carry_out(f"{LEDGER}{now:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}", line)
+        return replace(line, done=True)
 
     def finish_moves(self) -> list[LedgerLine]:
         """What a killed process left half done."""
+        if all(line.done for _, line in self._lines()):
+            return []
+        with turn(self._client, self.model):
+            return self._finish()
+
+    def _finish(self) -> list[LedgerLine]:
         unfinished = [(key, line) for key, line in self._lines() if not line.done]
         for key, line in unfinished:
             self._carry_out(key, line)
@@ -134,6 +167,9 @@ class Registry:
                 self._client.delete_registered_model_alias(self.model, alias)
             else:
                 self._client.set_registered_model_alias(self.model, alias, number)
+        for number, tags in line.tags.items():
+            for tag, value in tags.items():
+                self._client.set_model_version_tag(self.model, number, tag, value)
         self._mirror_stages(line)
         self._write(key, replace(line, done=True))
 

@@ -20,6 +20,7 @@ class Report:
     markdown: str
     outputs: Mapping[str, str] = field(default_factory=dict)  # of the step, in GitHub Actions
     page: str = ""  # HTML, where a picture helps
+    also: str = ""  # a second name of the JSON file
 
 
 def publish(report: Report) -> None:
@@ -34,7 +35,8 @@ def leave(report: Report) -> Path:
     folder = REPORTS / report.step
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report.content, indent=2, default=str)
-    _write(folder / f"{report.step}.json", text + "\n")
+    for name in filter(None, (report.step, report.also)):
+        _write(folder / f"{name}.json", text + "\n")
     _write(folder / f"{report.step}.md", report.markdown)
     if report.page:
         _write(folder / f"{report.step}.html", report.page)

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from functools import lru_cache
 from typing import Literal
 
 Arm = Literal["A", "B"]
@@ -17,9 +18,15 @@ def position(user_id: str, salt: str) -> float:
     >>> position("user-1", "7")
     0.1416515377895663
     """
-    key = hashlib.blake2b(salt.encode(), digest_size=32).digest()
-    digest = hashlib.blake2b(user_id.encode("utf-8", "surrogatepass"), digest_size=8, key=key)
+    digest = _keyed(salt).copy()
+    digest.update(user_id.encode("utf-8", "surrogatepass"))
     return (int.from_bytes(digest.digest()) >> 11) / RESOLUTION
+
+
+@lru_cache(maxsize=8)
+def _keyed(salt: str) -> "hashlib.blake2b":
+    key = hashlib.blake2b(salt.encode(), digest_size=32).digest()
+    return hashlib.blake2b(digest_size=8, key=key)
 
 
 def arm_of(user_id: str, staging_version: str | None, split: float) -> Arm:

@@ -1,6 +1,9 @@
 """The log's database, and one connection that writes to it."""
 
+import os
+import socket
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any, TypeVar
@@ -11,7 +14,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from ratchet.serving.group_commit import LogError, RefusedError
 from ratchet.serving.record import Label, Record, Work
 from ratchet.serving.storing import ROWS_A_STATEMENT, insert_statement, store, store_refused
-from ratchet.serving.tables import create_tables, open_engine, splits
+from ratchet.serving.tables import create_tables, open_engine, reason, splits
 
 Result = TypeVar("Result")
 
@@ -21,22 +24,17 @@ REFUSALS = (
 )  # fmt: skip
 
 
-def reason(error: Exception) -> str:
-    """In one line, and without the statement and its values."""
-    return " ".join(str(getattr(error, "orig", None) or error).split())
-
-
 class Database:
     """Used by one thread. After an error it connects anew."""
 
     def __init__(self, url: str) -> None:
         self.engine: Engine = open_engine(url)
         self._connection: Connection | None = None
+        self._busy_since: float | None = None
 
     def prepare(self) -> None:
         """The tables are there and take writes: tried, not guessed."""
-        self._guarded(lambda: create_tables(self.engine))
-        self._guarded(self._touch)
+        self._guarded(self._prepare)
 
     def write(self, works: Sequence[Work]) -> Sequence[Any]:
         return self._guarded(lambda: self._write(works))
@@ -49,11 +47,20 @@ class Database:
         if labels:
             self._guarded(refuse)
 
+    def hang_up(self, after: float) -> None:
+        """From another thread: what this one has waited for so long fails, as if cut off."""
+        busy_since, connection = self._busy_since, self._connection
+        if busy_since and connection and time.monotonic() - busy_since > after:
+            driver: Any = connection.connection.driver_connection
+            with socket.socket(fileno=os.dup(driver.fileno())) as end:
+                end.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         self._disconnect()
         self.engine.dispose()
 
     def _guarded(self, call: Callable[[], Result]) -> Result:
+        self._busy_since = time.monotonic()
         try:
             return call()
         except REFUSALS as error:
@@ -62,6 +69,8 @@ class Database:
         except (SQLAlchemyError, sqlite3.Error) as error:
             self._disconnect()
             raise LogError(f"the log takes no writes: {reason(error)}") from None
+        finally:
+            self._busy_since = None
 
     def _write(self, works: Sequence[Work]) -> Sequence[Any]:
         rows = list(chain.from_iterable(works))
@@ -73,6 +82,11 @@ class Database:
             return [None] * len(works)
         with connection.begin():
             return store(connection, works)
+
+    def _prepare(self) -> None:
+        create_tables(self._connected())
+        self._connected().commit()
+        self._touch()
 
     def _touch(self) -> None:
         with self._connected().begin():

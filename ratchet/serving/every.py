@@ -13,8 +13,9 @@ class Every:
         self._thread.start()
 
     def stop(self) -> None:
+        """Without waiting long: a database that does not answer would keep it."""
         self._stopped.set()
-        self._thread.join()
+        self._thread.join(timeout=5)
 
     def _run(self) -> None:
         while not self._stopped.wait(self._seconds):

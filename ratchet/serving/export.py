@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
-from ratchet.serving.reading import Window, read_engine
+from ratchet.serving.reading import Window, opened_log
 from ratchet.serving.tables import predictions
 
 ROWS_A_PAGE = 2_000
@@ -36,15 +36,12 @@ def csv_pages(
     """
     of = of or Window()
     of = of if of.until is not None else replace(of, until=time.time())
-    engine = read_engine(url)
-    try:
+    with opened_log(url) as engine:
         names = list(features) if features is not None else _feature_names(engine, of)
         more = DETAILS if details else ()
         yield _lines([[*FIRST, *names, *LAST, *more]])
         for page in _pages(engine, of):
             yield _lines([_line(row, names, more) for row in page])
-    finally:
-        engine.dispose()
 
 
 def _pages(engine: Engine, of: Window) -> Iterator[Sequence[Any]]:

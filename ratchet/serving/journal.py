@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ratchet.serving.group_commit import LogError
 from ratchet.serving.record import Label, LabelOutcome, Record, Shadow, Work, are_labels
-from ratchet.serving.tables import open_engine
+from ratchet.serving.tables import open_engine, reason
 
 DEFAULT_PATH = "predictions-journal.db"
 IDS_A_QUERY = 500
@@ -66,7 +66,9 @@ class Journal:
                 _keep(connection, [one for w in works for one in w if not isinstance(one, Label)])
                 return [_keep_labels(connection, w) if are_labels(w) else None for w in works]
         except SQLAlchemyError as error:
-            raise LogError(f"neither PostgreSQL nor the journal takes writes: {error}") from None
+            raise LogError(
+                f"neither PostgreSQL nor the journal takes writes: {reason(error)}"
+            ) from None
 
     def holds(self, ids: Iterable[str]) -> set[str]:
         """Of these requests, those that wait here."""

@@ -14,6 +14,7 @@ from ratchet.serving.journal import Entry, Journal
 from ratchet.serving.record import Label, Record, Work, are_labels
 
 ENTRIES_A_TRANSACTION = 1_000
+SECONDS_TO_ANSWER = 5
 SECONDS_AN_UNKNOWN_LABEL_WAITS = 3600  # its request may lie in another machine's journal
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,11 @@ class JournalledDatabase:
         here = [[one for one in work if one.request_id in waiting] for work in works]
         written, kept = self._database.write(there), self._journal.write(here)
         return [_merged(*parts, waiting) for parts in zip(works, kept, written, strict=True)]
+
+    def watch(self) -> None:
+        """A server that is frozen, or a cable that is cut, never says that it is gone."""
+        for database in (self._database, self._draining):
+            database.hang_up(after=SECONDS_TO_ANSWER)
 
     def drain(self) -> None:
         """Called again and again; does something only after PostgreSQL has been away."""

@@ -11,6 +11,7 @@ Readers need none of it: see reading.py and export.py.
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from ratchet.config import PROJECT, ABSettings
 from ratchet.errors import InputError
@@ -25,6 +26,7 @@ from ratchet.serving.splits import Split, Splits
 from ratchet.serving.tables import is_postgresql, open_engine, shown
 
 SECONDS_BETWEEN_DRAINS = 0.5
+SECONDS_BETWEEN_WATCHES = 1.0
 SECONDS_BETWEEN_CLEANINGS = 3600.0
 
 
@@ -39,7 +41,7 @@ class PredictionLog:
         self._splits = Splits(self._engine, first, self._journal)
         self._writer = GroupCommit(self._store.write)
         if days := settings.retention_days:
-            clean = lambda: delete_older(self._engine, days)  # noqa: E731
+            clean = partial(delete_older, self._engine, days)
             self._beside.append(Every(SECONDS_BETWEEN_CLEANINGS, clean, "retention"))
 
     def append(self, records: Sequence[Record]) -> "asyncio.Future[None]":
@@ -107,6 +109,7 @@ class PredictionLog:
         if self._journal:
             store = JournalledDatabase(url, self._journal)
             self._beside.append(Every(SECONDS_BETWEEN_DRAINS, store.drain, "journal"))
+            self._beside.append(Every(SECONDS_BETWEEN_WATCHES, store.watch, "watch"))
             return store
         database = Database(url)
         try:

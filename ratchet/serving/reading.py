@@ -1,14 +1,18 @@
 """What the log holds of a test of two versions, for whoever decides or looks for drift."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Boolean, ColumnElement, Connection, Double, Engine, Select, select
+from sqlalchemy import Boolean, ColumnElement, Connection, Double, Engine, Select, make_url, select
+from sqlalchemy.exc import SQLAlchemyError
 
+from ratchet.errors import InputError
 from ratchet.serving.record import first_request_id
-from ratchet.serving.tables import open_engine, predictions
+from ratchet.serving.tables import open_engine, predictions, reason, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,6 +74,23 @@ def read_engine(url: str) -> Engine:
     return open_engine(url).execution_options(reads=True)
 
 
+@contextmanager
+def opened_log(url: str) -> Iterator[Engine]:
+    """A log that is there: SQLite would make an empty file of a name it does not know."""
+    file = make_url(url).database if url.startswith("sqlite") else None
+    if file and not Path(file).is_file():
+        raise InputError(f"{shown(url)}: no such file; expected the address of a prediction log")
+    engine = read_engine(url)
+    try:
+        yield engine
+    except SQLAlchemyError as error:
+        raise InputError(
+            f"{shown(url)} cannot be read as a prediction log: {reason(error)}"
+        ) from None
+    finally:
+        engine.dispose()
+
+
 def read_window(
     url: str,
     prod_version: str | None = None,
@@ -83,12 +104,8 @@ def read_window(
     import pandas as pd
 
     statement = window(columns, prod_version, staging_version, since, until, model)
-    engine = read_engine(url)
-    try:
-        with engine.connect() as connection:
-            arrays = _arrays(connection, statement.order_by(predictions.c.request_id), columns)
-    finally:
-        engine.dispose()
+    with opened_log(url) as engine, engine.connect() as connection:
+        arrays = _arrays(connection, statement.order_by(predictions.c.request_id), columns)
     for name in set(columns) & set(JSON_COLUMNS):
         arrays[name] = _values(arrays[name])
     # As objects: pandas would make floats of 1 and None, and copy every text into its own kind.
@@ -100,13 +117,11 @@ def _arrays(
 ) -> "dict[str, np.ndarray]":
     """A page of rows at a time becomes arrays: a million tuples would keep Python busy counting.
 
-    By the driver itself: SQLAlchemy's rows take as long again.
+    From the driver itself: SQLAlchemy's rows take as long again.
     """
     import numpy as np
 
-    of = statement.compile(dialect=connection.dialect)
-    cursor = connection.connection.cursor()
-    cursor.execute(str(of), [of.params[name] for name in of.positiontup or ()])
+    cursor: Any = connection.execute(statement).cursor
     types = [NUMBERS.get(type(predictions.c[name].type), object) for name in columns]
     pages: list[list[np.ndarray]] = [[np.array([], kind) for kind in types]]
     while rows := cursor.fetchmany(ROWS_A_PAGE):

@@ -1,7 +1,7 @@
 """What the log holds of a request, and what comes later: its label and its shadow."""
 
 import json
-import os
+import random
 import time
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeGuard
@@ -74,18 +74,34 @@ def json_text(value: Any) -> str:
 
 
 def new_request_id(at: float | None = None) -> str:
-    """A UUIDv7 (RFC 9562): time-ordered text. Python has them from 3.14 on."""
-    nanoseconds = time.time_ns() if at is None else round(at * 1e6) * 1000
-    milliseconds, rest = divmod(nanoseconds, 1_000_000)
-    return _uuid7(milliseconds, (rest << 12) // 1_000_000, int.from_bytes(os.urandom(8)) >> 2)
+    return new_request_ids(time.time() if at is None else at, 1)[0]
+
+
+def new_request_ids(at: float, count: int) -> list[str]:
+    """UUIDv7 (RFC 9562): time-ordered text. Python has them from 3.14 on.
+
+    The fraction of the millisecond comes after it, so ids of one process sort by time.
+    """
+    milliseconds, rest = divmod(round(at * 1e6), 1000)
+    head = f"{milliseconds:012x}7{(rest << 12) // 1000:03x}"
+    head = f"{head[:8]}-{head[8:12]}-{head[12:]}-"
+    return [_with_tail(head, random.getrandbits(62)) for _ in range(count)]
 
 
 def first_request_id(at: float) -> str:
     """Below every id of that millisecond and later."""
-    return _uuid7(int(at * 1000), 0, 0)
+    text = f"{int(at * 1000):012x}"
+    return _with_tail(f"{text[:8]}-{text[8:]}-7000-", 0)
 
 
-def _uuid7(milliseconds: int, fraction: int, random: int) -> str:
-    """The fraction of the millisecond comes after it, so ids of one process sort by time."""
-    text = f"{milliseconds:012x}7{fraction:03x}{1 << 63 | random:016x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+def time_of(request_id: str) -> float:
+    """
+    >>> time_of(new_request_id(1700000000.123))
+    1700000000.123
+    """
+    return int(request_id.replace("-", "")[:12], 16) / 1000
+
+
+def _with_tail(head: str, chance: int) -> str:
+    tail = 1 << 63 | chance
+    return f"{head}{tail >> 48:04x}-{tail & 0xFFFFFFFFFFFF:012x}"

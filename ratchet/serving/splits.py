@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ratchet.serving.every import Every
 from ratchet.serving.group_commit import LogError
 from ratchet.serving.journal import Journal
-from ratchet.serving.tables import create_tables, insert_if_new, splits
+from ratchet.serving.tables import create_tables, insert_if_new, reason, splits
 
 SECONDS_BETWEEN_LOOKS = 0.5
 
@@ -42,7 +42,7 @@ class Splits:
             with self._engine.begin() as connection:
                 connection.execute(insert(splits), split._asdict())
         except SQLAlchemyError as error:
-            raise LogError(f"the split was not changed: {error}") from None
+            raise LogError(f"the split was not changed: {reason(error)}") from None
         self._look()
         return self.current
 

@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
     Double,
     Engine,
     Insert,
@@ -87,6 +88,11 @@ def shown(url: str) -> str:
         return "..."
 
 
+def reason(error: Exception) -> str:
+    """In one line, and without the statement and its values."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())
+
+
 def log_url() -> str:
     return os.environ.get("RATCHET_LOG_URL", DEFAULT_URL)
 
@@ -148,9 +154,9 @@ def insert_if_new(table: Table, dialect: str) -> Insert:
     return sqlite.insert(table).on_conflict_do_nothing()
 
 
-def create_tables(engine: Engine) -> None:
+def create_tables(on: Engine | Connection) -> None:
     """Several workers may start at once: who comes second finds them made."""
     try:
-        metadata.create_all(engine)
+        metadata.create_all(on)
     except SQLAlchemyError:
-        metadata.create_all(engine)
+        metadata.create_all(on)

@@ -51,7 +51,7 @@ def train_and_register(
     force: bool, jobs: int,
 ) -> Iterator[Outcome]:  # fmt: skip
     """What is new or changed since the last time; all of it, where forced."""
-    made = {_likeness(version.tags): version for version in reversed(registry.versions())}
+    made = _made(registry)
     wanted: dict[str, ModelSpec] = {}
     for spec in specs:
         same = made.get(_likeness(run_tags(spec, split)))
@@ -80,6 +80,19 @@ def _recorded(
     except UnsavedError as error:
         return Outcome(name, "failed", reason=str(error))
     return Outcome(name, "trained", version.number, version.run_id, trained.metrics)
+
+
+def recorded(trained: Trained, split: Split, settings: Settings, registry: Registry) -> Outcome:
+    """One that is trained already: a version, unless its config, data and lock have one."""
+    same = _made(registry).get(_likeness(run_tags(trained.spec, split)))
+    if same:
+        return Outcome(trained.spec.name, "skipped", same.number, same.run_id, trained.metrics)
+    seen = read_training(*split.train, split.table.kinds)
+    return _recorded(trained, split, seen, settings, registry)
+
+
+def _made(registry: Registry) -> dict[tuple[str | None, ...], Version]:
+    return {_likeness(version.tags): version for version in reversed(registry.versions())}
 
 
 def _skipped(spec: ModelSpec, reason: str, version: str | None = None) -> Outcome:

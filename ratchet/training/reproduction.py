@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from ratchet.config import PROJECT
 from ratchet.documents import read_mapping
+from ratchet.environments import python_of
 from ratchet.errors import InputError
 from ratchet.record.origin import origin
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-ENVIRONMENTS = Path(".ratchet/environments")
 TIMED = ("fit_seconds", "prediction_us")  # metrics of the machine, not of the model
 
 
@@ -91,22 +91,7 @@ def _environment(lock: Path) -> Path:
     lock_sha256 = hashlib.sha256(lock.read_bytes()).hexdigest()
     if (origin().lock_sha256, origin().environment) == (lock_sha256, "as locked"):
         return Path(sys.executable)
-    folder = (ENVIRONMENTS / lock_sha256[:16]).absolute()
-    ready = folder / "ready"
-    if not ready.exists():
-        print(f"Making the environment of {lock.name} at that commit", flush=True)
-        uv = [sys.executable, "-m", "uv"]
-        python = str(folder / "bin" / "python")
-        subprocess.run(
-            [*uv, "venv", "--quiet", "--clear", "--python", "3.11", str(folder)], check=True
-        )
-        subprocess.run(
-            [*uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python]
-            + ["--require-hashes", "--requirements", str(lock)],
-            check=True,
-        )
-        ready.touch()
-    return folder / "bin" / "python"
+    return python_of(lock)
 
 
 def _train(tree: Path, python: Path, config: Path, store: str) -> None:

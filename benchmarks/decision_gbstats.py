@@ -1,0 +1,33 @@
+"""gbstats' sequential test on counts, in an environment of its own: counts.npz in, looks.json out.
+
+Its confidence sequence at the same error a side; `sequential_tuning_parameter` is its default.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from gbstats.frequentist.tests import SequentialConfig, SequentialTwoSidedTTest
+from gbstats.models.statistics import ProportionStatistic
+
+
+def first_look(counts: np.ndarray, config: SequentialConfig) -> tuple[int, int]:
+    """The look, from 1, at which one test is promoted and rejected; 0 is never."""
+    for look, (n_a, right_a, n_b, right_b) in enumerate(counts.tolist(), 1):
+        arms = [ProportionStatistic(n=n_a, sum=right_a), ProportionStatistic(n=n_b, sum=right_b)]
+        low, high = SequentialTwoSidedTTest(*arms, config).compute_result().ci
+        if low > 0 or high < 0:
+            return (look, 0) if low > 0 else (0, look)
+    return 0, 0
+
+
+def main(file: str, answer: str) -> None:
+    given = np.load(file)
+    config = SequentialConfig(alpha=0.1, difference_type="absolute")
+    looks = {name: [first_look(counts, config) for counts in given[name]] for name in given.files}
+    Path(answer).write_text(json.dumps(looks))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

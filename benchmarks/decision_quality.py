@@ -1,0 +1,243 @@
+"""How often the decision is wrong, and how soon it is right, beside a z-test and gbstats.
+
+python -m benchmarks.decision_quality
+
+2000 seeded tests a scenario, each of 5000 requests and looked at every 100. A test that is not
+decided counts as 5000. The very functions decide that steps.promote calls. gbstats lives in
+.ratchet/gbstats.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.decision_rules import (
+    ALPHA,
+    LENGTH,
+    LOOK,
+    Ends,
+    Traffic,
+    by_betting,
+    by_gbstats,
+    by_mcnemar,
+    counted,
+    counts_at_looks,
+    counts_so_far,
+    joined,
+    log_of,
+    with_answers,
+    z_test,
+)
+from ratchet.decision.sequential import Bets, Bools, sample_ratio_log_e
+from ratchet.record.report import print_table
+
+TESTS, BATCH = 2000, 100
+EQUAL_THIRDS: Bets = ((2.0, 1 / 3), (1.0, 1 / 3), (0.4, 1 / 3))  # what the mixture is compared with
+MOST_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What must be: `promoted` and `rejected` at most or at least, `mean` requests at most."""
+
+    name: str
+    prod: float = 0.9
+    staging: float = 0.9
+    split: float = 0.5
+    most_promoted: float = 1.0
+    least_promoted: float = 0.0
+    most_rejected: float = 1.0
+    least_rejected: float = 0.0
+    most_mean: float = float("inf")
+
+
+EQUAL = {"most_promoted": ALPHA, "most_rejected": ALPHA}
+SCENARIOS = (
+    Scenario("equal .90, 50/50", **EQUAL),
+    Scenario("equal .90, 80/20", split=0.2, **EQUAL),
+    Scenario("equal .99, 80/20", 0.99, 0.99, 0.2, **EQUAL),
+    Scenario(".90 -> .95, 50/50", 0.90, 0.95, 0.5, least_promoted=0.99, most_mean=870),
+    Scenario(".90 -> .95, 80/20", 0.90, 0.95, 0.2, least_promoted=0.98, most_mean=1310),
+    Scenario(".90 -> .92, 50/50", 0.90, 0.92, 0.5, least_promoted=0.51),
+    Scenario(".95 -> .90, 80/20", 0.95, 0.90, 0.2, least_rejected=0.99, most_mean=1230),
+)
+PAIRED = Scenario("paired, discordance (.07, .02)", least_promoted=0.99, most_mean=290)
+PAIRED_EQUAL = Scenario("paired, discordance (.05, .05)", **EQUAL)
+ANSWERS = Scenario("A/B, answers on record, (.07, .02)", least_promoted=0.99, most_mean=870)
+ANSWERS_20 = Scenario(
+    "A/B, answers on record, (.07, .02), 80/20", split=0.2, least_promoted=0.98, most_mean=1310
+)
+ANSWERS_EQUAL = Scenario("A/B, answers on record, (.05, .05)", **EQUAL)
+CENTRED = Scenario("A/B, answers as covariate, (.07, .02)", least_promoted=0.99, most_mean=870)
+CORRELATED = Scenario("equal, 250 users of 20 correlated requests", **EQUAL)
+LATE = Scenario("equal, B's wrong labels 1500 requests late", **EQUAL)
+
+
+def traffic(scenario: Scenario, rng: np.random.Generator) -> Iterator[Traffic]:
+    for _ in range(TESTS // BATCH):
+        shape = (BATCH, LENGTH)
+        arm_b = rng.random(shape) < scenario.split
+        right = rng.random(shape) < np.where(arm_b, scenario.staging, scenario.prod)
+        yield Traffic(right.astype(float), arm_b, np.full(shape, scenario.split))
+
+
+def both_answered(
+    won: float, lost: float, split: float, rng: np.random.Generator
+) -> Iterator[tuple[Traffic, Bools, Bools]]:
+    """Traffic, and where staging alone and prod alone are right; 3 % neither is."""
+    for _ in range(TESTS // BATCH):
+        drawn = rng.random((BATCH, LENGTH))
+        staging, prod = drawn < won, (drawn >= won) & (drawn < won + lost)
+        both = (drawn >= won + lost) & (drawn < 0.97)
+        arm_b = rng.random(drawn.shape) < split
+        right = np.where(arm_b, staging, prod) | both
+        yield Traffic(right.astype(float), arm_b, np.full(drawn.shape, split)), staging, prod
+
+
+def correlated(rng: np.random.Generator) -> tuple[Ends, Ends]:
+    """Through the step's own counting, at the end of each test; the peer: z on requests."""
+    ours, theirs = [], []
+    user = np.repeat(np.arange(250), 20)
+    rng.shuffle(user)
+    for _ in range(TESTS):
+        arm = rng.random(250) < 0.5
+        right = rng.random(LENGTH) < rng.beta(4.5, 0.5, 250)[user]  # intra-class correlation 1/6
+        made = Traffic(right[None].astype(float), arm[user][None], np.full((1, LENGTH), 0.5))
+        theirs.append(z_test(counts_at_looks(made)))
+        ours.append(counted(log_of(made, user)))
+    return joined(ours), joined(theirs)
+
+
+def late_labels(rng: np.random.Generator) -> tuple[Ends, Ends]:
+    """Ours: with maturity set to what the labels take, the requests that are old enough, in their
+    order. The peer: z on the labels that are there."""
+    scenario = Scenario("", 0.9, 0.9, 0.5)
+    ours, theirs = [], []
+    for made in traffic(scenario, rng):
+        matured = made.begun(LENGTH - 1500)
+        ours.append(by_betting(matured))
+        here = np.arange(LENGTH) + np.where((made.right == 0) & made.arm_b, 1500, 0)
+        theirs.append(z_test(counts_so_far(made, here)))
+    return joined(ours), joined(theirs)
+
+
+def sample_ratio(rng: np.random.Generator) -> tuple[float, float]:
+    """The share of tests of 50,000 users that are called faulty: two points off, and as split."""
+    shares = []
+    for truth in (0.52, 0.50):
+        called = 0
+        for _ in range(TESTS):
+            arm_b = np.cumsum(rng.binomial(LOOK, truth, 50_000 // LOOK))
+            users = np.arange(1, len(arm_b) + 1) * LOOK
+            called += bool((sample_ratio_log_e(arm_b, users, 0.5) >= np.log(1000)).any())
+        shares.append(called / TESTS)
+    return shares[0], shares[1]
+
+
+def seconds_for_a_million() -> tuple[float, float]:
+    """A decision on a million labelled requests, a user each; by the clock and by the processor."""
+    made = next(traffic(Scenario("", 0.9, 0.905), np.random.default_rng(9)))
+    flat = made.as_one(1_000_000)
+    log = log_of(flat, np.arange(1_000_000))
+    clock, processor = time.perf_counter(), time.process_time()
+    counted(log)
+    return time.perf_counter() - clock, time.process_time() - processor
+
+
+def row(
+    scenario: Scenario, ours: Ends, others: Mapping[str, Ends] | None = None
+) -> dict[str, object]:
+    promoted, rejected = ours.rates
+    holds = (
+        scenario.least_promoted <= promoted <= scenario.most_promoted
+        and scenario.least_rejected <= rejected <= scenario.most_rejected
+        and ours.mean <= scenario.most_mean
+    )
+    found: dict[str, object] = {
+        "scenario": scenario.name, "promoted": promoted, "rejected": rejected,
+        "mean requests": round(ours.mean), "must be": limits(scenario), "holds": holds,
+    }  # fmt: skip
+    for name in ("equal thirds", "z-test", "gbstats"):
+        other = (others or {}).get(name)
+        found[name] = f"{other.rates[0]:.3f} {other.rates[1]:.3f} {other.mean:.0f}" if other else ""
+    return found
+
+
+def limits(scenario: Scenario) -> str:
+    said = []
+    if scenario.least_promoted:
+        said.append(f"promoted >= {scenario.least_promoted:g}")
+    if scenario.least_rejected:
+        said.append(f"rejected >= {scenario.least_rejected:g}")
+    if scenario.most_promoted < 1:
+        said.append(f"each <= {scenario.most_promoted:g}")
+    if np.isfinite(scenario.most_mean):
+        said.append(f"mean <= {scenario.most_mean:g}")
+    return ", ".join(said)
+
+
+def independent_rows() -> list[dict[str, object]]:
+    found, counts = {}, {}
+    for number, scenario in enumerate(SCENARIOS):
+        batches = list(traffic(scenario, np.random.default_rng(number)))
+        counts[scenario.name] = np.concatenate([counts_at_looks(made) for made in batches])
+        found[scenario.name] = (
+            joined([by_betting(made) for made in batches]),
+            joined([by_betting(made, EQUAL_THIRDS) for made in batches]),
+        )
+    gbstats = by_gbstats(counts)
+    return [
+        row(one, found[one.name][0], {
+            "equal thirds": found[one.name][1], "z-test": z_test(counts[one.name]),
+            "gbstats": gbstats[one.name],
+        })
+        for one in SCENARIOS
+    ]  # fmt: skip
+
+
+def answered_rows() -> list[dict[str, object]]:
+    rows = []
+    Rule = Callable[[Traffic, Bools, Bools], Ends]
+    mcnemar: Rule = lambda _, staging, prod: by_mcnemar(staging, prod)  # noqa: E731
+    answers: Rule = lambda made, staging, prod: with_answers(made, staging, prod, True)  # noqa: E731
+    centred: Rule = lambda made, staging, prod: with_answers(made, staging, prod, False)  # noqa: E731
+    for seed, (scenario, won, lost, rule) in enumerate(
+        (
+            (PAIRED, 0.07, 0.02, mcnemar), (PAIRED_EQUAL, 0.05, 0.05, mcnemar),
+            (ANSWERS, 0.07, 0.02, answers), (ANSWERS_20, 0.07, 0.02, answers),
+            (ANSWERS_EQUAL, 0.05, 0.05, answers), (CENTRED, 0.07, 0.02, centred),
+        )
+    ):  # fmt: skip
+        made = both_answered(won, lost, scenario.split, np.random.default_rng(100 + seed))
+        rows.append(row(scenario, joined([rule(*one) for one in made])))
+    return rows
+
+
+def main() -> None:
+    rows = [*independent_rows(), *answered_rows()]
+    for scenario, played in ((CORRELATED, correlated), (LATE, late_labels)):
+        ours, naive = played(np.random.default_rng(200))
+        rows.append(row(scenario, ours, {"z-test": naive}))
+    caught, false = sample_ratio(np.random.default_rng(300))
+    clock, processor = seconds_for_a_million()
+    print_table(rows)
+    print("The last three columns: promoted, rejected, mean requests.")
+    print(
+        f"Sample ratio two points off at 50,000 users: caught {caught:.3f}; as split: {false:.4f}"
+    )
+    print(f"A million labelled requests: {clock:.2f} s, {processor:.2f} s of the processor's")
+    holds = all(one["holds"] for one in rows) and caught >= 0.99 and false <= 0.001
+    print(
+        json.dumps(
+            {"rows": rows, "sample_ratio_caught": caught, "sample_ratio_false": false}
+            | {"seconds_a_million": round(clock, 2), "cpu_seconds_a_million": round(processor, 2)}
+            | {"seconds_limit": MOST_SECONDS, "holds": holds and processor <= MOST_SECONDS}
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""How each rule ends a test that is looked at every 100 requests: ours, a z-test's, gbstats'."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ratchet.config import PromotionSettings
+from ratchet.decision.counting import requests_of, trial_of
+from ratchet.decision.decision import decide
+from ratchet.decision.evidence import Answers
+from ratchet.decision.sequential import (
+    BETS,
+    Bets,
+    Bools,
+    Floats,
+    Process,
+    betting,
+    mcnemar_log_e,
+    randomised,
+)
+
+REPOSITORY = Path(__file__).parent.parent
+PEER = REPOSITORY / ".ratchet" / "gbstats"
+LOCK = REPOSITORY / "benchmarks" / "requirements-gbstats.txt"
+LENGTH, LOOK = 5000, 100
+ALPHA, EFFECT = 0.05, 0.05
+
+
+@dataclass(frozen=True)
+class Traffic:
+    right: Floats
+    arm_b: Bools
+    split: Floats
+
+    def begun(self, length: int) -> "Traffic":
+        return Traffic(self.right[:, :length], self.arm_b[:, :length], self.split[:, :length])
+
+    def as_one(self, length: int) -> "Traffic":
+        """All tests in a row, over and over, as one of so many requests."""
+        rows = np.arange(length)[None] % self.right.size
+        return Traffic(*(part.ravel()[rows] for part in (self.right, self.arm_b, self.split)))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Ends:
+    """After how many requests each test is promoted and rejected, by looks; never is infinity."""
+
+    promoted: Floats
+    rejected: Floats
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        return (
+            float((self.promoted < self.rejected).mean()),
+            float((self.rejected < self.promoted).mean()),
+        )
+
+    @property
+    def mean(self) -> float:
+        return float(np.minimum(np.minimum(self.promoted, self.rejected), LENGTH).mean())
+
+
+def joined(ends: list[Ends]) -> Ends:
+    return Ends(
+        np.concatenate([one.promoted for one in ends]),
+        np.concatenate([one.rejected for one in ends]),
+    )
+
+
+def ends_of(process: Process) -> Ends:
+    return Ends(reached(process.promote), reached(process.reject))
+
+
+def reached(log_e: Floats) -> Floats:
+    over = log_e >= np.log(1 / ALPHA)
+    look = np.ceil((over.argmax(-1) + 1) / LOOK) * LOOK
+    return np.where(over.any(-1), look, np.inf)
+
+
+def by_betting(made: Traffic, bets: Bets = BETS) -> Ends:
+    scores = randomised(made.right, made.arm_b, made.split)
+    return ends_of(betting(scores, 0.0, EFFECT, bets))
+
+
+def counts_at_looks(made: Traffic) -> NDArray[np.int64]:
+    """Tests x looks x (n A, right A, n B, right B)."""
+    columns = [
+        np.cumsum(values, -1)[:, LOOK - 1 :: LOOK]
+        for arm in (~made.arm_b, made.arm_b)
+        for values in (arm, arm * made.right)
+    ]
+    return np.stack(columns, -1).astype(np.int64)
+
+
+def z_test(counts: NDArray[np.int64]) -> Ends:
+    """Two proportions, pooled, .05 two-sided: what is done by hand, at each look."""
+    n_a, right_a, n_b, right_b = np.moveaxis(counts.astype(float), -1, 0)
+    pooled = (right_a + right_b) / (n_a + n_b)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.sqrt(pooled * (1 - pooled) * (1 / n_a + 1 / n_b))
+        z = np.nan_to_num((right_b / n_b - right_a / n_a) / error)
+    return Ends(_first_look(z > 1.96), _first_look(z < -1.96))
+
+
+def _first_look(over: Bools) -> Floats:
+    return np.where(over.any(-1), (over.argmax(-1) + 1.0) * LOOK, np.inf)
+
+
+def by_gbstats(counts: Mapping[str, NDArray[np.int64]]) -> dict[str, Ends]:
+    python = peer()
+    with TemporaryDirectory() as folder:
+        file, answer = Path(folder) / "counts.npz", Path(folder) / "looks.json"
+        np.savez_compressed(file, **dict(counts))  # type: ignore[arg-type]
+        script = str(REPOSITORY / "benchmarks/decision_gbstats.py")
+        subprocess.run([python, script, str(file), str(answer)], check=True)
+        looks = json.loads(answer.read_text())
+    return {name: _ends_of_looks(np.array(found, dtype=float)) for name, found in looks.items()}
+
+
+def _ends_of_looks(looks: Floats) -> Ends:
+    requests = np.where(looks > 0, looks * LOOK, np.inf)
+    return Ends(requests[:, 0], requests[:, 1])
+
+
+def peer() -> str:
+    python, done = PEER / "bin" / "python", PEER / "ready"
+    if not done.exists() or done.read_text() != LOCK.read_text():
+        uv = ["uv", "venv", "--quiet", "--clear", "--python", "3.11", str(PEER)]
+        subprocess.run(uv, check=True)
+        install = ["uv", "pip", "install", "--quiet", "--compile-bytecode", "--require-hashes"]
+        subprocess.run([*install, "--python", str(python), "-r", str(LOCK)], check=True)
+        done.write_text(LOCK.read_text())
+    return str(python)
+
+
+def by_mcnemar(staging: Bools, prod: Bools) -> Ends:
+    won, lost = (np.cumsum(side, -1, dtype=np.int64) for side in (staging, prod))
+    return ends_of(Process(mcnemar_log_e(won, lost), mcnemar_log_e(lost, won)))
+
+
+def with_answers(made: Traffic, staging: Bools, prod: Bools, alone: bool) -> Ends:
+    scores = randomised(made.right, made.arm_b, made.split, ~(staging | prod), alone)
+    return ends_of(betting(scores, 0.0, EFFECT))
+
+
+def counts_so_far(made: Traffic, here: NDArray[np.int64]) -> NDArray[np.int64]:
+    looks = np.arange(LOOK, LENGTH + 1, LOOK)
+    columns = []
+    for arm in (~made.arm_b, made.arm_b):
+        for values in (arm.astype(float), arm * made.right):
+            known = [np.where(here < look, values, 0).sum(-1) for look in looks]
+            columns.append(np.stack(known, -1))
+    return np.stack(columns, -1).astype(np.int64)
+
+
+def log_of(made: Traffic, user: NDArray[np.int64], late: int = 0) -> pd.DataFrame:
+    """One test's rows as the log gives them; `late`: B's wrong labels, by so many seconds."""
+    right, arm_b = made.right[0], made.arm_b[0]
+    time = np.arange(float(len(right)))
+    delay = np.where((right == 0) & arm_b, float(late), 0.0)
+    arm = np.where(arm_b, "B", "A")
+    return pd.DataFrame(
+        {
+            "time": time, "user_id": user, "assigned_arm": arm, "split": made.split[0],
+            "prediction": 1, "label": right.astype(int), "label_time": time + delay,
+            "latency_ms": 1.0, "error": None, "fallback": False,
+        }
+    )  # fmt: skip
+
+
+def counted(log: pd.DataFrame) -> Ends:
+    settings = PromotionSettings(min_errors=0, deadline_days=None)
+    now = float(log["time"].max())
+    trial = trial_of(requests_of(log, settings, now), Answers("1", "2"), settings, now)
+    decision = decide(trial, settings).decision
+    ends = {"promote": (LENGTH, np.inf), "reject": (np.inf, LENGTH)}
+    promoted, rejected = ends.get(decision, (np.inf, np.inf))
+    return Ends(np.array([float(promoted)]), np.array([float(rejected)]))

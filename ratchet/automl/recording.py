@@ -1,0 +1,47 @@
+"""The search on record: how it was asked, and a run inside its own for each candidate."""
+
+import hashlib
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from ratchet.automl.candidates import Candidate
+from ratchet.config import Settings
+from ratchet.data.dataset import Split
+from ratchet.record.tracking import nested_run
+from ratchet.training.spec import ModelSpec
+
+
+def search_tags(split: Split, lock: Path) -> dict[str, str]:
+    lock_sha256 = hashlib.sha256(lock.read_bytes()).hexdigest()
+    return {"data_sha256": split.sha256, "automl_lock_sha256": lock_sha256}
+
+
+def record_request(settings: Settings, tags: Mapping[str, str]) -> None:
+    import mlflow
+
+    asked = {"metric": settings.metric, "seed": settings.data.seed}
+    mlflow.log_params(asked | settings.automl.model_dump())
+    mlflow.set_tags(dict(tags))
+
+
+def record(candidate: Candidate, tags: Mapping[str, str]) -> None:
+    import mlflow
+    from mlflow.entities import Metric, Param
+
+    now = int(time.time() * 1000)
+    params = ModelSpec(candidate.name, candidate.estimator, candidate.params).flat_params
+    metrics = candidate.scores | {"seconds": candidate.seconds}
+    folds = [
+        Metric(f"fold_{name}", value, now, number)
+        for number, fold in enumerate(candidate.folds)
+        for name, value in fold.items()
+    ]
+    own = {"way": candidate.way, "candidate": str(candidate.number)}
+    own |= {"worker": candidate.worker} if candidate.worker else {}
+    with nested_run(candidate.name, {**tags, **own}) as run:
+        mlflow.MlflowClient().log_batch(
+            run.info.run_id,
+            [Metric(name, value, now, 0) for name, value in metrics.items()] + folds,
+            [Param(name, str(value)) for name, value in params.items()],
+        )

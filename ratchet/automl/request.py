@@ -1,0 +1,121 @@
+"""What the search is asked: the training split as Parquet, and how to search it."""
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ratchet.automl.agreement import rows_between
+from ratchet.config import AutomlSettings, Kind, Metric, Settings
+from ratchet.data.dataset import Split
+from ratchet.errors import InputError, nearest
+from ratchet.training.estimators import ALLOWED
+from ratchet.training.metrics import FROM_PROBABILITIES
+
+QUICK = (
+    "LogisticRegression", "KNeighborsClassifier", "GaussianNB", "DecisionTreeClassifier",
+    "SGDClassifier", "RidgeClassifier", "RandomForestClassifier", "QuadraticDiscriminantAnalysis",
+    "AdaBoostClassifier", "GradientBoostingClassifier", "LinearDiscriminantAnalysis",
+    "ExtraTreesClassifier", "LGBMClassifier",
+)  # fmt: skip
+SLOW = ("SVC", "MLPClassifier", "GaussianProcessClassifier")  # searched where they are named
+LABELS_ONLY = ("RidgeClassifier", "SGDClassifier")
+FEW_VALUES = 200_000  # below it, handing folds to other processes costs more than it saves
+
+
+def write_request(split: Split, settings: Settings, jobs: int, folder: Path) -> dict[str, Any]:
+    """Its tables into the folder. The holdout stays here."""
+    automl, seed = settings.automl, settings.data.seed
+    estimators = searched(automl, settings.metric)
+    require_each_class_in_each_fold(split, automl.folds)
+    features, target = split.train
+    codes = np.searchsorted(split.table.classes, target)
+    kinds = split.table.kinds
+    train = as_plain(features, kinds).assign(target=codes)
+    train.to_parquet(folder / "train.parquet", index=False)
+    sample = rows_between(features, codes, seed)
+    as_plain(sample, kinds).to_parquet(folder / "sample.parquet", index=False)
+    categorical = [f"f{n}" for n, kind in enumerate(kinds.values()) if kind == "categorical"]
+    return {
+        "train": str(folder / "train.parquet"),
+        "sample": str(folder / "sample.parquet"),
+        "predictions": str(folder / "predictions.parquet"),
+        "numeric": [name for name in train if name not in ("target", *categorical)],
+        "categorical": categorical,
+        "estimators": estimators,
+        "metric": settings.metric,
+        "folds": automl.folds,
+        "seed": seed,
+        "jobs": jobs or (1 if features.size < FEW_VALUES else -1),
+        "budget_minutes": automl.budget_minutes,
+        "n_select": automl.n_select,
+        "tune_iterations": automl.tune_iterations,
+        "imbalance": automl.imbalance,
+        "dask": _dask_address(automl),
+    }
+
+
+def searched(automl: AutomlSettings, metric: Metric) -> list[str]:
+    """What can be said in a config, and measured by that metric."""
+    for name in automl.estimators:
+        if name not in (*QUICK, *SLOW):
+            raise InputError(
+                f"automl.estimators: PyCaret searches no '{name}'; {nearest(name, (*QUICK, *SLOW))}"
+            )
+    names = [
+        name
+        for name in automl.estimators or QUICK
+        if not (metric in FROM_PROBABILITIES and name in LABELS_ONLY)
+        and not (automl.imbalance and not weighs_classes(name))
+    ]
+    if not names:
+        raise InputError(
+            f"automl.estimators: none of {', '.join(automl.estimators)} is left, for {metric} needs"
+            " probabilities and imbalance needs class_weight; name others"
+        )
+    return names
+
+
+def weighs_classes(estimator: str) -> bool:
+    """PyCaret repeats the rows of rare classes; a config says the same by class_weight."""
+    return "class_weight" in inspect.signature(ALLOWED[estimator].load()).parameters
+
+
+def require_each_class_in_each_fold(split: Split, folds: int) -> None:
+    """PyCaret scores on all rows but the last."""
+    classes, (_, target) = split.table.classes, split.train
+    counts = np.bincount(np.searchsorted(classes, target[:-1]), minlength=len(classes))
+    fewest = counts.min()
+    if fewest < folds:
+        mend = f"Set automl.folds to {fewest}, add" if fewest > 1 else "Add"
+        raise InputError(
+            f"Class {classes[counts.argmin()]!s} has {fewest} rows to score on, and automl.folds is"
+            f" {folds}: some fold would not hold it. {mend} rows of that class, or leave it out"
+        )
+
+
+def as_plain(features: pd.DataFrame, kinds: Mapping[str, Kind]) -> pd.DataFrame:
+    """Columns by number, categories as text, all else as numbers, as the project prepares them."""
+    columns = {}
+    for number, (name, kind) in enumerate(kinds.items()):
+        column = features[name]
+        if kind == "categorical":
+            column = column.astype(object).where(column.notna(), None)
+            column = column.map(lambda value: None if value is None else str(value))
+        elif kind == "date":
+            seconds = column.astype("datetime64[s]").astype("int64").astype("float64")
+            column = seconds.where(column.notna())
+        columns[f"f{number}"] = column if kind == "categorical" else column.astype("float64")
+    return pd.DataFrame(columns)
+
+
+def _dask_address(automl: AutomlSettings) -> str | None:
+    if automl.parallel == "dask" and automl.dask_address is None:
+        raise InputError(
+            "automl.parallel is dask and automl.dask_address is not set; give the scheduler's"
+            " address, such as tcp://scheduler:8786"
+        )
+    return automl.dask_address if automl.parallel == "dask" else None

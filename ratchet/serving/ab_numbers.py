@@ -1,0 +1,130 @@
+"""How a test stands, from the log: counts, accuracy and latency of each arm, over time."""
+
+import time
+from collections.abc import Sequence
+from math import sqrt
+from typing import Any, NamedTuple
+
+from sqlalchemy import Engine, case, func, select
+
+from ratchet.serving.reading import Window
+from ratchet.serving.tables import predictions
+
+BUCKETS = 60  # points of a curve
+LATENCIES = 2000  # the newest of an arm
+LABELLED_USERS = 100  # of each arm, before a decision
+ERRORS = 5  # of each arm, before a decision
+Z = 1.959964  # 95 %
+
+
+class Answered(NamedTuple):
+    request_id: str
+    arm: str
+    version: str
+    prediction: str
+
+
+def answers_to(engine: Engine, ids: Sequence[str]) -> list[Answered]:
+    p = predictions.c
+    found: list[Answered] = []
+    with engine.connect() as connection:
+        for start in range(0, len(ids), 500):
+            statement = select(p.request_id, p.arm, p.model_version, p.prediction).where(
+                p.request_id.in_(ids[start : start + 500])
+            )
+            found += [Answered(*row) for row in connection.execute(statement)]
+    return found
+
+
+def ab_numbers(
+    engine: Engine, model: str, prod: str, staging: str | None, hours: float
+) -> dict[str, Any]:
+    """Of the test that runs: these two versions, in the last hours."""
+    now = time.time()
+    p = predictions.c
+    of_test = Window(prod, staging, model=model, since=now - 3600 * hours).conditions()
+    if staging is None:
+        of_test.append(p.staging_version.is_(None))
+    with engine.connect() as connection:
+        first = connection.execute(select(func.min(p.time)).where(*of_test)).scalar() or now
+        width = max(1.0, (now - first) / BUCKETS)
+        arms = {
+            arm: _of_arm(connection, [*of_test, p.arm == arm], first, width, arm)
+            for arm in (("A", "B") if staging else ("A",))
+        }
+    missing = _missing(arms) if staging else ["a staging version: nothing to compare prod with"]
+    return {"from": first, "until": now, "width": width, "arms": arms, "missing": missing}
+
+
+def _of_arm(
+    connection: Any, of_arm: Sequence[Any], first: float, width: float, arm: str
+) -> dict[str, Any]:
+    p = predictions.c
+    bucket = func.floor((p.time - first) / width)
+    right = func.sum(case((p.label == p.prediction, 1), else_=0))
+    rows = connection.execute(
+        select(bucket, func.count(), func.count(p.label), right)
+        .where(*of_arm)
+        .group_by(bucket)
+        .order_by(bucket)
+    ).all()
+    labelled, correct = sum(row[2] for row in rows), sum(int(row[3]) for row in rows)
+    users = connection.execute(
+        select(func.count(p.user_id.distinct())).where(*of_arm, p.label.is_not(None))
+    ).scalar()
+    failed = connection.execute(
+        select(func.count()).where(*of_arm[:-1], p.assigned_arm == arm, p.error.is_not(None))
+    ).scalar()
+    newest = select(p.latency_ms).where(*of_arm).order_by(p.request_id.desc()).limit(LATENCIES)
+    latencies = sorted(row[0] for row in connection.execute(newest))
+    return {
+        "requests": sum(row[1] for row in rows),
+        "labelled": labelled,
+        "labelled_users": users,
+        "right": correct,
+        "accuracy": interval(correct, labelled),
+        "errors": failed,
+        "latency_ms": {"p50": _quantile(latencies, 0.5), "p99": _quantile(latencies, 0.99)},
+        "curve": _curve(rows, first, width),
+    }
+
+
+def _curve(rows: Sequence[Any], first: float, width: float) -> list[dict[str, Any]]:
+    """Accuracy on all labels up to then."""
+    points, labelled, right = [], 0, 0
+    for bucket, requests, labels, correct in rows:
+        labelled, right = labelled + labels, right + int(correct)
+        at = first + (int(bucket) + 1) * width
+        points.append({"time": at, "requests": requests, "accuracy": interval(right, labelled)})
+    return points
+
+
+def interval(right: int, n: int) -> dict[str, float] | None:
+    """Wilson's 95 % interval: honest for few labels and near 1.
+
+    >>> interval(90, 100)
+    {'value': 0.9, 'low': 0.8256, 'high': 0.9448}
+    """
+    if n == 0:
+        return None
+    share = right / n
+    middle = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
+    half = Z / (1 + Z * Z / n) * sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
+    low, high = max(0.0, middle - half), min(1.0, middle + half)
+    return {"value": round(share, 4), "low": round(low, 4), "high": round(high, 4)}
+
+
+def _missing(arms: dict[str, dict[str, Any]]) -> list[str]:
+    """Before `promote` looks at the evidence at all."""
+    needs = []
+    for name, arm in arms.items():
+        wrong = arm["labelled"] - arm["right"]
+        if arm["labelled_users"] < LABELLED_USERS:
+            needs.append(f"{LABELLED_USERS - arm['labelled_users']} labelled users in arm {name}")
+        if wrong < ERRORS:
+            needs.append(f"{ERRORS - wrong} labelled errors in arm {name}, or the deadline")
+    return needs
+
+
+def _quantile(ordered: Sequence[float], q: float) -> float | None:
+    return round(ordered[min(len(ordered) - 1, int(q * len(ordered)))], 3) if ordered else None

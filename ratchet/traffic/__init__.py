@@ -1,0 +1,1 @@
+"""Users with known habits, and whether the log says what they saw."""

@@ -1,0 +1,5 @@
+from ratchet import entry
+
+from . import main
+
+entry.run(main)

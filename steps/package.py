@@ -1,0 +1,52 @@
+"""prod and staging as a Bento, tried out: python -m steps.package --smoke true"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from ratchet import entry
+from ratchet.errors import InputError
+
+
+def main(smoke: bool) -> None:
+    from ratchet.config import read_settings
+    from ratchet.record.registry import Registry
+    from ratchet.record.report import Report, markdown_table, print_table, publish
+    from ratchet.record.tracking import connect, step_run
+    from ratchet.serving.packing import pack
+    from ratchet.serving.smoke import ask_each_arm
+
+    settings = read_settings()
+    registry = Registry(connect(), settings.model)
+    prod, staging = registry.holder("prod"), registry.holder("staging")
+    if prod is None:
+        raise InputError(
+            f"No alias 'prod' on model '{settings.model}'. Train and gate one first:"
+            " mlflow run . -e train, then -e evaluate"
+        )
+    with step_run("package"):
+        bento = pack(prod, staging, registry)
+        answers = ask_each_arm(Path(bento.path)) if smoke else {}
+        versions = {"prod": str(prod), "staging": str(staging) if staging else None}
+        told = {arm: json.dumps(answer["prediction"]) for arm, answer in answers.items()}
+        rows = [
+            {"arm": arm, "role": role, "version": versions[role],
+             "BentoML model": bento.models[role], "answered": told.get(arm, "not asked")}
+            for arm, role in (("A", "prod"), ("B", "staging")) if role in bento.models
+        ]  # fmt: skip
+        pair = "-".join(f"v{one.number}" for one in (prod, staging) if one)
+        sentence = f"{bento.tag} {'was there already' if bento.was_there else 'is built'}."
+        publish(
+            Report(
+                "package",
+                asdict(bento) | {"versions": versions, "answers": answers},
+                f"## Package\n\n{markdown_table(rows)}\n\n{sentence}\n",
+                {"bento": bento.tag, "path": bento.path, "versions": pair},
+            )
+        )
+    print_table(rows)
+    print(sentence, f"Serve it: bentoml serve {bento.tag}", sep="\n")
+
+
+if __name__ == "__main__":
+    entry.run(main)

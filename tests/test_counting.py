@@ -1,0 +1,226 @@
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ratchet.config import PromotionSettings
+from ratchet.decision.counting import requests_of, trial_of
+from ratchet.decision.decision import decide
+from ratchet.decision.evidence import Answers
+from ratchet.decision.log_source import ABTest
+from ratchet.decision.promotion import both_answers
+from ratchet.decision.trial import Trial
+from ratchet.errors import InputError
+from tests.traffic import START, rows_of_test
+
+LONG_AFTER = START + 1e6
+HOUR = 3600.0
+PAIR = ABTest("iris", "1", "2", None, 0.0, 0.5)
+
+
+def counted(
+    rows: pd.DataFrame, now: float = LONG_AFTER, answers: Answers | None = None,
+    slices: tuple[str, ...] = (), **settings: Any,
+) -> Trial:  # fmt: skip
+    promotion = PromotionSettings(**settings)
+    requests = requests_of(rows, promotion, now)
+    return trial_of(requests, answers or Answers("1", "2"), promotion, now, slices)
+
+
+def test_a_user_counts_once_by_the_first_labelled_request():
+    rows = rows_of_test(users=300, requests=5)
+    rows.loc[rows["user_id"] == "u7", "label"] = [None, "yes", "no", "no", "no"]
+    trial = counted(rows)
+    assert trial.evidence.labelled == 300
+    assert trial.a.requests + trial.b.requests == 1500
+    assert counted(rows, unit="request").evidence.labelled == 1499
+
+
+def test_only_matured_requests_count_and_only_labels_in_time():
+    rows = rows_of_test(users=100)
+    rows["label_time"] = rows["time"] + np.where(np.arange(100) < 10, 3 * HOUR, 60.0)
+    now = float(rows["time"].iloc[59]) + HOUR
+    trial = counted(rows, now, maturity_hours=1.0)
+    assert trial.a.matured + trial.b.matured == 60
+    assert trial.evidence.labelled == 50
+    assert trial.late_labels > 0.05
+
+
+def test_a_label_that_comes_too_late_changes_nothing_afterwards():
+    """The row of units only grows at its end, so no look rewrites an earlier one."""
+    rows = rows_of_test(users=400, seed=3)
+    rows["label_time"] = rows["time"] + np.random.default_rng(3).exponential(0.7 * HOUR, 400)
+    early = rows.assign(label=rows["label"].where(rows["label_time"] <= START + 1.1 * HOUR))
+    seen = requests_of(early, PromotionSettings(maturity_hours=1.0), START + 1.1 * HOUR)
+    later = requests_of(rows, PromotionSettings(maturity_hours=1.0), LONG_AFTER)
+    assert later.units[: len(seen.units)].tolist() == seen.units.tolist()
+    assert 0 < len(seen.units) < len(later.units)
+
+
+def test_late_labels_without_a_maturity_stop_the_decision():
+    rows = rows_of_test(users=2000, prod=0.9, staging=0.9)
+    wrong_in_b = (rows["arm"] == "B") & (rows["prediction"] != rows["label"])
+    rows["label_time"] = rows["time"] + np.where(wrong_in_b, 5 * HOUR, 0.0)
+    so_far = rows.assign(label=rows["label"].where(rows["label_time"] < START + HOUR))
+    assert decide(counted(so_far, START + HOUR), PromotionSettings()).decision == "keep_testing"
+    trial = counted(rows)
+    checks = {check.name: check.passed for check in decide(trial, PromotionSettings()).checks}
+    assert checks["label maturity"] is False
+
+
+def test_an_arm_whose_labels_are_missing_is_no_comparison():
+    rows = rows_of_test(users=4000, prod=0.9, staging=0.9)
+    wrong_in_b = (rows["arm"] == "B") & (rows["prediction"] != rows["label"])
+    trial = counted(rows.assign(label=rows["label"].mask(wrong_in_b)))
+    checks = {check.name: check.passed for check in decide(trial, PromotionSettings()).checks}
+    assert checks["label coverage"] is False
+    assert checks["sample ratio of users"] is True
+
+
+def test_users_in_both_arms_under_one_split_are_counted():
+    rows = rows_of_test(users=500, requests=2)
+    flipped = rows["user_id"].isin([f"u{i}" for i in range(30)]) & (rows.index >= 500)
+    rows.loc[flipped, "assigned_arm"] = np.where(rows.loc[flipped, "arm"] == "A", "B", "A")
+    assert counted(rows).switched_users == 30
+    rows.loc[rows.index >= 500, "split"] = 0.7  # another split may move users
+    assert counted(rows).switched_users == 0
+
+
+def test_a_split_of_zero_or_one_tests_nothing():
+    rows = rows_of_test(users=600)
+    rows.loc[:99, "split"] = 0.0
+    rows.loc[100:199, "split"] = 1.0
+    assert counted(rows).evidence.users == 400
+
+
+def test_each_split_is_compared_with_its_own_users():
+    rows = rows_of_test(users=4000, split=0.2)
+    more = rows_of_test(users=4000, split=0.6, seed=1)
+    more["user_id"] += "-later"
+    trial = counted(pd.concat([rows, more], ignore_index=True))
+    assert set(trial.splits) == {0.2, 0.6}
+    assert trial.sample_ratio_log_e < 0
+    wrong = pd.concat([rows, more.assign(split=0.65)], ignore_index=True)
+    assert counted(wrong).sample_ratio_log_e > 6.9
+
+
+def test_where_prod_had_to_answer_for_staging_staging_was_wrong():
+    rows = rows_of_test(users=1000, prod=0.9, staging=0.9)
+    rows["fallback"] = (rows["arm"] == "B") & (np.arange(1000) % 3 == 0)
+    trial = counted(rows)
+    assert trial.b.failed == rows["fallback"].sum()
+    assert trial.b.mean == pytest.approx(0.6, abs=0.05)
+    assert "error rate" in [
+        c.name for c in decide(trial, PromotionSettings()).checks if not c.passed
+    ]
+
+
+def test_the_assigned_arm_counts_not_the_one_that_answered():
+    rows = rows_of_test(users=200)
+    rows.loc[rows["arm"] == "B", "arm"] = "A"
+    assert counted(rows).b.users > 50
+
+
+def test_costs_weigh_the_wrong_answers():
+    rows = rows_of_test(users=500)
+    costs = {"yes": {"no": 10.0}, "no": {"yes": 1.0}}
+    trial = counted(rows, costs=costs)
+    confusion = trial.b.confusion
+    expected = 1 - (10 * confusion["yes"].get("no", 0) + confusion["no"].get("yes", 0)) / (
+        10 * trial.b.labelled
+    )
+    assert trial.b.mean == pytest.approx(expected)
+
+
+def test_a_pair_of_classes_without_a_cost_is_named():
+    with pytest.raises(InputError, match=r"promotion\.costs has no cost for 'no' answered 'yes'"):
+        counted(rows_of_test(users=500), costs={"yes": {"no": 10.0}})
+
+
+def test_slices_are_the_values_of_a_feature():
+    rows = rows_of_test(users=1000)
+    rows["features"] = [
+        {"region": "north" if i % 4 else "south", "age": float(i)} for i in range(1000)
+    ]
+    names = [one.name for one in counted(rows, slices=("region", "age")).slices]
+    assert names[:2] == ["region=north", "region=south"]
+    assert len(names) == 6  # a number with many values is cut at its quartiles
+
+
+def test_pairs_are_judged_by_both_answers_of_each_request():
+    rows = rows_of_test(users=1000, prod=0.9, staging=0.9)
+    wrong = pd.Series(np.where(rows["label"] == "yes", "no", "yes"), dtype=object)
+    prod = rows["label"].mask(np.arange(1000) % 10 == 0, wrong)
+    staging = rows["label"].mask(np.arange(1000) % 50 == 1, wrong)
+    trial = counted(rows, answers=Answers("1", "2", prod, staging), method="paired")
+    assert trial.evidence.method == "exact sequential McNemar"
+    assert (trial.a.labelled, trial.a.wrong, trial.b.wrong) == (1000, 100, 20)
+    assert trial.evidence.first == "promote"
+    assert trial.evidence.difference == pytest.approx(0.08)
+
+
+def test_an_empty_log_is_a_decision_and_no_error():
+    trial = counted(rows_of_test(users=10).iloc[:0])
+    verdict = decide(trial, PromotionSettings())
+    assert verdict.decision == "keep_testing"
+    assert trial.evidence.labelled == 0
+
+
+def shadowed(rows: pd.DataFrame) -> pd.DataFrame:
+    """What the other version would have said is on record: wrong twice as often as right."""
+    other = np.where(rows["arm"] == "B", "1", "2")
+    says = np.where(np.arange(len(rows)) % 3 == 0, rows["label"], "perhaps")
+    return rows.assign(shadow_version=other, shadow_prediction=says)
+
+
+def never(version: str, rows: pd.DataFrame) -> list[Any]:
+    raise AssertionError(f"version {version} was asked {len(rows)} times")
+
+
+def test_shadow_answers_spare_the_models():
+    rows = shadowed(rows_of_test(users=300))
+    answers = both_answers(rows, PAIR, never)
+    assert answers.prod is not None
+    assert answers.staging is not None
+    in_b = rows["arm"] == "B"
+    assert (answers.staging[in_b] == rows["prediction"][in_b]).all()
+    assert (answers.prod[in_b] == rows["shadow_prediction"][in_b]).all()
+
+
+def test_only_the_answers_that_the_log_lacks_are_asked_for():
+    rows = shadowed(rows_of_test(users=300))
+    rows.loc[:9, "shadow_prediction"] = None
+    asked: dict[str, int] = {}
+
+    def rescore(version: str, some: pd.DataFrame) -> list[Any]:
+        asked[version] = len(some)
+        return ["yes"] * len(some)
+
+    answers = both_answers(rows, PAIR, rescore)
+    assert sum(asked.values()) == 10
+    assert answers.prod is not None
+    assert not answers.prod.isna().any()
+
+
+def test_agreement_is_a_covariate_and_no_assumption():
+    """Staging right where prod is not on 7 %, the reverse on 2 %."""
+    rng = np.random.default_rng(55)
+    drawn = rng.random(6000)
+    rows = rows_of_test(users=6000, seed=5)
+    wrong = np.where(rows["label"] == "yes", "no", "yes")
+    prod = pd.Series(np.where((drawn < 0.07) | (drawn > 0.97), wrong, rows["label"]))
+    staging = pd.Series(np.where(drawn > 0.95, wrong, rows["label"]))
+    rows["prediction"] = np.where(rows["arm"] == "B", staging, prod)
+    known = Answers("1", "2", prod, staging)
+    found = {
+        "ab": counted(rows).evidence,
+        "ab, answers known": counted(rows, answers=known).evidence,
+        "answers": counted(rows, answers=known, method="answers").evidence,
+        "paired": counted(rows, answers=known, method="paired").evidence,
+    }
+    firsts = [one.first_at or 0 for one in found.values()]
+    assert firsts == sorted(firsts, reverse=True)
+    assert [one.first for one in found.values()] == ["promote"] * 4
+    widths = [one.interval[1] - one.interval[0] for one in found.values()]
+    assert widths[0] > widths[2]

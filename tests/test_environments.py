@@ -1,0 +1,108 @@
+"""Environments made from a lock: whole, or not there."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ratchet.environments import ENVIRONMENTS, python_of
+from ratchet.errors import InputError
+from tests.projects import REPOSITORY, environment, new_project, run_step
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One package of PyCaret's lock, with its hashes."""
+    monkeypatch.chdir(tmp_path)
+    text = (REPOSITORY / "requirements-automl.txt").read_text()
+    found = re.search(r"^six==.*?(?=^\S)", text, re.M | re.S)
+    assert found
+    path = tmp_path / "six.txt"
+    path.write_text(found[0].rstrip())
+    return path
+
+
+def imports_six(python: Path) -> bool:
+    return (
+        subprocess.run([str(python), "-E", "-s", "-c", "import six"], check=False).returncode == 0
+    )
+
+
+def test_an_environment_is_made_once_and_kept_by_the_locks_hash(
+    lock: Path, capsys: pytest.CaptureFixture[str]
+):
+    first = python_of(lock)
+    assert "Making the environment of six.txt, once: 1 packages" in capsys.readouterr().out
+    assert python_of(lock) == first
+    assert capsys.readouterr().out == ""
+    assert imports_six(first)
+    assert list(first.parents[1].glob("lib/*/site-packages/__pycache__/six.*.pyc"))
+
+
+def test_a_kill_leaves_no_half_of_an_environment(lock: Path):
+    making = "from pathlib import Path; from ratchet.environments import python_of; import sys;"
+    command = [sys.executable, "-c", making + "python_of(Path(sys.argv[1]))", str(lock)]
+    env = environment(PYTHONPATH=str(REPOSITORY))
+    maker = subprocess.Popen(command, env=env, stdout=subprocess.PIPE)
+    assert maker.stdout is not None
+    maker.stdout.readline()  # it says that it begins
+    maker.kill()
+    maker.wait()
+    assert imports_six(python_of(lock))
+    assert not list(ENVIRONMENTS.glob("*.partial"))
+
+
+def test_two_makers_at_once_make_one(lock: Path):
+    making = "from pathlib import Path; from ratchet.environments import python_of; import sys;"
+    command = [sys.executable, "-c", making + "print(python_of(Path(sys.argv[1])))", str(lock)]
+    env = environment(PYTHONPATH=str(REPOSITORY))
+    makers = [subprocess.Popen(command, env=env, stdout=subprocess.PIPE) for _ in range(2)]
+    said = [maker.communicate()[0].decode() for maker in makers]
+    assert [maker.returncode for maker in makers] == [0, 0]
+    assert sum("Made in" in one for one in said) == 1
+    assert imports_six(python_of(lock))
+
+
+def test_a_package_that_is_not_the_locked_one_is_refused(lock: Path):
+    lock.write_text(re.sub(r"sha256:\w{8}", "sha256:00000000", lock.read_text()))
+    with pytest.raises(InputError, match="a package is not the one that was locked"):
+        python_of(lock)
+    assert not list(ENVIRONMENTS.glob("*/bin"))
+
+
+def test_without_a_network_the_step_says_so_in_a_line(tmp_path: Path):
+    project = new_project(tmp_path / "p")
+    shutil.copy(REPOSITORY / "requirements-automl.txt", project)
+    nowhere = {"UV_INDEX_URL": "http://127.0.0.1:9/", "UV_CACHE_DIR": str(tmp_path / "cache")}
+    done = run_step(project, "automl", nowhere | {"UV_HTTP_RETRIES": "0"})
+    assert done.returncode == 2, done
+    (said,) = done.stderr.splitlines()
+    assert "could not be made: it is downloaded once, and the package index does not" in said
+    assert not (project / "mlflow.db").exists()
+
+
+def test_a_full_disk_is_said_in_a_line(tmp_path: Path):
+    project = new_project(tmp_path / "p")
+    shutil.copy(REPOSITORY / "requirements-automl.txt", project)
+    small = project / ".ratchet"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(small)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only root may mount a small disk")
+    try:
+        done = run_step(project, "automl")
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+    assert done.returncode == 2, done
+    assert "could not be made: the disk is full" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_lock_that_is_not_there_is_said(tmp_path: Path):
+    with pytest.raises(InputError, match=r"cannot be read .*; make it: make lock"):
+        python_of(tmp_path / "none.txt")

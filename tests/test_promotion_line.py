@@ -1,0 +1,104 @@
+"""The story over real HTTP: better is promoted, worse rejected, one command takes it back."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from ratchet.record.registry import Registry
+from tests.projects import new_project, run_step
+from tests.services import TOKEN, Service, move, serving, train
+
+pytestmark = pytest.mark.slow
+
+SETTINGS = {
+    "model": "iris",
+    "data": {"source": "corners.csv", "target": "corner"},
+    "gate": {"floor": 0.1},
+    "ab": {"split": 0.5},
+    "promotion": {"min_labelled": 40, "min_errors": 0, "mde": 0.2},
+}
+LINEAR = {"estimator": "LogisticRegression"}
+TREE = {"estimator": "DecisionTreeClassifier", "params": {"max_depth": 4}}
+
+
+def corners(rows: int, seed: int) -> pd.DataFrame:
+    """Opposite corners of a square are alike: no line divides them, a small tree does."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.uniform(-1, 1, (2, rows))
+    corner = np.where((x > 0) == (y > 0), "even", "odd")
+    return pd.DataFrame({"x": x, "y": y, "corner": corner})
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """v1 guesses, v2 knows, v3 guesses again."""
+    folder = new_project(tmp_path_factory.mktemp("story"), SETTINGS)
+    corners(600, seed=0).to_csv(folder / "corners.csv", index=False)
+    models = folder / "configs/models"
+    for file in models.iterdir():
+        file.unlink()
+    contents = {"guesses": LINEAR, "knows": TREE, "worse": LINEAR | {"params": {"C": 0.01}}}
+    for name, content in contents.items():
+        (models / f"{name}.json").write_text(json.dumps(content))
+        train(folder, f"{name}.json")
+    move(folder, prod="1", staging="2")
+    return folder
+
+
+def send_traffic(service: Service, users: int, seed: int) -> None:
+    """Each a user of its own, with the label that the world gives."""
+    rows = corners(users, seed).itertuples()
+    for start in range(0, users, 50):
+        asked = [
+            {"user_id": f"u{seed}-{row.Index}", "features": {"x": row.x, "y": row.y},
+             "label": row.corner}
+            for row in [next(rows) for _ in range(50)]
+        ]  # fmt: skip
+        status, answer = service.post("/predict", asked)
+        assert status == 200, (start, answer)
+
+
+def promote(project: Path, **arguments: str) -> dict[str, Any]:
+    done = run_step(project, "promote", env={"RATCHET_ADMIN_TOKEN": TOKEN}, **arguments)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads((project / "reports/promote/decision.json").read_text()))
+
+
+def test_promoted_then_a_bad_one_rejected_then_rolled_back(project: Path, tmp_path: Path):
+    store = f"sqlite:///{project}/mlflow.db"
+    registry = Registry(MlflowClient(store, store), "iris")
+    with serving(project, tmp_path) as service:
+        send_traffic(service, 400, seed=1)
+        found = promote(project, log=service.address)
+        assert (found["decision"], found["promoted"]) == ("promote", True)
+        assert found["evidence"]["users"] == found["evidence"]["labelled"] == 400
+        assert found["arms"]["B"]["mean"] > 0.95
+        assert found["arms"]["A"]["mean"] < 0.75
+        assert registry.aliases() == {"prod": "2", "previous": "1"}
+
+        move(project, staging="3")
+        service.until(lambda: serves(service, "2", "3"))
+        send_traffic(service, 400, seed=2)
+        found = promote(project, log=f"sqlite:///{tmp_path}/predictions.db")
+        assert (found["decision"], found["evidence"]["labelled"]) == ("reject", 400)
+        assert registry.aliases() == {"prod": "2", "previous": "1"}
+
+        promote(project, action="rollback", reason="a person says so")
+        assert registry.aliases() == {"prod": "1"}
+        service.until(lambda: serves(service, "1", None))
+    assert [(line.reason.split(":")[0], dict(line.moves)) for line in registry.ledger()[1:]] == [
+        ("promote", {"prod": ("1", "2"), "previous": (None, "1"), "staging": ("2", None)}),
+        ("a test", {"staging": (None, "3")}),
+        ("reject", {"staging": ("3", None)}),
+        ("rollback by hand", {"prod": ("2", "1"), "previous": ("1", None)}),
+    ]
+
+
+def serves(service: Service, prod: str, staging: str | None) -> bool:
+    found = service.get("/status")[1]
+    return [one and one["version"] for one in (found["prod"], found["staging"])] == [prod, staging]

@@ -1,0 +1,188 @@
+"""What is read of the log: windows, the CSV, and what retention leaves."""
+
+import csv
+import io
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ratchet.errors import InputError
+from ratchet.serving.export import csv_pages
+from ratchet.serving.prediction_log import PredictionLog
+from ratchet.serving.reading import Window, opened_log, read_window
+from ratchet.serving.record import Label, Record, json_text
+from ratchet.serving.retention import delete_older
+from ratchet.serving.tables import open_engine
+from tests.clusters import new_cluster
+from tests.records import a_record
+
+DAY = 24 * 3600.0
+START = 1_700_000_000.0
+
+
+def a_week() -> list[Record]:
+    """A request a day; from the fourth on another test is on. A label, a conflict, an error."""
+    records = [
+        a_record(f"user-{day}", START + day * DAY, prediction=json_text(day % 2 == 0))
+        for day in range(7)
+    ]
+    later = [one._replace(staging_version="3", split=0.5) for one in records[3:]]
+    later[0] = later[0]._replace(
+        arm="A", assigned_arm="B", fallback=True, error="took 1200 ms", label="true", label_time=5.0
+    )
+    return records[:3] + later
+
+
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
+)
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path_factory.mktemp('log') / 'log.db'}"
+    else:
+        with new_cluster() as cluster:
+            yield cluster.create("log")
+
+
+@pytest.fixture(scope="module")
+def week(url: str, tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RATCHET_LOG_JOURNAL", str(tmp_path_factory.mktemp("journal") / "journal.db"))
+        log = PredictionLog(url)
+        records = a_week()
+        log.append_now(records[::-1])
+        log.close()
+    return records
+
+
+def test_a_window_is_one_test_in_the_order_of_its_requests(url: str, week: list[Record]) -> None:
+    frame = read_window(url, "1", "3")
+    assert list(frame["user_id"]) == ["user-3", "user-4", "user-5", "user-6"]
+    assert list(frame["prediction"]) == [False, True, False, True]
+    assert list(frame["label"]) == [True, None, None, None]
+    assert list(frame["label_time"].fillna(-1)) == [5.0, -1, -1, -1]
+    assert list(frame["fallback"]) == [True, False, False, False]
+    assert list(frame["error"]) == ["took 1200 ms", None, None, None]
+    assert list(frame["split"]) == [0.5] * 4
+    assert [str(frame[name].dtype) for name in ("time", "split", "fallback", "label")] == [
+        "float64", "float64", "bool", "object",
+    ]  # fmt: skip
+
+
+def test_a_window_is_from_its_beginning_up_to_and_without_its_end(
+    url: str, week: list[Record]
+) -> None:
+    frame = read_window(url, since=week[2].time, until=week[4].time)
+    assert list(frame["request_id"]) == [week[2].request_id, week[3].request_id]
+    assert read_window(url, "1", "2", model="another").empty
+    assert list(read_window(url, "9").columns) == list(frame.columns)
+
+
+def test_features_come_as_values(url: str, week: list[Record]) -> None:
+    frame = read_window(url, columns=("features", "staging_version"), until=week[1].time)
+    assert frame["features"][0] == {"sepal_length": 5.1, "sepal_width": 3.5}
+
+
+def lines(url: str, of: Window | None = None, **more: object) -> list[list[str]]:
+    text = "".join(csv_pages(url, of, **more))  # type: ignore[arg-type]
+    return list(csv.reader(io.StringIO(text)))
+
+
+def test_the_csv_has_the_columns_of_the_contract_and_a_line_a_request(
+    url: str, week: list[Record]
+) -> None:
+    header, *rows = lines(url)
+    assert header == [
+        "request_id", "timestamp", "user_id", "variant", "model_version",
+        "sepal_length", "sepal_width", "prediction", "label",
+    ]  # fmt: skip
+    assert len(rows) == 7
+    assert rows[3] == [
+        week[3].request_id, "2023-11-17T22:13:20.000000+00:00", "user-3", "A", "1",
+        "5.1", "3.5", "false", "true",
+    ]  # fmt: skip
+    assert rows[4][-1] == ""
+
+
+def test_the_csv_is_filtered_and_given_details(url: str, week: list[Record]) -> None:
+    of = Window(since=week[3].time, until=week[5].time, model_version="1")
+    header, *rows = lines(url, of, details=True, features=["sepal_width", "unknown"])
+    assert header[5:9] == ["sepal_width", "unknown", "prediction", "label"]
+    assert [row[5:7] for row in rows] == [["3.5", ""]] * 2
+    details = dict(zip(header[9:], rows[0][9:], strict=True))
+    assert (details["staging_version"], details["assigned_arm"]) == ("3", "B")
+    assert (details["split"], details["fallback"], details["label_time"]) == ("0.5", "true", "5.0")
+    assert lines(url, Window(model_version="7")) == [header[:5] + ["prediction", "label"]]
+
+
+def test_texts_with_commas_quotes_and_line_ends_come_back_from_the_csv(tmp_path: Path) -> None:
+    url, name = f"sqlite:///{tmp_path / 'log.db'}", 'a, "b"\nc'
+    log = PredictionLog(url)
+    log.append_now([a_record(name, features=json_text({name: name, "gap": None, "is": True}))])
+    log.close()
+    header, row = lines(url)
+    assert header[5:8] == [name, "gap", "is"]
+    assert (row[2], row[5:8]) == (name, [name, "", "true"])
+
+
+@pytest.mark.slow
+def test_the_csv_of_a_long_log_takes_no_more_memory_than_that_of_a_short_one(
+    tmp_path: Path,
+) -> None:
+    peaks = []
+    for rows in (5_000, 60_000):
+        url = f"sqlite:///{tmp_path / f'{rows}.db'}"
+        log = PredictionLog(url)
+        log.append_now([a_record(features=json_text({"text": "x" * 500})) for _ in range(rows)])
+        log.close()
+        tracemalloc.start()
+        assert sum(len(page) for page in csv_pages(url)) > rows * 500
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.1 * peaks[0]
+
+
+def test_retention_deletes_what_is_older_and_nothing_else(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'log.db'}"
+    log = PredictionLog(url)
+    week = a_week()
+    log.append_now(week)
+    log.label_now([Label(one.request_id, label, 1.0) for one in week for label in ("1", "2")])
+    log.close()
+    engine = open_engine(url)
+    now = week[5].time
+    assert delete_older(engine, days=2.5, now=now) == 3
+    assert delete_older(engine, days=2.5, now=now) == 0
+    assert list(read_window(url, columns=("user_id",))["user_id"]) == [
+        "user-3", "user-4", "user-5", "user-6",
+    ]  # fmt: skip
+    with engine.connect() as connection:
+        refused = connection.exec_driver_sql("SELECT count(*) FROM refused_labels").scalar()
+    assert refused == 4 + 1  # the fourth was labelled true to begin with
+    engine.dispose()
+
+
+@pytest.mark.parametrize("what", ["nothing", "another file", "another database"])
+def test_what_is_no_log_is_said_and_not_made(tmp_path: Path, what: str) -> None:
+    file = tmp_path / "log.db"
+    if what == "another file":
+        file.write_text("request_id,time\n" * 100)
+    if what == "another database":
+        open_engine(f"sqlite:///{file}").connect().close()
+    with pytest.raises(InputError, match=r"log\.db"):
+        read_window(f"sqlite:///{file}")
+    with pytest.raises(InputError, match=r"log\.db"):
+        list(csv_pages(f"sqlite:///{file}"))
+    assert file.exists() == (what != "nothing")
+
+
+def test_a_password_is_never_shown() -> None:
+    with (
+        pytest.raises(InputError) as said,
+        opened_log("postgresql://me:secret@localhost:1/log") as e,
+    ):
+        e.connect()
+    assert "secret" not in str(said.value)
+    assert "me:***@localhost:1" in str(said.value)

@@ -1,0 +1,252 @@
+"""What the service promises when things go wrong: processes killed, a database gone, a disk full.
+
+RATCHET_SOAK_MINUTES sets how long versions are promoted and rolled back under load: 10 before a
+release, 1 by default.
+"""
+
+import json
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from tests.clusters import Cluster, new_cluster
+from tests.loads import load
+from tests.projects import REPOSITORY, environment, free_port
+from tests.services import (
+    FEATURES,
+    TOKEN,
+    Service,
+    iris_project,
+    move,
+    serving,
+    stop,
+    train,
+    wait_until_ready,
+)  # fmt: skip
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+KILLS = 20
+SOAK_MINUTES = float(os.environ.get("RATCHET_SOAK_MINUTES", "1"))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return iris_project(tmp_path_factory.mktemp("iris"))
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with new_cluster() as cluster:
+        yield cluster
+
+
+def logged(database: Path) -> list[str]:
+    with sqlite3.connect(database) as connection:
+        assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
+        half = connection.execute(
+            "select count(*) from predictions where prediction is null or not json_valid(features)"
+        ).fetchone()
+        assert half == (0,)
+        return [one for (one,) in connection.execute("select request_id from predictions")]
+
+
+def logged_in(url: str) -> list[str]:
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        found = [one for (one,) in connection.execute(text("select request_id from predictions"))]
+    engine.dispose()
+    return found
+
+
+def test_what_was_answered_is_in_the_log_once_whatever_is_killed(
+    project: Path, tmp_path: Path
+) -> None:
+    """A worker is started again by the service itself, the service by whoever supervises it."""
+    answered: list[str] = []
+    kills = 0
+    while kills < KILLS:
+        with serving(project, tmp_path) as service, load(service.address) as users:
+            for _ in range(min(5, KILLS - kills)):
+                before = len(users.answered)
+                service.until(lambda before=before: len(users.answered) > before + 20)
+                kills += 1
+                if kills % 5 == 0:
+                    stop(service.process)
+                else:
+                    for worker in service.workers():
+                        worker.kill()
+        answered += users.answered
+        assert users.refused == []
+    kept = logged(tmp_path / "predictions.db")
+    assert len(answered) > 20 * KILLS
+    assert len(kept) == len(set(kept))
+    assert set(answered) <= set(kept)
+
+
+def test_a_killed_follower_is_started_again(project: Path, tmp_path: Path) -> None:
+    with serving(project, tmp_path, RATCHET_WORKERS="2") as service:
+        service.until(lambda: len(service.followers()) == 1)
+        killed = service.followers()[0]
+        killed.kill()
+        service.until(lambda: [one.pid for one in service.followers()] not in ([], [killed.pid]))
+        assert len(service.followers()) == 1
+
+
+def test_postgresql_may_stop_for_30_seconds_under_load(
+    project: Path, tmp_path: Path, cluster: Cluster
+) -> None:
+    url = cluster.create("stops")
+    more = {"RATCHET_LOG_URL": url, "RATCHET_LOG_JOURNAL": str(tmp_path / "journal.db")}
+    with serving(project, tmp_path, **more) as service:
+        with load(service.address, users=2) as users:
+            time.sleep(3)
+            cluster.stop()
+            before = len(users.answered)
+            time.sleep(30)
+            assert len(users.answered) > before + 20
+            cluster.start()
+            time.sleep(3)
+        service.until(lambda: not service.get("/status")[1]["log"]["journalling"])
+        assert users.refused == []
+        assert users.broken == 0
+    assert sorted(logged_in(url)) == sorted(users.answered)
+
+
+def test_two_replicas_share_one_split_and_one_log(
+    project: Path, tmp_path: Path, cluster: Cluster
+) -> None:
+    url = cluster.create("shared")
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+    journals = [{"RATCHET_LOG_JOURNAL": str(folder / "journal.db")} for folder in folders]
+    with (
+        serving(project, folders[0], RATCHET_LOG_URL=url, **journals[0]) as one,
+        serving(project, folders[1], RATCHET_LOG_URL=url, **journals[1]) as two,
+    ):
+        for service in (one, two):
+            service.until(lambda service=service: service.get("/status")[1]["staging"])
+        assert one.put("/split", {"ab_split_b": 1})[0] == 200
+        two.until(lambda: two.get("/split")[1]["ab_split_b"] == 1, seconds=5)
+        answers = [service.predict("the same user")[1] for service in (one, two)]
+        assert [answer["variant"] for answer in answers] == ["B", "B"]
+        assert one.get("/log.csv", TOKEN)[1] == two.get("/log.csv", TOKEN)[1]
+        assert set(logged_in(url)) == {answer["request_id"] for answer in answers}
+
+
+def test_on_a_full_disk_nothing_is_answered_that_is_not_kept(project: Path, tmp_path: Path) -> None:
+    """The log on a small tmpfs, in a mount namespace that ends with the service."""
+    if not shutil.which("unshare"):
+        pytest.skip("unshare is not installed")
+    disk, port = tmp_path / "disk", free_port()
+    disk.mkdir()
+    settings = {
+        "PYTHONPATH": str(REPOSITORY), "BENTOML_DO_NOT_TRACK": "True",
+        "RATCHET_LOG_URL": f"sqlite:///{disk}/predictions.db",
+        "RATCHET_MODELS": str(tmp_path / "models"),
+    }  # fmt: skip
+    command = f'mount -t tmpfs -o size=3m tmpfs {disk} && exec bentoml serve --port {port} "$0"'
+    with (tmp_path / "service.log").open("w") as log:
+        process = subprocess.Popen(
+            ["unshare", "--map-root-user", "--mount", "sh", "-c", command,
+             "bentos.service:service"],
+            cwd=project, env=environment(**settings), stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        time.sleep(1)
+        if "unshare failed" in (said := (tmp_path / "service.log").read_text()):
+            pytest.skip(said)
+        service = Service(f"http://127.0.0.1:{port}", process)
+        wait_until_ready(service, tmp_path / "service.log")
+        inside = Path(f"/proc/{process.pid}/root{disk}")
+        (inside / "balloon").write_bytes(bytes(1_000_000))
+        with load(service.address) as users:
+            service.until(lambda: len(users.refused) > 20, seconds=120)
+            assert {status for status, _ in users.refused} == {503}
+            assert "full" in users.refused[0][1]
+            (inside / "balloon").unlink()
+            before = len(users.answered)
+            service.until(lambda: len(users.answered) > before + 50)
+        for name in ("predictions.db", "predictions.db-wal", "predictions.db-shm"):
+            shutil.copy(inside / name, tmp_path / name)
+        assert sorted(logged(tmp_path / "predictions.db")) == sorted(users.answered)
+    finally:
+        stop(process)
+
+
+def test_no_input_makes_a_5xx_or_ends_a_worker(project: Path, tmp_path: Path) -> None:
+    rng = random.Random(7)
+    valid = json.dumps({"user_id": "u", "features": FEATURES, "label": "setosa"}).encode()
+    with serving(project, tmp_path) as service:
+        workers = [one.pid for one in service.workers()]
+        for path in ("/predict", "/feedback"):
+            for _ in range(400):
+                body = bytearray(valid)
+                for _ in range(rng.randint(1, 4)):
+                    at = rng.randrange(len(body))
+                    body[at : at + rng.randint(0, 3)] = rng.randbytes(rng.randint(0, 3))
+                assert service.send(path, bytes(body))[0] < 500, bytes(body)
+        done = subprocess.run(
+            [Path(sys.executable).parent / "schemathesis", "run", f"{service.address}/docs.json",
+             "--header", f"Authorization: Bearer {TOKEN}", "--checks", "not_a_server_error",
+             "--max-examples", "40", "--seed", "7"],
+            cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
+        assert [one.pid for one in service.workers()] == workers
+        assert service.predict("user-1")[0] == 200
+
+
+def test_versions_come_and_go_under_load_without_a_failed_request(
+    project: Path, tmp_path: Path
+) -> None:
+    def megabytes() -> float:
+        return sum(one.memory_info().rss for one in service.workers()) / 1e6
+
+    with serving(project, tmp_path) as service:
+        service.until(lambda: service.get("/status")[1]["staging"])
+        try:
+            with load(service.address) as users:
+                served, early, end = set[str](), 0.0, time.monotonic() + 60 * SOAK_MINUTES
+                while time.monotonic() < end:
+                    for prod, staging in (("2", ""), ("1", "2")):
+                        move(project, prod=prod, staging=staging)
+                        service.until(
+                            lambda prod=prod: service.get("/status")[1]["prod"]["version"] == prod
+                        )
+                        served.add(service.predict("user-1")[1]["model_version"])
+                    early = early or megabytes()
+        finally:
+            move(project, prod="1", staging="2")
+        assert (users.refused, users.broken) == ([], 0)
+        assert served >= {"1", "2"}
+        assert megabytes() < 1.15 * early
+    assert sorted(logged(tmp_path / "predictions.db"))[: len(users.answered)]
+    assert set(users.answered) <= set(logged(tmp_path / "predictions.db"))
+
+
+def test_a_version_that_does_not_work_is_refused_and_named(project: Path, tmp_path: Path) -> None:
+    """Its file is broken in the store, as a half copied one would be."""
+    train(project, "forest.yaml")
+    broken = max((project / "mlruns").rglob("model.skops"), key=lambda file: file.stat().st_mtime)
+    broken.write_bytes(broken.read_bytes()[:1000])
+    with serving(project, tmp_path) as service:
+        service.until(lambda: service.get("/status")[1]["staging"])
+        try:
+            move(project, prod="3")
+            service.until(lambda: "3" in service.get("/status")[1]["refused"])
+            assert "skops" in service.get("/status")[1]["refused"]["3"]
+            assert service.predict("user-1")[1]["model_version"] in ("1", "2")
+            assert service.get("/status")[1]["prod"]["version"] == "1"
+        finally:
+            move(project, prod="1", staging="2")

@@ -1,0 +1,276 @@
+"""Users of known habits, labels of a known truth, and whether the log agrees."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ratchet.config import read_settings
+from ratchet.errors import InputError
+from ratchet.serving.reading import read_window
+from ratchet.traffic.agreement import compare
+from ratchet.traffic.habits import Ask, asks
+from ratchet.traffic.rows import Rows, read_rows, shifted
+from ratchet.traffic.sending import Sent
+from ratchet.traffic.truth import read_truth
+from tests.projects import REPOSITORY, free_port, new_project, process, run_step
+from tests.services import TOKEN as SERVICE_TOKEN
+from tests.services import iris_project, serving
+from tests.small_service import TOKEN
+from tests.tables import mixed_frame, write
+
+CLASSES = ["setosa", "versicolor", "virginica"]
+SETTINGS = read_settings(REPOSITORY / "configs/project.yaml")
+
+
+def an_ask(luck: float = 0.5, user_luck: float = 0.5, label: str = "setosa") -> Ask:
+    return Ask("user-1", {"petal_length": 1.5}, label, user_luck, luck, 0.5)
+
+
+def test_the_same_seed_makes_the_same_traffic_and_another_seed_another() -> None:
+    rows = read_rows("holdout", SETTINGS)
+    one, again, other = (list(asks(rows, 300, 20, seed)) for seed in (1, 1, 2))
+    assert one == again
+    assert [ask.features for ask in one] != [ask.features for ask in other]
+    assert {ask.user_id for ask in one}.isdisjoint(ask.user_id for ask in other)
+
+
+def test_users_ask_mostly_for_rows_of_their_own_and_some_ask_far_more_than_others() -> None:
+    rows = Rows([{"number": float(number)} for number in range(1000)], ["a"] * 1000)
+    sent = Counter[str]()
+    own = Counter[str]()
+    for user, asked in pd.DataFrame(asks(rows, 20_000, 50, 0)).groupby("user_id"):
+        counts = Counter(row["number"] for row in asked["features"])
+        own[user] = sum(count for _, count in counts.most_common(3))
+        sent[user] = len(asked)
+    assert sum(own.values()) / 20_000 == pytest.approx(0.8, abs=0.02)
+    assert max(sent.values()) > 10 * min(sent.values())
+
+
+def test_the_holdout_is_sent_and_no_row_of_training() -> None:
+    rows = read_rows("holdout", SETTINGS)
+    assert len(rows) == 30
+    assert set(rows.labels) == set(CLASSES)
+    assert list(rows.features[0]) == ["sepal_length", "sepal_width", "petal_length", "petal_width"]
+
+
+def test_a_file_is_sent_as_json_has_its_kinds(tmp_path: Path) -> None:
+    frame = mixed_frame(60)
+    path = write(frame, tmp_path / "mixed.parquet")
+    data = SETTINGS.data.model_copy(update={"target": "outcome"})
+    rows = read_rows(str(path), SETTINGS.model_copy(update={"data": data}))
+    assert json.loads(json.dumps(rows.features[0])) == rows.features[0]
+    types = {name: {type(row[name]) for row in rows.features} for name in rows.features[0]}
+    assert types["age"] == {float, type(None)}
+    assert types["member"] == {bool}
+    assert types["joined"] == {str}
+
+
+def test_drawn_labels_make_each_arm_right_as_often_as_said() -> None:
+    truth = read_truth("A=0.90,B=0.95", 0.0, CLASSES)
+    lucks = np.random.default_rng(0).random(40_000)
+    for arm, accuracy in (("A", 0.90), ("B", 0.95)):
+        labels = [truth.label(an_ask(luck), arm, "1", "setosa") for luck in lucks]
+        counts = Counter(labels)
+        assert counts["setosa"] / 40_000 == pytest.approx(accuracy, abs=0.005)
+        assert counts["versicolor"] == pytest.approx(counts["virginica"], rel=0.1)
+
+
+def test_a_version_keeps_its_accuracy_when_it_changes_arms() -> None:
+    truth = read_truth("v7=0,A=1", 0.0, CLASSES)
+    assert {truth.label(an_ask(), arm, "7", "setosa") for arm in "AB"} <= {
+        "versicolor",
+        "virginica",
+    }
+    assert truth.label(an_ask(), "A", "6", "virginica") == "virginica"
+    assert truth.label(an_ask(label="setosa"), "B", "6", "virginica") == "setosa"
+
+
+def test_correlated_users_differ_as_much_as_said_and_are_right_as_often() -> None:
+    """Of outcomes 0 and 1: the variance between users' shares is rho * p * (1 - p)."""
+    truth = read_truth("A=0.8,B=0.8", 1 / 6, CLASSES)
+    shares = [
+        np.mean([
+            truth.label(an_ask(luck, user), "A", "1", "setosa") == "setosa"
+            for luck in np.linspace(0, 0.9999, 200)
+        ])
+        for user in np.linspace(0.001, 0.999, 200)
+    ]  # fmt: skip
+    assert np.mean(shares) == pytest.approx(0.8, abs=0.01)
+    assert np.var(shares) == pytest.approx(0.8 * 0.2 / 6, rel=0.05)
+
+
+def test_a_shift_moves_one_column_by_its_deviations_and_leaves_gaps_and_labels() -> None:
+    features = [{"a": 1.0, "b": 2.0}, {"a": 3.0, "b": 2.0}, {"a": None, "b": 2.0}]
+    rows = Rows(features, ["x", "y", "x"])
+    moved = shifted(rows, "a:1.5")
+    assert moved.features == [{"a": 2.5, "b": 2.0}, {"a": 4.5, "b": 2.0}, {"a": None, "b": 2.0}]
+    assert moved.labels == rows.labels
+    assert rows.features[0]["a"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("shift", "said"),
+    [
+        ("petal", "expected column:sd"),
+        ("petal_lenght:1", "did you mean 'petal_length'"),
+        ("petal_length:much", "expected column:sd"),
+    ],
+)
+def test_a_shift_that_cannot_be_is_said(shift: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        shifted(read_rows("holdout", SETTINGS), shift)
+
+
+@pytest.mark.parametrize("accuracy", ["B", "B=2", "=0.5", "A=0.9;B=0.9", "A=nan"])
+def test_an_accuracy_that_cannot_be_is_said(accuracy: str) -> None:
+    with pytest.raises(InputError, match="expected real, or such as"):
+        read_truth(accuracy, 0.0, CLASSES)
+
+
+def line_of(sent: Sent, **more: str) -> dict[str, str]:
+    usual = {
+        "request_id": sent.answer["request_id"], "user_id": "user-1", "variant": "A",
+        "model_version": "1", "prediction": "setosa", "label": "setosa", "petal_length": "1.5",
+    }  # fmt: skip
+    return usual | more
+
+
+def test_what_is_missing_twice_or_different_is_named() -> None:
+    answer = {"variant": "A", "model_version": "1", "prediction": "setosa"}
+    sent = [
+        Sent(an_ask(), answer | {"request_id": name}, 0.1, "setosa", "set") for name in "abcdef"
+    ]
+    lines = [line_of(one) for one in sent]
+    assert compare(sent, [*lines, line_of(sent[0], request_id="x")]).holds
+    faults = [lines[0], lines[0], lines[1] | {"prediction": "virginica"}, lines[2] | {"label": ""}]
+    found = compare(sent, [*faults, lines[3] | {"petal_length": "1.4"}, lines[4]])
+    assert (found.missing, found.twice, found.different, found.others) == (1, 1, 3, 0)
+    assert found.examples == [
+        "f is not in the log",
+        "b: prediction is 'virginica' in the log, expected 'setosa'",
+        "c: label is '' in the log, expected 'setosa'",
+        "d: petal_length is '1.4' in the log, expected 1.5",
+    ]
+
+
+@contextmanager
+def small_service(folder: Path, fault: str = "none") -> Iterator[str]:
+    port = free_port()
+    command = [sys.executable, "-m", "tests.small_service", str(port), log_of(folder), fault]
+    with process(command, folder, port, PYTHONPATH=str(REPOSITORY)):
+        yield f"http://127.0.0.1:{port}"
+
+
+def log_of(folder: Path) -> str:
+    return f"sqlite:///{folder / 'log.db'}"
+
+
+def drive(
+    project: Path, url: str, token: str = TOKEN, **arguments: str
+) -> tuple[str, dict[str, object]]:
+    """What it said, and its report."""
+    done = run_step(project, "traffic", {"RATCHET_ADMIN_TOKEN": token}, url=url, **arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, json.loads((project / "reports/traffic/traffic.json").read_text())
+
+
+@pytest.mark.slow
+def test_the_log_agrees_with_what_users_saw_and_each_arm_is_as_right_as_drawn(
+    tmp_path: Path,
+) -> None:
+    project = new_project(tmp_path)
+    with small_service(tmp_path) as url:
+        said, report = drive(project, url, requests="800", accuracy="A=0.6,B=0.9", seed="3")
+        assert "the log agrees on all 800 (0 others came meanwhile)" in said
+        again, _ = drive(project, url, requests="100", labelled="0.5", log=log_of(tmp_path))
+        assert "the log agrees on all 100" in again
+    frame = read_window(log_of(tmp_path))
+    assert len(frame) == 900
+    assert frame["label"].isna().sum() == pytest.approx(50, abs=20)
+    first = frame[:800]
+    right = (first["prediction"] == first["label"]).groupby(first["arm"]).mean()
+    assert right["A"] == pytest.approx(0.6, abs=0.08)
+    assert right["B"] == pytest.approx(0.9, abs=0.06)
+    by_arm = {row["arm"]: row["right"] for row in report["arms"]}  # type: ignore[attr-defined]
+    assert by_arm == pytest.approx(dict(right))
+
+
+@pytest.mark.slow
+def test_the_service_itself_keeps_what_it_answered(tmp_path: Path) -> None:
+    project = iris_project(tmp_path)
+    with serving(project, tmp_path) as service:
+        service.until(lambda: service.get("/status")[1]["staging"])
+        service.put("/split", {"ab_split_b": 0.5})
+        arguments = {"requests": "600", "accuracy": "1=0.7,2=0.95", "shift": "petal_length:0.5"}
+        said, report = drive(project, service.address, SERVICE_TOKEN, **arguments)
+    assert "the log agrees on all 600 (0 others came meanwhile)" in said
+    right = {row["version"]: row["right"] for row in report["arms"]}  # type: ignore[attr-defined]
+    assert right == pytest.approx({"1": 0.7, "2": 0.95}, abs=0.08)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("lose", "of 100, 10 are missing, 0 twice, 0 different"),
+        ("change", "of 100, 0 are missing, 0 twice, 10 different"),
+        ("fail", '10 not answered: 503 {"error":"no"}'),
+    ],
+)
+def test_a_service_that_errs_is_found_out(tmp_path: Path, fault: str, said: str) -> None:
+    with small_service(tmp_path, fault) as url:
+        printed, report = drive(new_project(tmp_path), url, requests="100", concurrency="4")
+    assert said in printed
+    assert (report["unanswered"] != {}) == (fault == "fail")
+
+
+@pytest.mark.slow
+def test_a_log_is_sent_again_in_its_order_by_its_users_with_its_labels(tmp_path: Path) -> None:
+    (tmp_path / "again").mkdir()
+    project = new_project(tmp_path)
+    with small_service(tmp_path) as url:
+        drive(project, url, requests="150", labelled="0.7", rate="400", delay="0.2")
+    with small_service(tmp_path / "again") as url:
+        said, _ = drive(project, url, data=log_of(tmp_path), requests="150", concurrency="1")
+    assert "the log agrees on all 150" in said
+    columns = ("user_id", "features", "label", "arm")
+    before, after = (
+        read_window(log_of(folder), columns=columns) for folder in (tmp_path, tmp_path / "again")
+    )
+    pd.testing.assert_frame_equal(before, after)
+
+
+@pytest.mark.slow
+def test_without_a_way_to_the_log_it_says_so(tmp_path: Path) -> None:
+    with small_service(tmp_path) as url:
+        done = run_step(new_project(tmp_path), "traffic", url=url, requests="5")
+    assert done.returncode == 0
+    assert "not compared: set RATCHET_ADMIN_TOKEN" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"url": "http://127.0.0.1:9"}, "is no service that answers"),
+        ({"requests": "0"}, "requests=0: expected 1 or more"),
+        ({"labelled": "2"}, "labelled=2.0: expected a share between 0 and 1"),
+        ({"rate": "fast"}, "rate=fast: expected a number"),
+        ({"data": "nowhere.csv"}, "nowhere.csv"),
+        ({"data": "sqlite:///none.db"}, "none.db"),
+    ],
+)
+def test_wrong_input_is_said_in_one_line(
+    tmp_path: Path, arguments: dict[str, str], said: str
+) -> None:
+    done = run_step(new_project(tmp_path), "traffic", **arguments)
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
