@@ -1,9 +1,11 @@
 # Laptop and CI call the same words. `make setup` runs by itself where it is needed.
-.PHONY: setup run test check ui serve bento history rollback bench lock
+.PHONY: setup run test test-workflows check audit tools ui serve bento history rollback bench lock
 MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+TOOLS := .ratchet/bin
+AUDIT := pip-audit --disable-pip --require-hashes
+export PATH := $(CURDIR)/$(BIN):$(CURDIR)/$(TOOLS):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY = true
 
 run: setup  ## the whole line once, on the data of configs/project.yaml
@@ -12,14 +14,45 @@ run: setup  ## the whole line once, on the data of configs/project.yaml
 test: setup  ## every test, the slow ones too; TESTS="-m 'not slow'" for the quick ones
 	pytest -n auto --dist loadfile $(TESTS)
 
-check: setup  ## format, lint, types; locks, catalogue and README in step
+test-workflows: setup tools  ## every workflow, run by act against a repository on this disk
+	pytest -v tests/test_workflows*.py tests/test_tell.py
+
+check: setup  ## format, lint, types; workflows; locks, catalogue and README in step
 	ruff format --check .
 	ruff check .
 	mypy
+	zizmor --quiet --offline --persona auditor --config .github/zizmor.yml .github
+	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	@if command -v actionlint >/dev/null; then actionlint; \
+	  else echo "actionlint is missing, its part is left out: make tools (needs Go)"; fi
 	pytest -q tests/test_house.py
 
-ui: setup  ## MLflow's server and UI over the same store, http://localhost:5000
+audit: setup  ## known vulnerabilities of what the locks pin; needs the network
+	for lock in requirements.txt requirements-dev.txt $(wildcard bentos/requirements.txt); do \
+	  $(AUDIT) --strict --requirement $$lock || exit 1; \
+	done
+	@for lock in $(wildcard requirements-automl.txt); do \
+	  $(AUDIT) --requirement $$lock || echo "$$lock: listed, not required; docs/workflows.md says why"; \
+	done
+
+tools: $(TOOLS)/act $(TOOLS)/actionlint  ## what runs and checks workflows here, built by Go
+
+$(TOOLS)/act:
+	GOBIN=$(CURDIR)/$(TOOLS) go install -tags WITHOUT_DOCKER github.com/nektos/act@v0.2.88
+
+$(TOOLS)/actionlint:
+	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+
+ifeq ($(STORE),branch)
+ui: setup  ## MLflow's UI, http://localhost:5000, over this folder's store; STORE=branch: the branch's
+	python -m steps.store --action take --folder .ratchet/store
+	cd .ratchet/store && mlflow server --port 5000 --backend-store-uri sqlite:///mlflow.db
+else
+ui: setup
 	mlflow server --port 5000 --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
+endif
 
 serve: setup  ## prod and staging behind one address, http://localhost:3000; the page is /ab
 	bentoml serve
@@ -35,6 +68,8 @@ rollback: setup  ## prod is what it was before; REASON="why"
 
 bench: setup  ## every figure the README quotes, beside its peer
 	python -m benchmarks.train
+	python -m benchmarks.store
+	python -m benchmarks.push
 	python -m benchmarks.drift_exact
 	python -m benchmarks.drift_quality
 	python -m benchmarks.drift_speed

@@ -69,6 +69,7 @@ class AutomlSettings(_Settings):
     tune_iterations: Annotated[int, Field(ge=0)] = 10
     imbalance: bool = False
     agreement: Annotated[float, Field(ge=0, le=1)] = 0.9
+    delivery: Literal["candidate", "pull_request"] = "candidate"  # how monitor.yml hands it over
     parallel: Literal["dask"] | None = None
     dask_address: str | None = None
 

@@ -28,7 +28,10 @@ def main(current: str, reference: str) -> None:
                 "drift",
                 content(found),
                 markdown(found, markdown_table(rows)),
-                {"drifted": str(found.conclusion.retrain).lower()},
+                {
+                    "drifted": str(found.conclusion.retrain).lower(),
+                    "verdict": found.conclusion.verdict,
+                },
                 page(found),
             )
         )

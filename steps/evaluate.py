@@ -12,7 +12,7 @@ def main(version: str, force: bool) -> None:
     from ratchet.decision.judging import candidates, judge_each, settle
     from ratchet.progress import progress
     from ratchet.record.registry import Registry
-    from ratchet.record.report import Report, markdown_table, print_table, publish
+    from ratchet.record.report import Report, print_table, publish
     from ratchet.record.tracking import connect, step_run
 
     settings = read_settings()
@@ -44,13 +44,31 @@ def main(version: str, force: bool) -> None:
                 "evaluate",
                 {"model": settings.model, "sentence": sentence, "verdicts": verdicts}
                 | {"aliases": registry.aliases()},
-                "\n\n".join(filter(None, ["## Gate", markdown_table(rows), sentence, *notes]))
-                + "\n",
+                _markdown(sentence, rows, [_metrics(one) for one in judgements], notes),
                 {"moved": str("now:" in sentence).lower()},
             )
         )
     print_table(rows)
     print(sentence, *notes, sep="\n")
+
+
+def _markdown(
+    sentence: str, rows: list[dict[str, object]], metrics: list[dict[str, object]], notes: list[str]
+) -> str:
+    from ratchet.record.report import markdown_table
+
+    by_metric = ["On the same holdout, with the difference to prod:", markdown_table(metrics)]
+    parts = ["## Gate", sentence, markdown_table(rows), *(by_metric if metrics else []), *notes]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _metrics(judgement: "Judgement") -> dict[str, object]:  # type: ignore[name-defined]  # noqa: F821
+    comparison = judgement.verdict.comparison
+    prod = {name: theirs for name, (_, theirs) in comparison.metrics.items()} if comparison else {}
+    return {"version": str(judgement.version)} | {
+        name: f"{value:.4f} ({value - prod[name]:+.4f})" if name in prod else value
+        for name, value in judgement.verdict.scores.items()
+    }
 
 
 def _row(judgement: "Judgement", metric: str) -> dict[str, object]:  # type: ignore[name-defined]  # noqa: F821

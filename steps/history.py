@@ -1,27 +1,35 @@
 """What was in production, and when: python -m steps.history --alias all"""
 
+from dataclasses import asdict
+
 from ratchet import entry
 from ratchet.errors import InputError, nearest
 
 
 def main(alias: str) -> None:
     from ratchet.config import read_settings
+    from ratchet.record.mirror import prod_tags
     from ratchet.record.registry import ALIASES, Registry
-    from ratchet.record.report import print_table
+    from ratchet.record.report import Report, leave, markdown_table, print_table
     from ratchet.record.tracking import connect
 
     if alias not in (*ALIASES, "all"):
         raise InputError(f"alias={alias}: {nearest(alias, (*ALIASES, 'all'))}")
+    client = connect()
+    registry = Registry(client, read_settings().model)
     rows = [
         {
             "when": line.time[:19] + "Z", "alias": moved, "from": _version(before),
             "to": _version(after), "commit": line.commit[:12], "by": line.by,
             "why": line.reason, "evidence": line.evidence,
         }
-        for line in Registry(connect(), read_settings().model).ledger()
+        for line in registry.ledger()
         for moved, (before, after) in line.moves.items()
         if alias in (moved, "all")
     ]  # fmt: skip
+    tags = [asdict(tag) for tag in prod_tags(registry, client)]
+    markdown = f"## History\n\n{markdown_table(rows)}\n"
+    leave(Report("history", {"moves": rows, "tags": tags}, markdown))
     print_table(rows)
     if not rows:
         print("Nothing has moved yet. Train and gate: mlflow run . -e train, then -e evaluate")

@@ -34,13 +34,14 @@ def main(smoke: bool) -> None:
              "BentoML model": bento.models[role], "answered": told.get(arm, "not asked")}
             for arm, role in (("A", "prod"), ("B", "staging")) if role in bento.models
         ]  # fmt: skip
+        pair = "-".join(f"v{one.number}" for one in (prod, staging) if one)
         sentence = f"{bento.tag} {'was there already' if bento.was_there else 'is built'}."
         publish(
             Report(
                 "package",
                 asdict(bento) | {"versions": versions, "answers": answers},
                 f"## Package\n\n{markdown_table(rows)}\n\n{sentence}\n",
-                {"bento": bento.tag, "path": bento.path},
+                {"bento": bento.tag, "path": bento.path, "versions": pair},
             )
         )
     print_table(rows)

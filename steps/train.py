@@ -56,7 +56,7 @@ def train(config: Path, force: bool, jobs: int) -> None:
             Report(
                 "train",
                 {"model": settings.model, "outcomes": [asdict(o) for o in outcomes]},
-                f"## Train\n\n{markdown_table(rows)}\n",
+                f"## Train\n\n{markdown_table(_linked(rows, outcomes))}\n",
                 {"trained": str(len(trained)), "versions": ",".join(map(str, trained))},
             )
         )
@@ -64,6 +64,15 @@ def train(config: Path, force: bool, jobs: int) -> None:
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     if failed:
         raise InputError("; ".join(f"{outcome.config}: {outcome.reason}" for outcome in failed))
+
+
+def _linked(rows: list[dict[str, object]], outcomes: "list[Outcome]") -> list[dict[str, object]]:  # type: ignore[name-defined]  # noqa: F821
+    from ratchet.record.links import link_of
+
+    links = [link_of(one.run_id) if one.run_id else None for one in outcomes]
+    if not any(links):
+        return rows
+    return [row | {"see": link} for row, link in zip(rows, links, strict=True)]
 
 
 def _row(outcome: "Outcome") -> dict[str, object]:  # type: ignore[name-defined]  # noqa: F821

@@ -14,9 +14,10 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[str]:
-    """The address of a fresh cluster, with two databases."""
+    """The address of a fresh cluster, with three databases."""
     with new_cluster() as cluster:
         cluster.create("web")
+        cluster.create("moved")
         yield cluster.create("own").removesuffix("/own")
 
 
@@ -56,3 +57,32 @@ def _the_line_works(project: Path, store: str) -> None:
         client.get_model_version_by_alias("iris", "prod").version
     ]
     assert not (project / "mlflow.db").exists()
+
+
+def test_the_store_moves_to_a_server_with_every_run_version_alias_and_model(
+    postgresql: str, tmp_path: Path
+) -> None:
+    project = new_project(tmp_path / "project")
+    for step in ("train", "evaluate"):
+        done = run_step(project, step)
+        assert done.returncode == 0, done.stderr
+    ledger = run_step(project, "history").stdout
+    with tracking_server(tmp_path, f"{postgresql}/moved") as address:
+        arguments = {"action": "move", "to": f"{postgresql}/moved", "server": address}
+        moved = run_step(project, "store", **arguments)
+        assert moved.returncode == 0, moved.stderr
+        assert "8 runs, 6 versions, 1 aliases and " in moved.stdout
+        assert "6 models load from there" in moved.stdout
+
+        env = {"MLFLOW_TRACKING_URI": address}
+        (project / "mlflow.db").rename(tmp_path / "old.db")
+        (project / "mlruns").rename(tmp_path / "old-mlruns")
+        assert run_step(project, "history", env).stdout == ledger
+        goes_on = run_step(project, "train", env, config="configs/models/forest.yaml", force="true")
+        assert goes_on.returncode == 0, goes_on.stderr
+        assert " v7 " in goes_on.stdout
+
+        (tmp_path / "old.db").rename(project / "mlflow.db")
+        again = run_step(project, "store", **arguments)
+        assert again.returncode == 2
+        assert "The server's database is not empty" in again.stderr

@@ -30,7 +30,8 @@ def report(found: Found, settings: Settings, version: str | None) -> Report:
     text += [f"{name} failed: {reason}" for name, reason in failures.items()]
     return Report(
         "automl", _content(found, lines, version), "\n\n".join(text) + "\n",
-        {"found": str(found.trained is not None).lower(), "version": version or ""},
+        {"found": str(found.trained is not None).lower(), "version": version or ""}
+        | {"delivery": settings.automl.delivery},
     )  # fmt: skip
 
 

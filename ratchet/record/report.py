@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,9 +24,14 @@ class Report:
 
 
 def publish(report: Report) -> None:
-    """Into reports/<step>/ and the active MLflow run; in GitHub Actions, to the job summary too."""
+    """What `leave` does, and into the active MLflow run."""
     import mlflow
 
+    mlflow.log_artifacts(str(leave(report)), "report")
+
+
+def leave(report: Report) -> Path:
+    """Into reports/<step>/; in GitHub Actions, to the job summary and the step's outputs too."""
     folder = REPORTS / report.step
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report.content, indent=2, default=str)
@@ -34,9 +40,11 @@ def publish(report: Report) -> None:
     _write(folder / f"{report.step}.md", report.markdown)
     if report.page:
         _write(folder / f"{report.step}.html", report.page)
-    mlflow.log_artifacts(str(folder), "report")
     _append("GITHUB_STEP_SUMMARY", report.markdown)
     _append("GITHUB_OUTPUT", "".join(f"{key}={value}\n" for key, value in report.outputs.items()))
+    end = secrets.token_hex(8)  # which the Markdown cannot hold
+    _append("GITHUB_OUTPUT", f"report<<{end}\n{report.markdown}\n{end}\n")
+    return folder
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,0 +1,198 @@
+"""What the store on a branch costs beside plain git, and whether writers at once lose anything.
+
+python -m benchmarks.store
+
+Take and put, lock included, of stores of 10 and 200 MB, in turns with what a person would type: git
+clone of the branch; git add, commit and push of the same change. A fifth of the bytes is the
+database, the rest artifacts that do not compress. Then three writers at once, ten changes each.
+"""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from ratchet.record.report import print_table
+
+REPOSITORY = Path(__file__).parent.parent
+MEGABYTES = (10, 200)
+TURNS = 3
+WRITERS, CHANGES = 3, 10
+MOST_TIMES_PLAIN_GIT = 1.5
+
+WRITER = """
+import sys
+from pathlib import Path
+from benchmarks.store import change
+from ratchet.store import branch, lock
+from ratchet.store.remote import beside
+lock.PAUSE = 0.1
+for number in map(int, sys.argv[1:]):
+    git = beside(Path.cwd())
+    branch.take(git, Path.cwd(), to_change=True)
+    change(Path.cwd(), number)
+    branch.put(git, Path.cwd())
+"""
+
+
+def main() -> None:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        timed = {size: in_turns(folder / str(size), size) for size in MEGABYTES}
+        lost = updates_lost(folder / "writers")
+    ratios = {
+        f"{what}_{size}_mb": median(ours) / median(git)
+        for size, turns in timed.items()
+        for what, (ours, git) in turns.items()
+    }
+    print_table(
+        [
+            {
+                "store": f"{size} MB", "": what, "ours, seconds": median(ours),
+                "plain git, seconds": median(git), "times": median(ours) / median(git),
+            }
+            for size, turns in timed.items()
+            for what, (ours, git) in turns.items()
+        ]
+    )  # fmt: skip
+    print(f"{WRITERS} writers at once, {WRITERS * CHANGES} changes: {lost} lost")
+    holds = lost == 0 and max(ratios.values()) <= MOST_TIMES_PLAIN_GIT
+    print(
+        json.dumps(
+            {"times_plain_git": {name: round(value, 3) for name, value in ratios.items()}}
+            | {"limit": MOST_TIMES_PLAIN_GIT, "changes": WRITERS * CHANGES, "lost": lost}
+            | {"holds": holds}
+        )
+    )
+
+
+def in_turns(folder: Path, megabytes: int) -> dict[str, tuple[list[float], list[float]]]:
+    remote = published(folder, megabytes)
+    turns = []
+    for number in range(1 + TURNS):  # the first fills the disk's cache
+        ours, theirs = folder / f"ours{number}", folder / f"git{number}"
+        turns.append((*take_and_put(ours, remote, number), *clone_and_push(theirs, remote, number)))
+        shutil.rmtree(ours)
+        shutil.rmtree(theirs)
+    take, put, clone, push = ([*one] for one in zip(*turns[1:], strict=True))
+    return {"take": (take, clone), "put": (put, push)}
+
+
+def take_and_put(folder: Path, remote: Path, number: int) -> tuple[float, float]:
+    from ratchet.store import branch
+    from ratchet.store.remote import beside
+
+    os.chdir(checkout(folder, remote))
+    git = beside(folder)
+    took = seconds(lambda: branch.take(git, folder, to_change=True))
+    change(folder, number)
+    return took, seconds(lambda: branch.put(git, folder))
+
+
+def clone_and_push(folder: Path, remote: Path, number: int) -> tuple[float, float]:
+    source = f"file://{remote}"  # by path, git would link the files and copy nothing
+    where = ("--depth=1", "--branch=ratchet-store", source, str(folder))
+    took = seconds(lambda: git(folder.parent, "clone", *where))
+    change(folder, number)
+
+    def push() -> None:
+        git(folder, "add", "--all")
+        git(folder, "commit", "--amend", "--message=The store")
+        git(folder, "push", "--force")
+
+    return took, seconds(push)
+
+
+def published(folder: Path, megabytes: int) -> Path:
+    """A remote whose branch holds a store of this size."""
+    remote, first = folder / "remote.git", folder / "first"
+    remote.mkdir(parents=True)
+    git(remote, "init", "--bare")
+    checkout(first, remote)
+    fill(first, megabytes)
+    git(first, "checkout", "--orphan", "ratchet-store")
+    git(first, "add", "--all")
+    git(first, "commit", "--message=The store")
+    git(first, "push", "origin", "ratchet-store")
+    return remote
+
+
+def checkout(folder: Path, remote: Path) -> Path:
+    folder.mkdir()
+    git(folder, "init")
+    git(folder, "remote", "add", "origin", f"file://{remote}")
+    return folder
+
+
+def fill(folder: Path, megabytes: int) -> None:
+    """Runs with five metrics and a tag each, as text of a database; artifacts of 1 MB."""
+    with closing(sqlite3.connect(folder / "mlflow.db")) as connection, connection:
+        connection.execute("CREATE TABLE runs (run_uuid TEXT, artifact_uri TEXT)")
+        connection.execute("CREATE TABLE metrics (run_uuid TEXT, key TEXT, value REAL, step INT)")
+        while (folder / "mlflow.db").stat().st_size < megabytes * 1e6 / 5:
+            names = [os.urandom(16).hex() for _ in range(2000)]
+            connection.executemany(
+                "INSERT INTO runs VALUES (?, 'mlruns/0/' || ? || '/artifacts')",
+                [(one, one) for one in names],
+            )
+            connection.executemany(
+                "INSERT INTO metrics VALUES (?, ?, ?, 0)",
+                [(one, f"metric{n}", hash((one, n)) / 2**63) for one in names for n in range(5)],
+            )
+            connection.commit()
+    for number in range(int(megabytes * 0.8)):
+        artifact(folder, f"old{number}")
+
+
+def change(folder: Path, number: int) -> None:
+    """What a run leaves: rows, and an artifact."""
+    with closing(sqlite3.connect(folder / "mlflow.db")) as connection, connection:
+        connection.execute("INSERT INTO runs VALUES (?, '')", (f"new{number}",))
+    artifact(folder, f"new{number}-{os.urandom(4).hex()}")
+
+
+def artifact(folder: Path, name: str) -> None:
+    file = folder / "mlruns" / "0" / name / "model.skops"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(os.urandom(1_000_000))
+
+
+def updates_lost(folder: Path) -> int:
+    remote = published(folder, 1)
+    env = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    writers = []
+    for writer in range(WRITERS):
+        numbers = map(str, range(writer * CHANGES, (writer + 1) * CHANGES))
+        command = [sys.executable, "-c", WRITER, *numbers]
+        here = checkout(folder / f"writer{writer}", remote)
+        writers.append(subprocess.Popen(command, cwd=here, env=env, stdout=subprocess.DEVNULL))
+    failed = sum(writer.wait() != 0 for writer in writers)
+    git(folder, "clone", "--branch=ratchet-store", str(remote), str(folder / "seen"))
+    with closing(sqlite3.connect(folder / "seen" / "mlflow.db")) as connection:
+        (kept,) = connection.execute(
+            "SELECT count(DISTINCT run_uuid) FROM runs WHERE run_uuid LIKE 'new%'"
+        ).fetchone()
+    return WRITERS * CHANGES - int(kept) if not failed else WRITERS * CHANGES
+
+
+def seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=Bench", "-c", "user.email=bench@localhost")
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""The store moved from its branch to a server: rows to its database, artifacts through the server.
+
+Through the REST interface alone it could not be done: runs would get new ids, which the ledger, the
+versions and `reproduce` refer to. All rows go in one transaction, after the artifacts.
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from ratchet.errors import InputError
+from ratchet.progress import progress
+from ratchet.store.database import ARTIFACTS, copy_for_travel, counts, relocate
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine, MetaData, Table
+
+ROWS_AT_ONCE = 1000
+BORN_WITH = ("experiments", "workspaces")  # an empty server has a row in each
+
+
+@dataclass(frozen=True)
+class Moved:
+    counts: dict[str, int]
+    artifacts: int
+    loaded: int  # versions whose model was fetched from the server and loaded
+
+
+def move(database: Path, to: str, server: str) -> Moved:
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with TemporaryDirectory() as folder:
+        travelling = Path(folder) / "mlflow.db"
+        copy_for_travel(database, travelling)
+        relocate(travelling, ARTIFACTS, "mlflow-artifacts:")
+        target = _engine(to)
+        source = _engine(f"sqlite:///{travelling}")
+        tables = _tables()
+        _require_same_schema(source, target)
+        _require_empty(target, tables)
+        files = sorted(f for f in (database.parent / ARTIFACTS).rglob("*") if f.is_file())
+        progress(
+            (_upload(file, database.parent, server) for file in files), len(files), "artifacts"
+        )
+        with source.connect() as rows, target.begin() as into:
+            for table in reversed(tables.sorted_tables):
+                into.execute(table.delete())  # what the server was born with
+            for table in tables.sorted_tables:
+                _copy(table, rows, into)
+                _continue_numbers(table, into)
+        expected = counts(travelling)
+    found, loaded = _ask(server)
+    if found != expected:
+        raise RuntimeError(f"the server has {found}, the store has {expected}")
+    return Moved(found, len(files), loaded)
+
+
+def _engine(address: str) -> "Engine":
+    """With MLflow's tables."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine_with_retry
+    from sqlalchemy import inspect
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        engine = create_sqlalchemy_engine_with_retry(address)  # type: ignore[no-untyped-call]
+        if not inspect(engine).has_table("runs"):
+            _initialize_tables(engine)  # type: ignore[no-untyped-call]
+    except (SQLAlchemyError, MlflowException) as error:
+        first = str(error).splitlines()[0]
+        raise InputError(f"to={_without_password(address)}: {first}") from None
+    return engine  # type: ignore[no-any-return]
+
+
+def _without_password(address: str) -> str:
+    from sqlalchemy import make_url
+
+    try:
+        return make_url(address).render_as_string(hide_password=True)
+    except Exception:  # an address that is none may hold anything
+        return "..."
+
+
+def _tables() -> "MetaData":
+    import mlflow.store.model_registry.dbmodels.models
+    import mlflow.store.tracking.dbmodels.models  # noqa: F401
+    from mlflow.store.db.base_sql_model import Base
+
+    return Base.metadata  # type: ignore[no-any-return]
+
+
+def _require_same_schema(source: "Engine", target: "Engine") -> None:
+    from mlflow.store.db.utils import _get_schema_version
+
+    ours, theirs = map(_get_schema_version, (source, target))
+    if ours != theirs:
+        raise InputError(
+            f"The server's database has MLflow's schema {theirs}, this store has {ours}; run the"
+            " MLflow of requirements.txt on both, and `mlflow db upgrade ADDRESS` on the older one"
+        )
+
+
+def _require_empty(target: "Engine", tables: "MetaData") -> None:
+    from sqlalchemy import func, select
+
+    with target.connect() as connection:
+        for table in tables.sorted_tables:
+            rows = connection.execute(select(func.count()).select_from(table)).scalar_one()
+            if rows > (table.name in BORN_WITH):
+                raise InputError(
+                    f"The server's database is not empty: {table.name} has {rows} rows. Numbers"
+                    " and ids would meet; move into a new one"
+                )
+
+
+def _upload(file: Path, root: Path, server: str) -> Path:
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    folder = file.parent.relative_to(root / ARTIFACTS).as_posix()
+    address = f"mlflow-artifacts:/{folder}"
+    repository = get_artifact_repository(address, tracking_uri=server)
+    repository.log_artifact(str(file))  # type: ignore[no-untyped-call]
+    return file
+
+
+def _copy(table: "Table", rows: "Connection", into: "Connection") -> None:
+    from sqlalchemy import select
+
+    found = rows.execution_options(yield_per=ROWS_AT_ONCE).execute(select(table))
+    for part in found.mappings().partitions(ROWS_AT_ONCE):
+        into.execute(table.insert(), [dict(row) for row in part])
+
+
+def _continue_numbers(table: "Table", into: "Connection") -> None:
+    """PostgreSQL counts apart from the rows."""
+    from sqlalchemy import func, select
+
+    column = table.autoincrement_column
+    if into.dialect.name != "postgresql" or column is None:
+        return
+    sequence = func.pg_get_serial_sequence(table.name, column.name)
+    most = select(func.max(column)).scalar_subquery()
+    into.execute(select(func.setval(sequence, func.greatest(func.coalesce(most, 0), 1))))
+
+
+def _ask(server: str) -> tuple[dict[str, int], int]:
+    """What the server itself counts, and how many versions it gives out whole."""
+    import mlflow
+    from mlflow.artifacts import download_artifacts
+
+    from ratchet.training import model_file
+
+    client = mlflow.MlflowClient(server, server)
+    experiments = [one.experiment_id for one in _all(client.search_experiments, view_type=3)]
+    runs = _all(client.search_runs, experiment_ids=experiments, run_view_type=3)
+    versions = _all(client.search_model_versions)
+    aliases = [alias for model in _all(client.search_registered_models) for alias in model.aliases]
+
+    def load(version: Any) -> Any:
+        address = f"models:/{version.name}/{version.version}"
+        return model_file.load(Path(download_artifacts(address, tracking_uri=server)))
+
+    loaded = progress((load(version) for version in versions), len(versions), "models")
+    found = {"runs": len(runs), "versions": len(versions), "aliases": len(aliases)}
+    return found, len(loaded)
+
+
+def _all(search: Any, **wanted: Any) -> list[Any]:
+    """Every page."""
+    found, token = [], None
+    while True:
+        page = search(page_token=token, **wanted)
+        found += list(page)
+        token = page.token
+        if not token:
+            return found

@@ -1,0 +1,163 @@
+"""What act cannot show of the workflows and no linter asks, read from the files."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ratchet.store import lock
+from tests.acting import definitions, stub, third_party, workflow
+from tests.projects import REPOSITORY
+
+NAMES = sorted(file.stem for file in (REPOSITORY / ".github/workflows").glob("*.yml"))
+ACTIONS = sorted((REPOSITORY / ".github/actions").glob("*/action.yml"))
+JOBS = [(name, job) for name in NAMES for job in workflow(name)["jobs"]]
+
+
+def job(name: str, key: str) -> dict[str, Any]:
+    found: dict[str, Any] = workflow(name)["jobs"][key]
+    return found
+
+
+def steps(name: str, key: str) -> list[dict[str, Any]]:
+    return list(job(name, key).get("steps", []))
+
+
+def triggers(name: str) -> dict[str, Any]:
+    loaded = workflow(name)
+    return dict(loaded.get("on") or loaded[True])  # YAML 1.1 reads `on` as true
+
+
+def writes(name: str, key: str) -> bool:
+    return any(step.get("with", {}).get("action") == "lock" for step in steps(name, key))
+
+
+def as_file(path: Path) -> str:
+    return str(path.relative_to(REPOSITORY))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_workflow_may_do_nothing_and_each_job_what_it_names(name: str):
+    assert workflow(name)["permissions"] == {}
+    assert all("permissions" in one for one in workflow(name)["jobs"].values())
+
+
+@pytest.mark.parametrize(("name", "key"), JOBS)
+def test_a_job_ends_and_runs_where_act_runs_it(name: str, key: str):
+    if "uses" not in job(name, key):
+        assert job(name, key)["timeout-minutes"] <= 110
+        assert job(name, key)["runs-on"] == "ubuntu-latest"
+
+
+@pytest.mark.parametrize(("name", "key"), JOBS)
+def test_who_holds_the_store_gives_it_back_whatever_happened(name: str, key: str):
+    if not writes(name, key):
+        return
+    actions = [one.get("with", {}).get("action") for one in steps(name, key)]
+    back = steps(name, key)[actions.index("put")]
+    assert back["if"] == "always() && steps.store.outcome == 'success'"
+    assert job(name, key)["timeout-minutes"] < lock.MINUTES
+    assert job(name, key)["permissions"]["actions"] == "read"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_that_writes_the_store_is_cancelled_or_waits_in_a_queue_of_two(name: str):
+    """A concurrency group cancels the older of two that wait; the store's lock does not."""
+    if not any(writes(name, key) for key in workflow(name)["jobs"]):
+        return
+    group = workflow(name)["concurrency"]
+    assert "github.run_id" in group["group"]
+    assert group["cancel-in-progress"] in (False, "${{ github.event_name == 'pull_request' }}")
+
+
+@pytest.mark.parametrize("file", definitions(), ids=as_file)
+def test_what_runs_holds_no_expression(file: Path):
+    for block in re.findall(r"run: (\|\n(?:(?: {8,}.*)?\n)+|.*\n)", file.read_text()):
+        assert "${{" not in block
+
+
+@pytest.mark.parametrize("file", definitions(), ids=as_file)
+def test_actions_of_others_are_pinned_by_commit_with_the_version_beside_it(file: Path):
+    lines = [line for line in file.read_text().splitlines() if re.search(r"uses: [^.]", line)]
+    pinned = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
+    assert [line for line in lines if not pinned.search(line)] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_checkout_leaves_no_token_behind(name: str):
+    found = [
+        one for key in workflow(name)["jobs"] for one in steps(name, key)
+        if one.get("uses", "").startswith("actions/checkout@")
+    ]  # fmt: skip
+    assert all(one["with"]["persist-credentials"] is False for one in found)
+
+
+def test_every_action_of_others_has_a_stand_in_for_act():
+    names = {name for file in definitions() for name in third_party(file)}
+    assert [name for name in names if not (stub(name) / "action.yml").exists()] == []
+
+
+def test_a_stand_in_takes_what_is_given_to_what_it_stands_for():
+    import yaml
+
+    used: dict[str, set[str]] = {}
+    for file in definitions():
+        content = yaml.safe_load(file.read_text())
+        blocks = [*content.get("jobs", {}).values(), content.get("runs", {})]
+        for step in [one for block in blocks for one in block.get("steps", [])]:
+            if "@" in step.get("uses", ""):
+                used.setdefault(step["uses"], set()).update(step.get("with", {}))
+    for name, inputs in used.items():
+        known = yaml.safe_load((stub(name) / "action.yml").read_text()).get("inputs", {})
+        assert inputs <= set(known), name
+
+
+def test_reviewers_hold_the_move_and_not_the_look():
+    assert job("promote", "move")["environment"] == "production"
+    assert "environment" not in job("promote", "look")
+    assert not writes("promote", "look")
+    assert writes("promote", "move")
+
+
+def test_a_pull_request_is_given_no_secret_and_no_lock():
+    assert "pull_request_target" not in {event for name in NAMES for event in triggers(name)}
+    text = str(job("train", "try"))
+    assert "secrets." not in text
+    assert "lock" not in [one.get("with", {}).get("action") for one in steps("train", "try")]
+    assert job("train", "try")["permissions"] == {"contents": "read"}
+
+
+def test_what_may_comment_runs_nothing_of_the_pull_request():
+    checkout, tell = steps("train", "comment")
+    assert checkout["with"]["ref"] == "${{ github.event.pull_request.base.sha }}"
+    assert tell["uses"] == "./.github/actions/tell"
+
+
+def test_the_schedules_are_daily_and_hourly():
+    crons = {
+        name: one["cron"] for name in ("monitor", "promote") for one in triggers(name)["schedule"]
+    }
+    assert crons == {"monitor": "17 5 * * *", "promote": "41 * * * *"}
+
+
+def test_the_required_check_is_green_only_where_every_other_job_is():
+    others = set(workflow("ci")["jobs"]) - {"green"}
+    assert set(job("ci", "green")["needs"]) == others
+    assert job("ci", "green")["if"] == "always()"
+    (step,) = steps("ci", "green")
+    assert step["run"] == f'test "$RESULTS" = "{" ".join(["success"] * len(others))}"'
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_secrets_are_passed_one_by_one(name: str):
+    assert "inherit" not in [one.get("secrets") for one in workflow(name)["jobs"].values()]
+
+
+@pytest.mark.skipif(shutil.which("actionlint") is None, reason="make tools installs actionlint")
+def test_actionlint_finds_nothing():
+    done = subprocess.run(["actionlint"], cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.stdout == ""
+    assert done.returncode == 0

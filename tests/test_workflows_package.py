@@ -1,0 +1,45 @@
+"""package.yml, run by act: called by train where staging moved. Docker is stood in for."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acting import ACT, MISSING, new_fork, without
+from tests.github import GitHub, serving
+from tests.projects import run
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1800),
+    pytest.mark.skipif(ACT is None, reason=MISSING),
+    without("package"),
+]
+DIGEST = f"sha256:{7:064d}"
+
+
+@pytest.fixture(scope="module")
+def github() -> Iterator[GitHub]:
+    with serving() as started:
+        yield started
+
+
+def test_a_push_that_moves_an_alias_leaves_one_bento_tried_kept_pushed_and_attested(
+    tmp_path: Path, github: GitHub
+):
+    fork = new_fork(tmp_path, github)
+    tree = fork.checkout("tree")
+    acted = fork.act("push", "train", tree)
+    assert acted.code == 0, acted.said
+    assert acted.jobs == {"train": "success", "package": "success"}
+    bento = acted.outputs("package")["bento"]
+    assert f"{bento} is built." in acted.summary
+    uploaded = fork.folder / "uploaded"
+    assert (uploaded / "bento" / "ratchet.bento").stat().st_size > 1000
+    commit = run(["git", "rev-parse", "HEAD"], tree).stdout.strip()
+    asked = (uploaded / "docker").read_text().splitlines()
+    pushed = [line for line in asked if line.startswith("push ")]
+    assert pushed == ["push ghcr.io/me/ratchet:v1", f"push ghcr.io/me/ratchet:{commit}"]
+    (built,) = [line for line in asked if "build" in line]
+    assert "ghcr.io/me/ratchet:v1" in built
+    assert (uploaded / "attested").read_text() == f"ghcr.io/me/ratchet@{DIGEST}\n"
