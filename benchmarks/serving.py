@@ -6,19 +6,22 @@ does meets each of them. One worker each, Iris, a logistic regression, 16 connec
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+import psutil
+
+from benchmarks.load import Load, wrk
 from ratchet.environments import python_of
 from ratchet.record.report import print_table
 
@@ -34,13 +37,6 @@ MOST_OF_FASTAPIS_P99 = 2.0
 LEAST_ROWS_A_SECOND = 100_000
 LEAST_OF_TWO_WORKERS = 1.6  # where there are cores for two workers and whoever asks them
 CORES_FOR_TWO = 4
-
-
-@dataclass(frozen=True)
-class Load:
-    requests_a_second: float
-    p99_ms: float
-    failed: int
 
 
 @dataclass(frozen=True)
@@ -98,7 +94,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     return kept | quiet | {"PEER_FOLDER": str(folder)} | more
 
 
-def peers(folder: Path) -> "Mapping[str, ContextManager]":  # type: ignore[name-defined]  # noqa: F821
+def peers(folder: Path) -> Mapping[str, AbstractContextManager[Server]]:
     python = {
         name: python_of(REPOSITORY / f"benchmarks/requirements-{name}.txt")
         for name in ("bentoml", "fastapi", "mlflow")
@@ -159,9 +155,7 @@ def served(
         process.wait(30)
 
 
-def family(process: "subprocess.Popen[bytes]") -> "list[psutil.Process]":  # type: ignore[name-defined]  # noqa: F821
-    import psutil
-
+def family(process: "subprocess.Popen[bytes]") -> list[psutil.Process]:
     parent = psutil.Process(process.pid)
     return [parent, *parent.children(recursive=True)]
 
@@ -195,48 +189,11 @@ def in_turns(servers: Mapping[str, Server]) -> dict[str, list[Load]]:
 def load(
     server: Server, connections: int = CONNECTIONS, body: str = "", seconds: int = SECONDS
 ) -> Load:
-    with TemporaryDirectory() as folder:
-        script = Path(folder) / "ask.lua"
-        script.write_text(lua(body or server.body))
-        done = subprocess.run(
-            ["wrk", "--threads", "1", "--connections", str(connections),
-             "--duration", f"{seconds}s", "--latency", "--timeout", "10s",
-             "--script", str(script), f"http://127.0.0.1:{server.port}{server.path}"],
-            capture_output=True, text=True, check=True,
-        ).stdout  # fmt: skip
-    rate = float(found_in(done, r"Requests/sec:\s+([\d.]+)"))
-    failed = int(found_in(done, r"Non-2xx or 3xx responses: (\d+)", "0"))
-    sockets = found_in(done, r"Socket errors: connect (\d+, read \d+, write \d+, timeout \d+)", "0")
-    failed += sum(map(int, re.findall(r"\d+", sockets)))
-    return Load(rate, milliseconds(found_in(done, r"99%\s+(\S+)")), failed)
-
-
-def lua(body: str) -> str:
-    """Another user each time, for the router and the log to do their work."""
-    return f"""
-wrk.method = "POST"
-wrk.headers["Content-Type"] = "application/json"
-local n = 0
-local body = [==[{body}]==]
-function request()
-  n = n + 1
-  return wrk.format(nil, nil, nil, (body:gsub("%%d", n)))
-end
-"""
+    return wrk(server.port, server.path, body or server.body, connections, seconds)
 
 
 def many_rows() -> str:
     return "[" + ",".join([ONE] * ROWS_A_REQUEST) + "]"
-
-
-def found_in(text: str, pattern: str, otherwise: str = "") -> str:
-    match = re.search(pattern, text)
-    return match[1] if match else otherwise
-
-
-def milliseconds(text: str) -> float:
-    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text).groups()  # type: ignore[union-attr]
-    return float(number) * {"us": 0.001, "ms": 1, "s": 1000, "m": 60_000}[unit]
 
 
 def megabytes(server: Server) -> dict[str, float]:
