@@ -56,7 +56,8 @@ class Line:
             running.join()
             if running.exitcode:
                 raise InputError(f"the step '{entry}' failed; its message stands above")
-            pairs = (line.partition("=") for line in said.read().splitlines())
+            values = said.read().partition("report<<")[0]  # the last is the report itself
+            pairs = (line.partition("=") for line in values.splitlines())
             outputs.update({key: value for key, _, value in pairs})
         return outputs
 
