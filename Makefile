@@ -77,6 +77,7 @@ bench: setup  ## every figure the README quotes, beside its peer
 	python -m benchmarks.serving
 	python -m benchmarks.prediction_log
 	python -m benchmarks.decision_quality
+	python -m benchmarks.line
 
 lock: setup  ## pin what every requirements*.in asks for
 	for file in requirements.in requirements-dev.in requirements-automl.in $$(git ls-files '*/requirements*.in'); do \
