@@ -25,7 +25,8 @@ def run_link(run_id: str, experiment: str, artifacts: str, env: Mapping[str, str
     folder = Path(artifacts)
     if server or "GITHUB_REPOSITORY" not in env or not folder.is_relative_to(Path.cwd()):
         return None
-    repository = f"{env['GITHUB_SERVER_URL']}/{env['GITHUB_REPOSITORY']}"
+    github = env.get("GITHUB_SERVER_URL", "https://github.com")
+    repository = f"{github}/{env['GITHUB_REPOSITORY']}"
     where = quote(folder.relative_to(Path.cwd()).as_posix())
     return f"[pictures]({repository}/tree/{BRANCH.removeprefix('refs/heads/')}/{where})"
 
