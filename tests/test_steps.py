@@ -233,8 +233,7 @@ def test_in_actions_the_summary_the_outputs_and_the_ci_run_are_left(tmp_path: Pa
     }  # fmt: skip
     run_step(project, "train", env, config=BASELINE)
     assert "| baseline | trained | v1 |" in (tmp_path / "summary").read_text()
-    trained, versions, report = (tmp_path / "output").read_text().split("\n", 2)
-    assert (trained, versions, report[:8]) == ("trained=1", "versions=1", "report<<")
+    assert (tmp_path / "output").read_text().startswith("trained=1\nversions=1\nreport<<")
     tags = client_of(project).get_model_version("iris", "1").tags
     assert tags["ci_run"] == "https://github.com/me/iris/actions/runs/77"
     assert tags["branch"] == "main"
