@@ -119,6 +119,7 @@ def serving(project: Path, state: Path, ready: bool = True, **env: str) -> Itera
         "RATCHET_LOG_URL": f"sqlite:///{state}/predictions.db",
         "RATCHET_MODELS": str(state / "models"),
         "BENTOML_DO_NOT_TRACK": "True",
+        "BENTOML_HOME": str(state / "bentoml"),  # in a shared one, each that starts wipes /metrics
     }
     command = ["bentoml", "serve", "bentos.service:service", "--port", str(port)]
     with (state / "service.log").open("a") as log:

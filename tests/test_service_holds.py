@@ -152,6 +152,7 @@ def test_on_a_full_disk_nothing_is_answered_that_is_not_kept(project: Path, tmp_
     disk.mkdir()
     settings = {
         "PYTHONPATH": str(REPOSITORY), "BENTOML_DO_NOT_TRACK": "True",
+        "BENTOML_HOME": str(tmp_path / "bentoml"),
         "RATCHET_LOG_URL": f"sqlite:///{disk}/predictions.db",
         "RATCHET_MODELS": str(tmp_path / "models"),
     }  # fmt: skip
