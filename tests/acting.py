@@ -200,10 +200,14 @@ def new_fork(folder: Path, github: GitHub, settings: Mapping[str, Any] | None = 
     """Of this repository's last commit, with the baseline alone: fewer models train sooner."""
     new_remote(folder / "ratchet.git")
     run(["git", "symbolic-ref", "HEAD", "refs/heads/main"], folder / "ratchet.git")
+    # CI clones shallowly. For this push alone: git 2.39 dies of it where a ref is deleted.
+    shallow = ["git", "config", "receive.shallowUpdate"]
+    run([*shallow, "true"], folder / "ratchet.git")
     pushed = run(
         ["git", "push", "--quiet", str(folder / "ratchet.git"), "HEAD:refs/heads/main"], REPOSITORY
     )
     assert pushed.returncode == 0, pushed.stderr
+    run([*shallow, "false"], folder / "ratchet.git")
     fork = Fork(folder, github)
     tree = fork.checkout("configs")
     for file in (tree / "configs" / "models").iterdir():

@@ -12,7 +12,6 @@ from tests.projects import REPOSITORY, environment, run
 def new_remote(folder: Path) -> Path:
     done = run(["git", "init", "--quiet", "--bare", str(folder)], folder.parent)
     assert done.returncode == 0, done.stderr
-    run(["git", "config", "receive.shallowUpdate", "true"], folder)  # CI's own clone is shallow
     return folder
 
 
