@@ -21,12 +21,7 @@ SECONDS_TO_START = 120
 def served(what: str, python: Path, folder: Path, env: Mapping[str, str]) -> Iterator[str]:
     """Its address on loopback. What it says goes to service.log in the folder."""
     port = _free_port()
-    more = {
-        "BENTOML_DO_NOT_TRACK": "True",
-        "BENTOML_HOST": "127.0.0.1",
-        # BentoML wipes what another service of the same home has counted for /metrics.
-        "BENTOML_HOME": str(folder.absolute() / "bentoml"),
-    }
+    more = {"BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOST": "127.0.0.1"}
     more["PATH"] = f"{python.parent}{os.pathsep}{env.get('PATH', '')}"
     command = [str(python), "-m", "bentoml", "serve", what, "--port", str(port)]
     folder.mkdir(parents=True, exist_ok=True)
