@@ -25,9 +25,9 @@ from ratchet.decision.sequential import (
     mcnemar_log_e,
     randomised,
 )
+from ratchet.environments import python_of
 
 REPOSITORY = Path(__file__).parent.parent
-PEER = REPOSITORY / ".ratchet" / "gbstats"
 LOCK = REPOSITORY / "benchmarks" / "requirements-gbstats.txt"
 LENGTH, LOOK = 5000, 100
 ALPHA, EFFECT = 0.05, 0.05
@@ -114,7 +114,7 @@ def _first_look(over: Bools) -> Floats:
 
 
 def by_gbstats(counts: Mapping[str, NDArray[np.int64]]) -> dict[str, Ends]:
-    python = peer()
+    python = str(python_of(LOCK))
     with TemporaryDirectory() as folder:
         file, answer = Path(folder) / "counts.npz", Path(folder) / "looks.json"
         np.savez_compressed(file, **dict(counts))  # type: ignore[arg-type]
@@ -127,17 +127,6 @@ def by_gbstats(counts: Mapping[str, NDArray[np.int64]]) -> dict[str, Ends]:
 def _ends_of_looks(looks: Floats) -> Ends:
     requests = np.where(looks > 0, looks * LOOK, np.inf)
     return Ends(requests[:, 0], requests[:, 1])
-
-
-def peer() -> str:
-    python, done = PEER / "bin" / "python", PEER / "ready"
-    if not done.exists() or done.read_text() != LOCK.read_text():
-        uv = ["uv", "venv", "--quiet", "--clear", "--python", "3.11", str(PEER)]
-        subprocess.run(uv, check=True)
-        install = ["uv", "pip", "install", "--quiet", "--compile-bytecode", "--require-hashes"]
-        subprocess.run([*install, "--python", str(python), "-r", str(LOCK)], check=True)
-        done.write_text(LOCK.read_text())
-    return str(python)
 
 
 def by_mcnemar(staging: Bools, prod: Bools) -> Ends:

@@ -27,11 +27,11 @@ import pyarrow
 import pyarrow.parquet
 import yaml
 
+from ratchet.environments import python_of
 from ratchet.processes import finish, start
 from ratchet.record.report import print_table
 
 REPOSITORY = Path(__file__).parent.parent
-PEER = REPOSITORY / ".ratchet" / "evidently"
 LOCK = REPOSITORY / "benchmarks" / "requirements-evidently.txt"
 ROWS = 1_000_000
 SHIFTED = ["normal_0", "normal_1"]
@@ -55,7 +55,7 @@ class Run:
 
 
 def main() -> None:
-    python = peer()
+    python = str(python_of(LOCK))
     with TemporaryDirectory() as folder:
         project = Path(folder)
         make_project(project)
@@ -70,19 +70,6 @@ def main() -> None:
     found = figures(step, alone, peers, large, large_alone)
     print_table(rows(found))
     print(json.dumps(found))
-
-
-def peer() -> str:
-    """Its environment, made once, with bytecode compiled: else each import takes three times."""
-    python = PEER / "bin" / "python"
-    done = PEER / "ready"
-    if not done.exists() or done.read_text() != LOCK.read_text():
-        uv = ["uv", "venv", "--quiet", "--clear", "--python", "3.11", str(PEER)]
-        subprocess.run(uv, check=True)
-        install = ["uv", "pip", "install", "--quiet", "--compile-bytecode", "--require-hashes"]
-        subprocess.run([*install, "--python", str(python), "-r", str(LOCK)], check=True)
-        done.write_text(LOCK.read_text())
-    return str(python)
 
 
 def make_project(folder: Path) -> None:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from tests.github import GitHub
@@ -24,11 +23,6 @@ from tests.stores import new_remote
 ACT = shutil.which("act") or shutil.which(str(REPOSITORY / ".ratchet/bin/act"))
 MISSING = "act is not installed: make tools (needs Go)"
 GITHUB_URL = "https://github.com/me/ratchet"
-
-
-def without(step: str) -> pytest.MarkDecorator:
-    missing = not list((REPOSITORY / "steps").glob(f"{step}*"))
-    return pytest.mark.skipif(missing, reason=f"the step {step} is not there yet")
 
 
 @dataclass(frozen=True)

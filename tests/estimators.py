@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from ratchet.data.dataset import Table
+from ratchet.training.spec import build, parse_spec
+
 LINEAR = {"estimator": "LogisticRegression"}
 TREE = {"estimator": "DecisionTreeClassifier", "params": {"max_depth": 3}}
 
@@ -95,3 +98,9 @@ TWO_CLASS_VARIANTS: list[tuple[str, dict[str, Any]]] = [
         for score in SCORES.split()
     ],
 ]
+
+
+def model(estimator: str, table: Table, seed: int = 0, /, **params: Any) -> Any:
+    """Unfitted, as a config with these parameters makes it."""
+    spec = parse_spec("a", {"estimator": estimator, "params": params}, "a.yaml")
+    return build(spec, table.kinds, table.features.dtypes.to_dict(), seed)

@@ -268,10 +268,10 @@ def test_a_search_that_hears_nothing_of_the_budget_is_started_anew_for_its_winne
     assert len(labels) == len(split.train[0])
 
 
-def compared(leaderboard: list[dict[str, Any]]) -> set[tuple[str, float]]:
+def compared(leaderboard: list[dict[str, Any]]) -> list[tuple[str, float]]:
     rows = [(row["candidate"], row["accuracy"]) for row in leaderboard]
     assert len(rows) == 6  # three compared, two of them tuned, and a blend
-    return {row for row in rows if row[0] in SMALL["estimators"]}
+    return [row for row in rows if row[0] in SMALL["estimators"]]
 
 
 def test_a_dask_cluster_of_two_workers_finds_what_one_machine_finds(

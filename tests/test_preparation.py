@@ -11,7 +11,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from ratchet.data.dataset import Table, load
-from ratchet.training.spec import build, parse_spec
+from tests.estimators import model
 from tests.tables import mixed_table, settings, write_text
 
 PREPARED = [
@@ -34,11 +34,6 @@ def one_core() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Table:
     return mixed_table(tmp_path_factory.mktemp("mixed"))
-
-
-def model(estimator: str, table: Table, seed: int = 0, /, **params: Any) -> Any:
-    spec = parse_spec("a", {"estimator": estimator, "params": params}, "a.yaml")
-    return build(spec, table.kinds, table.features.dtypes.to_dict(), seed)
 
 
 @pytest.fixture(scope="module", params=PREPARED)

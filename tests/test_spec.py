@@ -17,6 +17,7 @@ from ratchet.data.dataset import Table, load, split
 from ratchet.errors import InputError
 from ratchet.training.estimators import ALLOWED
 from ratchet.training.spec import build, config_files, parse_spec, read_spec, read_specs
+from tests.estimators import model
 from tests.tables import mixed_table, settings, write_text
 
 CONFIGS = Path(__file__).parents[1] / "configs" / "models"
@@ -33,11 +34,6 @@ def one_core() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Table:
     return mixed_table(tmp_path_factory.mktemp("mixed"))
-
-
-def model(estimator: str, table: Table, seed: int = 0, /, **params: Any) -> Any:
-    spec = parse_spec("a", {"estimator": estimator, "params": params}, "a.yaml")
-    return build(spec, table.kinds, table.features.dtypes.to_dict(), seed)
 
 
 def said_of(estimator: Any, /, **params: Any) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acting import ACT, MISSING, new_fork, without
+from tests.acting import ACT, MISSING, new_fork
 from tests.github import GitHub, serving
 
 pytestmark = [
@@ -39,7 +39,6 @@ def test_code_that_is_not_formatted_fails_the_check(tmp_path: Path, github: GitH
     assert acted.jobs == {"check": "failure"}
 
 
-@without("package")
 def test_a_bento_of_a_fresh_model_is_asked(tmp_path: Path, github: GitHub):
     fork = new_fork(tmp_path, github)
     acted = fork.act("push", "ci", fork.checkout("tree"), job="bento")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sklearn.datasets import load_iris
 
-from tests.acting import ACT, MISSING, Fork, new_fork, without
+from tests.acting import ACT, MISSING, Fork, new_fork
 from tests.github import GitHub, serving
 from tests.projects import REPOSITORY, run
 from tests.stores import lock_is_held, store_on
@@ -89,7 +89,6 @@ def test_no_drift_is_on_record_and_starts_nothing(fork: Fork, github: GitHub):
     assert github.issues == []
 
 
-@without("automl")
 def test_drift_retrains_and_opens_one_issue_that_closes_when_it_is_over(fork: Fork, github: GitHub):
     drifted = {"current": str(arriving(fork.folder, 3.0))}
     acted = fork.act("workflow_dispatch", "monitor", fork.checkout("tree"), inputs=drifted)
@@ -110,7 +109,6 @@ def test_drift_retrains_and_opens_one_issue_that_closes_when_it_is_over(fork: Fo
     assert [one["state"] for one in github.issues] == ["closed"]
 
 
-@without("automl")
 def test_what_automl_finds_comes_as_a_pull_request_where_that_is_wished(fork: Fork, github: GitHub):
     tree = fork.checkout("tree")
     project = tree / "configs/project.yaml"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acting import ACT, MISSING, new_fork, without
+from tests.acting import ACT, MISSING, new_fork
 from tests.github import GitHub, serving
 from tests.projects import run
 
@@ -13,7 +13,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(1800),
     pytest.mark.skipif(ACT is None, reason=MISSING),
-    without("package"),
 ]
 DIGEST = f"sha256:{7:064d}"
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.acting import ACT, MISSING, Acted, Fork, new_fork, without
+from tests.acting import ACT, MISSING, Acted, Fork, new_fork
 from tests.github import GitHub, serving
 from tests.projects import REPOSITORY
 from tests.stores import lock_is_held, store_on
@@ -21,7 +21,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(1800),
     pytest.mark.skipif(ACT is None, reason=MISSING),
-    without("promote"),
 ]
 
 
