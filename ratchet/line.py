@@ -9,10 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from tempfile import NamedTemporaryFile
 
-from ratchet.errors import InputError
+from ratchet.errors import InputError, nearest
 from ratchet.processes import beside, warm_up
 from ratchet.record.tracking import LINE_RUN
 
+STAGES = (
+    "train", "evaluate", "package", "traffic", "drift", "automl", "gate", "test", "promote",
+    "rollback", "history",
+)  # fmt: skip
 LOADED = (
     "mlflow", "mlflow.sklearn", "duckdb", "rich.progress", "ratchet.training.pictures",
     "ratchet.training.train", "ratchet.training.preparation",
@@ -28,6 +32,11 @@ class Stage:
     def row(self) -> dict[str, str]:
         said = ", ".join(f"{key}={value}" for key, value in self.outputs.items())
         return {"stage": self.name, "seconds": f"{self.seconds:.1f}", "outcome": said}
+
+
+def require_stage(until: str) -> None:
+    if until not in (*STAGES, "all"):
+        raise InputError(f"until={until} is no stage; {nearest(until, (*STAGES, 'all'))}")
 
 
 class Finished(Exception):  # noqa: N818 - it is no error
@@ -53,7 +62,11 @@ class Line:
         with self.stage(stage) as outputs, NamedTemporaryFile("r") as said:
             running = beside.Process(target=_run, args=(entry, argv, said.name))
             running.start()
-            running.join()
+            try:
+                running.join()
+            finally:
+                running.terminate()
+                running.join()
             if running.exitcode:
                 raise InputError(f"the step '{entry}' failed; its message stands above")
             values = said.read().partition("report<<")[0]  # the last is the report itself
@@ -73,7 +86,11 @@ class Line:
 
 
 def _run(entry: str, argv: list[str], outputs: str) -> None:
-    """What `python -m steps.<entry>` does, with what is loaded here."""
+    """What `python -m steps.<entry>` does, with what is loaded here.
+
+    In a session of its own: Ctrl-C is the line's to hear, which then stops the step, once.
+    """
+    os.setsid()
     os.environ["GITHUB_OUTPUT"] = outputs
     sys.argv = [entry, *argv]
     runpy.run_module(f"steps.{entry}", run_name="__main__", alter_sys=True)

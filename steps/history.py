@@ -29,7 +29,8 @@ def main(alias: str) -> None:
     ]  # fmt: skip
     tags = [asdict(tag) for tag in prod_tags(registry, client)]
     markdown = f"## History\n\n{markdown_table(rows)}\n"
-    leave(Report("history", {"moves": rows, "tags": tags}, markdown))
+    content, outputs = {"moves": rows, "tags": tags}, {"moves": str(len(rows))}
+    leave(Report("history", content, markdown, outputs))
     print_table(rows)
     if not rows:
         print("Nothing has moved yet. Train and gate: mlflow run . -e train, then -e evaluate")

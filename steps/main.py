@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ratchet import entry
+from ratchet.errors import InputError
 
 if TYPE_CHECKING:
     from ratchet.line import Line
@@ -17,10 +18,12 @@ TRUTHS = (0.80, 0.95)  # the accuracies that the labels of the A/B test give pro
 
 
 def main(config: Path, until: str) -> None:
-    from ratchet.line import Finished, Line
+    from ratchet.line import Finished, Line, require_stage
     from ratchet.record.report import print_table
     from ratchet.record.tracking import connect, step_run
 
+    require_stage(until)
+    require_own_log()
     os.environ.setdefault("RATCHET_ADMIN_TOKEN", secrets.token_hex(16))
     connect()
     with step_run("main") as run:
@@ -34,7 +37,18 @@ def main(config: Path, until: str) -> None:
     )
 
 
+def require_own_log() -> None:
+    from ratchet.serving.tables import log_url
+
+    if not log_url().startswith("sqlite"):
+        raise InputError(
+            "RATCHET_LOG_URL is a server's, and the line's traffic is made up: its labels would"
+            " count in real decisions. Unset it for this run"
+        )
+
+
 def run_line(line: "Line", config: Path) -> None:
+    from ratchet.serving.demo import is_prod
     from ratchet.serving.running import served
 
     line.step("train", "train", config=str(config))
@@ -42,9 +56,12 @@ def run_line(line: "Line", config: Path) -> None:
     line.step("package", "package")
     with served(".", Path(sys.executable), Path("reports/main"), os.environ) as address:
         try_drift(line, address)
-        found = line.step("automl", "automl")
-        line.step("gate", "evaluate", version=found["version"], force="true")
-        try_staging(line, address)
+        version = line.step("automl", "automl")["version"]
+        if is_prod(address, version):
+            print(f"\nv{version}, which AutoML found, is prod already: there is nothing to test.")
+        else:
+            line.step("gate", "evaluate", version=version, force="true")
+            try_staging(line, address)
     line.step("history", "history")
 
 
@@ -68,9 +85,9 @@ def try_staging(line: "Line", address: str) -> None:
         return
     accuracy = ",".join(f"{v}={truth}" for v, truth in zip(versions, TRUTHS, strict=True))
     line.step("test", "traffic", url=address, requests="1500", users="1500", accuracy=accuracy)
-    line.step("promote", "promote")
-    reason = "the whole line shows the way back"
-    line.step("rollback", "promote", action="rollback", reason=reason)
+    if line.step("promote", "promote")["promoted"] == "true":
+        reason = "the whole line shows the way back"
+        line.step("rollback", "promote", action="rollback", reason=reason)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from ratchet.environments import ENVIRONMENTS
+
 REPOSITORY = Path(__file__).parent.parent
 BASELINE = "configs/models/baseline.yaml"
 
@@ -33,6 +35,15 @@ def new_project(folder: Path, settings: Mapping[str, Any] | None = None) -> Path
     text = shipped if settings is None else yaml.safe_dump(dict(settings))
     (folder / "configs" / "project.yaml").write_text(text)
     return folder
+
+
+def share_environments(project: Path) -> Path:
+    """Those of PyCaret and of a Bento are made once, and kept where `make run` keeps them."""
+    kept = REPOSITORY / ENVIRONMENTS
+    kept.mkdir(parents=True, exist_ok=True)
+    (project / ENVIRONMENTS).parent.mkdir(exist_ok=True)
+    (project / ENVIRONMENTS).symlink_to(kept)
+    return project
 
 
 def run_step(

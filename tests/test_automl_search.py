@@ -22,9 +22,11 @@ from ratchet.automl.request import as_plain, write_request
 from ratchet.automl.translation import as_spec
 from ratchet.config import Settings
 from ratchet.data.dataset import load_split
-from ratchet.environments import ENVIRONMENTS, python_of
+from ratchet.environments import python_of
 from ratchet.training.train import train
-from tests.projects import REPOSITORY, environment, free_port, new_project, process, run_step
+from tests.projects import (
+    REPOSITORY, environment, free_port, new_project, process, run_step, share_environments,
+)  # fmt: skip
 from tests.tables import mixed_frame, write
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -51,9 +53,7 @@ def pycaret_project(tmp_path: Path, pycaret: Path) -> Any:
     def make(settings: Mapping[str, Any], automl: Mapping[str, Any] = SMALL) -> Path:
         project = new_project(tmp_path / "project", {**settings, "automl": dict(automl)})
         shutil.copy(REPOSITORY / LOCK, project)
-        (project / ".ratchet").mkdir()
-        (project / ENVIRONMENTS).symlink_to(pycaret.parents[2])
-        return project
+        return share_environments(project)
 
     return make
 

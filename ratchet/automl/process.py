@@ -35,7 +35,6 @@ class Search:
         self._process = self._start()
 
     def __enter__(self) -> Self:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         return self
 
     def __exit__(

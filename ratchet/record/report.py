@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 REPORTS = Path("reports")
+LONGEST_UNBROKEN = 60
 
 Row = Mapping[str, Any]
 
@@ -81,8 +82,9 @@ def print_table(rows: Sequence[Row]) -> None:
     if not rows:
         return
     table = Table(box=None, pad_edge=False)
-    for name in rows[0]:
-        table.add_column(name, no_wrap=True)
+    for name in rows[0]:  # a long sentence gives way, so that all else stays whole
+        longest = max(len(_cell(row[name])) for row in rows)
+        table.add_column(name, no_wrap=longest <= LONGEST_UNBROKEN)
     for row in rows:
         table.add_row(*[_cell(value) for value in row.values()])
     Console(highlight=False, markup=False, width=200).print(table)

@@ -9,9 +9,13 @@ SECONDS_TO_FOLLOW = 30.0
 
 def a_number(address: str) -> str | None:
     """A feature that can be shifted."""
-    request = ask(f"{address}/docs.json")["paths"]["/predict"]["post"]["requestBody"]
-    example = request["content"]["application/json"]["example"]["features"]
-    return next((name for name, value in example.items() if isinstance(value, float)), None)
+    request = ask(f"{address}/docs.json")["components"]["schemas"]["Request"]
+    features = request["properties"]["features"]["properties"]
+    return next((name for name, kind in features.items() if "number" in kind["type"]), None)
+
+
+def is_prod(address: str, version: str) -> bool:
+    return bool(ask(f"{address}/status")["prod"]["version"] == version)
 
 
 def split_evenly(address: str, token: str) -> tuple[str, str] | None:

@@ -2,24 +2,27 @@
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from ratchet.errors import InputError
 
 SECONDS_TO_START = 120
+SECONDS_TO_END = 30
 
 
 @contextmanager
 def served(what: str, python: Path, folder: Path, env: Mapping[str, str]) -> Iterator[str]:
-    """Its address on loopback. What it says goes to service.log in the folder."""
+    """Its address on loopback. What it says goes to service.log in the folder.
+
+    In a session of its own: Ctrl-C is this process' to hear, which then ends it.
+    """
     port = _free_port()
     more = {"BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOST": "127.0.0.1"}
     more["PATH"] = f"{python.parent}{os.pathsep}{env.get('PATH', '')}"
@@ -28,15 +31,30 @@ def served(what: str, python: Path, folder: Path, env: Mapping[str, str]) -> Ite
     with (folder / "service.log").open("w+") as log:
         process = subprocess.Popen(
             command, env=dict(env) | more, stdout=log, stderr=log,
-            cwd=folder if Path(what).is_absolute() else None,
+            cwd=folder if Path(what).is_absolute() else None, start_new_session=True,
         )  # fmt: skip
         try:
             address = f"http://127.0.0.1:{port}"
             _wait_until_ready(address, process, log)
             yield address
         finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(30)
+            _end(process)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """It ends its workers; whoever is still there after that is killed."""
+    import psutil
+
+    if process.poll() is None:
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(SECONDS_TO_END)
+        _, alive = psutil.wait_procs(family, timeout=1)
+        for one in alive:
+            one.kill()
+        process.kill()
+        process.wait()
 
 
 def _free_port() -> int:

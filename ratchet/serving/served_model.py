@@ -52,12 +52,17 @@ def copy_from_mlflow(source: Path, model: str, version: str, config: str, into: 
         if column.type not in TYPES:
             raise InputError(f"{column.name} is {column.type}; expected {', '.join(TYPES)}")
     example = json.loads((source / "input_example.json").read_text())
-    places = [example["columns"].index(column.name) for column in columns]
-    rows = tuple(tuple(row[i] for i in places) for row in example["data"])
+    places = {column: example["columns"].index(column.name) for column in columns}
+    rows = tuple(tuple(_cell(row[i], of) for of, i in places.items()) for row in example["data"])
     into.mkdir(parents=True)
     shutil.copyfile(source / model_file.FILE, into / model_file.FILE)
     card = Card(model, version, config, tuple(columns), rows)
     (into / CARD).write_text(json.dumps(asdict(card), indent=1) + "\n")
+
+
+def _cell(value: Any, column: Column) -> Any:
+    """MLflow writes a missing date as text."""
+    return None if column.type == "datetime" and value == "NaT" else value
 
 
 def read_card(folder: Path) -> Card:

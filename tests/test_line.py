@@ -1,0 +1,205 @@
+"""The whole line in a checkout with a table of one's own: once, stopped, once more, in part."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from ratchet.record.registry import Registry
+from tests.projects import clone, environment, new_project, run, run_step, share_environments
+from tests.tables import mixed_frame, write
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+SETTINGS = {
+    "model": "customers",
+    "data": {"source": "customers.csv", "target": "outcome", "kinds": {"branch": "categorical"}},
+    "automl": {
+        "estimators": ["LogisticRegression", "GaussianNB"], "folds": 3, "budget_minutes": 0.5,
+        "n_select": 1, "tune_iterations": 0,
+    },
+}  # fmt: skip
+CONFIGS = ("baseline.yaml", "neighbours.json")
+ALONE = [sys.executable, "-m", "steps.main", "--config", "configs/models", "--until", "all"]
+BY_MLFLOW = ["mlflow", "run", ".", "--env-manager", "local"]
+STAGES = {
+    "train": "trained=2, versions=1,2",
+    "evaluate": "moved=true",
+    "package": "versions=v1",
+    "traffic": "agrees=true",
+    "drift": "drifted=true, verdict=drifted",
+    "automl": "found=true, version=3",
+    "gate": "moved=true",
+    "test": "agrees=true",
+    "promote": "decision=promote, promoted=true",
+    "rollback": "decision=rollback, promoted=false",
+    "history": "moves=7",
+}
+TESTED = ["gate: best of 1 by accuracy", "promote", "rollback by hand"]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Strings, dates, booleans and gaps; the second row, which is in the example, lacks a date."""
+    tree = share_environments(clone(tmp_path_factory.mktemp("line") / "checkout"))
+    write(mixed_frame(600), tree / "customers.csv")
+    (tree / "configs/project.yaml").write_text(yaml.safe_dump(SETTINGS))
+    for file in (tree / "configs/models").iterdir():
+        if file.name not in CONFIGS:
+            file.unlink()
+    for command in (["add", "--all"], ["commit", "--quiet", "--message", "My own data"]):
+        assert run(["git", *command], tree).returncode == 0
+    return tree
+
+
+@pytest.fixture(scope="module")
+def said(checkout: Path) -> str:
+    """What the line says as a stranger runs it."""
+    done = run(BY_MLFLOW, checkout, BENTOML_HOME=bentos(checkout))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def bentos(checkout: Path) -> str:
+    return str(checkout.parent / "bentoml")
+
+
+def client_of(checkout: Path) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{checkout}/mlflow.db", f"sqlite:///{checkout}/mlflow.db")
+
+
+def runs(checkout: Path, condition: str = "") -> list[Any]:
+    return list(client_of(checkout).search_runs(["0"], condition))
+
+
+def reasons(checkout: Path) -> list[str]:
+    lines = Registry(client_of(checkout), "customers").ledger()
+    return [line.reason.partition(" (")[0].partition(": staging")[0] for line in lines]
+
+
+def end_table(said: str) -> dict[str, str]:
+    """Stage -> outcome."""
+    rows = said.partition("stage     seconds  outcome")[2].partition("\n\n")[0]
+    return {stage: what for stage, _, what in (r.split(maxsplit=2) for r in rows.splitlines()[1:])}
+
+
+def requests_logged(checkout: Path) -> int:
+    with sqlite3.connect(checkout / "predictions.db") as connection:
+        return int(connection.execute("SELECT count(*) FROM predictions").fetchone()[0])
+
+
+def test_every_stage_is_in_the_table_at_the_end(said: str):
+    outcomes = end_table(said)
+    assert list(outcomes) == list(STAGES)
+    for stage, outcome in STAGES.items():
+        assert outcome in outcomes[stage]
+
+
+def test_every_step_is_a_run_below_the_line_s(checkout: Path, said: str):
+    (line,) = runs(checkout, "tags.step = 'main'")
+    below = runs(checkout, f"tags.mlflow.parentRunId = '{line.info.run_id}'")
+    assert sorted(run.data.tags["step"] for run in below) == [
+        "automl", "drift", "evaluate", "evaluate", "package", "promote", "promote", "traffic",
+        "traffic", "train",
+    ]  # fmt: skip
+    assert {run.info.status for run in runs(checkout)} == {"FINISHED"}
+
+
+def test_the_ledger_tells_it_all(checkout: Path, said: str):
+    assert reasons(checkout)[:4] == ["gate: best of 2 by accuracy", *TESTED]
+
+
+def test_a_table_of_text_dates_and_gaps_is_served_and_leaves_the_tree_clean(
+    checkout: Path, said: str
+):
+    assert "500 answered in" in said
+    assert "1500 answered in" in said
+    assert "not answered" not in said
+    assert run(["git", "status", "--porcelain"], checkout).stdout == ""
+    assert {run.data.tags["dirty"] for run in runs(checkout)} == {"false"}
+
+
+@pytest.mark.parametrize(
+    ("command", "how", "code"),
+    [(ALONE, "ctrl-c", 130), (ALONE, "kill", 130), (BY_MLFLOW, "ctrl-c", 1)],
+    ids=["ctrl-c", "kill", "ctrl-c of mlflow run"],
+)
+def test_stopped_amid_traffic_it_leaves_no_process_and_no_open_run(
+    command: list[str], how: str, code: int, checkout: Path, said: str
+):
+    before = requests_logged(checkout)
+    line = subprocess.Popen(
+        command, cwd=checkout, env=environment(BENTOML_HOME=bentos(checkout)), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    while requests_logged(checkout) < before + 50:
+        assert line.poll() is None
+        time.sleep(0.05)
+    started = psutil.Process(line.pid).children(recursive=True)
+    assert any("bentoml" in one.cmdline() for one in started)
+    if how == "kill":
+        line.terminate()
+    else:
+        os.killpg(line.pid, signal.SIGINT)
+    told, _ = line.communicate(timeout=120)
+    assert line.returncode == code
+    assert "main: stopped" in told
+    assert "Traceback" not in told
+    assert requests_logged(checkout) < before + 500
+    assert runs(checkout, "attributes.status = 'RUNNING'") == []
+    assert alive(started) == []
+
+
+def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
+    _, left = psutil.wait_procs(processes, timeout=10)
+    return [one for one in left if one.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_it_runs_again_on_the_same_store(checkout: Path, said: str):
+    done = run(ALONE, checkout, BENTOML_HOME=bentos(checkout))
+    assert done.returncode == 0, done.stdout + done.stderr
+    again = {"train": "trained=0", "evaluate": "moved=false", "history": "moves=13"}
+    outcomes = end_table(done.stdout)
+    for stage, outcome in (STAGES | again).items():
+        assert outcome in outcomes[stage]
+    assert reasons(checkout) == ["gate: best of 2 by accuracy", *TESTED, *TESTED]
+    assert run(["git", "status", "--porcelain"], checkout).stdout == ""
+
+
+def test_it_ends_where_it_is_told_to(tmp_path: Path):
+    done = run_step(
+        new_project(tmp_path), "main", config="configs/models/baseline.yaml", until="evaluate"
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(end_table(done.stdout)) == ["train", "evaluate"]
+
+
+@pytest.mark.parametrize(
+    ("until", "env", "said"),
+    [
+        ("evalute", {}, "until=evalute is no stage; did you mean 'evaluate'?"),
+        (
+            "all",
+            {"RATCHET_LOG_URL": "postgresql://u:secret@db/log"},
+            "RATCHET_LOG_URL is a server's",
+        ),
+    ],
+)
+def test_what_it_cannot_do_is_said_in_one_line_before_anything_is_done(
+    until: str, env: dict[str, str], said: str, tmp_path: Path
+):
+    done = run_step(new_project(tmp_path), "main", env, config="configs/models", until=until)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"main: {said}")
+    assert done.stderr.count("\n") == 1
+    assert "secret" not in done.stderr
+    assert not (tmp_path / "mlflow.db").exists()
