@@ -1,6 +1,7 @@
 """Projects, processes and ports of the tests that use the real thing."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -61,6 +62,11 @@ def run(command: list[str], folder: Path, **env: str) -> subprocess.CompletedPro
     return subprocess.run(
         command, cwd=folder, env=environment(**env), capture_output=True, text=True, check=False
     )
+
+
+def heed_ctrl_c() -> None:
+    """A shell's background job, and all that it starts, ignores Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def clone(folder: Path, *options: str) -> Path:

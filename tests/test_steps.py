@@ -12,7 +12,7 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from tests.projects import BASELINE, REPOSITORY, environment, new_project, run_step
+from tests.projects import BASELINE, REPOSITORY, environment, heed_ctrl_c, new_project, run_step
 
 pytestmark = pytest.mark.slow
 
@@ -183,11 +183,6 @@ def test_a_kill_leaves_no_version_without_a_model_and_the_next_train_ends_the_ru
     done = run_step(project, "train", config=BASELINE)
     assert "was left RUNNING by a process that was killed; it is KILLED now" in done.stdout
     assert client.search_runs(["0"], "attributes.status = 'RUNNING'") == []
-
-
-def heed_ctrl_c() -> None:
-    """A shell's background job, and all that it starts, ignores Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def test_watch_trains_what_appears_and_waits_for_what_is_half_written(tmp_path: Path):
