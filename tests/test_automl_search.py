@@ -25,7 +25,13 @@ from ratchet.data.dataset import load_split
 from ratchet.environments import python_of
 from ratchet.training.train import train
 from tests.projects import (
-    REPOSITORY, environment, free_port, new_project, process, run_step, share_environments,
+    REPOSITORY,
+    environment,
+    free_port,
+    new_project,
+    process,
+    run_step,
+    share_environments,
 )  # fmt: skip
 from tests.tables import mixed_frame, write
 
