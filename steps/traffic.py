@@ -13,7 +13,7 @@ def main(
     from ratchet.progress import bar
     from ratchet.record.report import Report, markdown_table, print_table, publish
     from ratchet.record.tracking import connect, step_run
-    from ratchet.traffic.traffic import NOT_COMPARED, Wanted, agreement, drive, rows_by_arm
+    from ratchet.traffic.traffic import NOT_COMPARED, Wanted, agreement, drive, rows_by_arm, told
 
     settings = read_settings()
     wanted = Wanted(
@@ -34,7 +34,7 @@ def main(
             Report(
                 "traffic",
                 {
-                    "wanted": asdict(wanted), "arms": rows, "seconds": outcome.seconds,
+                    "wanted": told(wanted), "arms": rows, "seconds": outcome.seconds,
                     "unanswered": outcome.unanswered, "log": asdict(found) if found else None,
                 },
                 f"## Traffic\n\n{markdown_table(rows)}\n\n{said}\n",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ratchet.serving.packing import SERVICE, modules
+from ratchet.serving.served_model import copy_from_mlflow, read_card
 from tests.projects import REPOSITORY, environment, new_project, run_step
 from tests.services import iris_project
 
@@ -37,6 +38,16 @@ def test_a_worker_loads_no_mlflow_and_pandas_only_for_a_model_that_needs_it() ->
         capture_output=True, check=True,
     )  # fmt: skip
     assert done.stdout.strip() == "[]"
+
+
+def test_a_missing_date_in_the_example_is_missing_and_a_text_stays_a_text(tmp_path: Path) -> None:
+    columns = [{"name": "left", "type": "datetime"}, {"name": "said", "type": "string"}]
+    (tmp_path / "MLmodel").write_text(json.dumps({"signature": {"inputs": json.dumps(columns)}}))
+    example = {"columns": ["said", "left"], "data": [["NaT", "NaT"], ["", "2024-03-01T00:00:00"]]}
+    (tmp_path / "input_example.json").write_text(json.dumps(example))
+    (tmp_path / "model.skops").write_bytes(b"")
+    copy_from_mlflow(tmp_path, "m", "1", "baseline", tmp_path / "made")
+    assert read_card(tmp_path / "made").example == ((None, "NaT"), ("2024-03-01T00:00:00", ""))
 
 
 def test_without_prod_there_is_nothing_to_pack(tmp_path: Path) -> None:

@@ -165,6 +165,10 @@ def test_by_hand_needs_a_reason_and_says_that_it_was_by_hand(project: Path):
         ({"action": "promot"}, "action=promot: did you mean 'promote'?"),
         ({"log": "nowhere.csv"}, "log=nowhere.csv: no such file; expected a CSV or Parquet export"),
         ({"log": "http://localhost:1"}, "log=http://localhost:1/log.csv does not answer"),
+        (
+            {"log": "postgresql://u:secret@localhost:1/log"},
+            "postgresql://u:***@localhost:1/log cannot",
+        ),
         ({"log": "ftp://x/y"}, "expected sqlite:///... or postgresql://..."),
         ({"plan": "true", "accuracy": "2"}, "accuracy=2.0: expected prod's accuracy"),
         ({"plan": "true", "split": "half"}, "split=half: expected a number"),
@@ -174,6 +178,7 @@ def test_wrong_input_is_one_line_that_helps(project: Path, arguments: dict[str, 
     done = run_step(project, "promote", **arguments)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert says in done.stderr
+    assert "secret" not in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet", "contract.csv"])

@@ -18,6 +18,7 @@ from ratchet.traffic.agreement import compare
 from ratchet.traffic.habits import Ask, asks
 from ratchet.traffic.rows import Rows, read_rows, shifted
 from ratchet.traffic.sending import Sent
+from ratchet.traffic.traffic import Wanted, told
 from ratchet.traffic.truth import read_truth
 from tests.projects import REPOSITORY, free_port, new_project, process, run_step
 from tests.services import TOKEN as SERVICE_TOKEN
@@ -140,6 +141,14 @@ def line_of(sent: Sent, **more: str) -> dict[str, str]:
         "model_version": "1", "prediction": "setosa", "label": "setosa", "petal_length": "1.5",
     }  # fmt: skip
     return usual | more
+
+
+def test_the_report_holds_an_address_without_its_password() -> None:
+    log = "postgresql://me:secret@db/log"
+    wanted = Wanted("http://here", log, 1, 1, 0, 1, 0, 1, "real", 0, "none", 0, log)
+    said = told(wanted)
+    assert said["data"] == said["log"] == "postgresql://me:***@db/log"
+    assert (said["url"], said["accuracy"]) == ("http://here", "real")
 
 
 def test_what_is_missing_twice_or_different_is_named() -> None:

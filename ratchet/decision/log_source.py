@@ -58,6 +58,7 @@ def _from_database(url: str, test: ABTest, features: bool) -> pd.DataFrame:
     from sqlalchemy.exc import SQLAlchemyError
 
     from ratchet.serving.reading import read_window
+    from ratchet.serving.tables import shown
 
     columns = (*COLUMNS, "features") if features else COLUMNS
     try:
@@ -67,7 +68,7 @@ def _from_database(url: str, test: ABTest, features: bool) -> pd.DataFrame:
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", error)).splitlines()[0]
         raise InputError(
-            f"log={url} cannot be read: {reason}; is a service writing there?"
+            f"log={shown(url)} cannot be read: {reason}; is a service writing there?"
         ) from None
     return _typed(rows)
 

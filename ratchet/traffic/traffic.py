@@ -3,12 +3,13 @@
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ratchet.config import Settings
 from ratchet.errors import InputError
 from ratchet.serving.assignment import hidden
+from ratchet.serving.tables import shown
 from ratchet.traffic.agreement import Agreement, compare, log_lines
 from ratchet.traffic.habits import asks
 from ratchet.traffic.rows import read_rows, shifted
@@ -44,6 +45,12 @@ class Wanted:
                 raise InputError(f"{name}={getattr(self, name)}: expected 0 or more")
         if not 0 <= self.labelled <= 1:
             raise InputError(f"labelled={self.labelled}: expected a share between 0 and 1")
+
+
+def told(wanted: Wanted) -> dict[str, Any]:
+    """For the report: an address without its password."""
+    said = asdict(wanted)
+    return said | {k: shown(v) for k, v in said.items() if isinstance(v, str) and "://" in v}
 
 
 def drive(wanted: Wanted, settings: Settings, answered: Callable[[], None]) -> Outcome:
