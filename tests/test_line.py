@@ -168,9 +168,21 @@ def test_stopped_amid_traffic_it_leaves_no_process_and_no_open_run(
     assert alive(started) == []
 
 
-def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
-    _, left = psutil.wait_procs(processes, timeout=10)
-    return [one for one in left if one.status() != psutil.STATUS_ZOMBIE]
+def alive(processes: list[psutil.Process], seconds: float = 10) -> list[psutil.Process]:
+    """After a moment to end. A zombie has ended: where nobody is left to ask, it stays one."""
+    end = time.monotonic() + seconds
+    while left := [one for one in processes if runs_on(one)]:
+        if time.monotonic() > end:
+            break
+        time.sleep(0.1)
+    return left
+
+
+def runs_on(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_it_runs_again_on_the_same_store(checkout: Path, said: str):
