@@ -35,6 +35,8 @@ SETTINGS = {
         "estimators": ["LogisticRegression", "GaussianNB"], "folds": 3, "budget_minutes": 0.5,
         "n_select": 1, "tune_iterations": 0,
     },
+    "ab": {"staging_timeout_ms": 60_000.0},  # however busy the machine, staging answers itself
+    "promotion": {"guardrails": {"latency_p99_ms": None}},
 }  # fmt: skip
 CONFIGS = ("baseline.yaml", "neighbours.json")
 ALONE = [sys.executable, "-m", "steps.main", "--config", "configs/models", "--until", "all"]
