@@ -74,6 +74,15 @@ def markdown_table(rows: Sequence[Row]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def html_page(template: Path, title: str, verdict: str, **content: Any) -> str:
+    """One page that needs no network: the template fills the blocks of frame.html."""
+    from jinja2 import Environment, FileSystemLoader
+
+    folders = FileSystemLoader([template.parent, Path(__file__).parent])
+    pages = Environment(autoescape=True, loader=folders)
+    return pages.get_template(template.name).render(title=title, verdict=verdict, **content)
+
+
 def print_table(rows: Sequence[Row]) -> None:
     from rich.console import Console
     from rich.table import Table
