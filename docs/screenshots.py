@@ -19,7 +19,6 @@ from tests.projects import REPOSITORY, clone, run_step, tracking_server
 from tests.services import Service, serving
 
 PICTURES = REPOSITORY / "docs/pictures"
-COLOURS = 128
 UI_SEEN_BEFORE = """
 localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true")
 localStorage.setItem("mlflow.workflowType_v1", '"machine_learning"')
@@ -44,7 +43,7 @@ class Photographer:
         self.page.open(address, width, height, scale=2)
         self.page.until(ready)
         self.page.picture(file, last)
-        Image.open(file).quantize(COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)
+        Image.open(file).quantize(dither=Image.Dither.NONE).save(file, optimize=True)
         print(f"{file.relative_to(REPOSITORY)}: {file.stat().st_size / 1000:.0f} kB", flush=True)
 
 
@@ -59,13 +58,13 @@ def main() -> None:
         summary = folder / "summary.md"
         step(line, "main", summary, until="gate")
         take_summary(photographer, summary)
-        take_report(photographer, line, "drift", last="table")
+        take_report(photographer, line, "drift", 1100, last="table")
         take_tracking(photographer, line)
         with ab_test(line, folder, summary) as service:
             two_arms = "document.querySelectorAll('#curve polyline').length === 2"
-            photographer.take("ab", f"{service.address}/ab", 1000, 960, two_arms, "#missing")
+            photographer.take("ab", f"{service.address}/ab", 1000, 960, two_arms, "#curve")
         step(line, "promote", summary, log=f"sqlite:///{folder}/predictions.db")
-        take_report(photographer, line, "promote", last="svg ~ svg")
+        take_report(photographer, line, "promote", 900, last="svg ~ svg")
 
 
 def step(line: Path, name: str, summary: Path, **arguments: str) -> None:
@@ -81,31 +80,31 @@ def take_summary(photographer: Photographer, summary: Path) -> None:
     text = summary.read_text().partition("## Package")[0]
     shown = summary.with_suffix(".html")
     shown.write_text(AS_GITHUB + MarkdownIt("commonmark").enable("table").render(text))
-    photographer.take("summary", shown.as_uri(), 1040, 700, "document.title", "body")
+    photographer.take("summary", shown.as_uri(), 1040, 700, "document.title", "table ~ table")
 
 
-def take_report(photographer: Photographer, line: Path, name: str, last: str) -> None:
+def take_report(photographer: Photographer, line: Path, name: str, width: int, last: str) -> None:
     page = line / "reports" / name / f"{name}.html"
-    photographer.take(name, page.as_uri(), 1000, 700, "document.title", last)
+    photographer.take(name, page.as_uri(), width, 700, "document.title", last)
 
 
 def take_tracking(photographer: Photographer, line: Path) -> None:
     photographer.page.call("Page.addScriptToEvaluateOnNewDocument", source=UI_SEEN_BEFORE)
     with tracking_server(line.parent, f"sqlite:///{line}/mlflow.db") as address:
         drawn = (
-            "document.querySelectorAll('.js-plotly-plot .point').length > 30 &&"
+            "document.querySelectorAll('.js-plotly-plot .points').length >= 3 &&"
             # hovering shows Plotly's tools; a browser without a mouse shows them always
             "document.head.append(Object.assign(document.createElement('style'),"
             " {textContent: '.modebar {display: none}'})) === undefined"
         )
         runs = f"{address}/#/experiments/0/runs?{VERSIONS}"
-        photographer.take("runs", runs, 1400, 760, drawn, "body")
-        photographer.page.open("about:blank", 1400, 760)  # the next differs by its fragment alone
+        photographer.take("runs", runs, 1400, 684, drawn, "body")
+        photographer.page.open("about:blank", 1400, 684)  # the next differs by its fragment alone
         folded = (  # the ledger's lines, which are tags of the model
-            "document.body.innerText.includes('@ staging') &&"
+            "document.body.innerText.includes('@\\u00a0staging') &&"
             " !document.querySelector('[aria-expanded=true]').click()"
         )
-        photographer.take("registry", f"{address}/#/models/iris", 1400, 760, folded, "body")
+        photographer.take("registry", f"{address}/#/models/iris", 1400, 740, folded, "body")
 
 
 @contextmanager
