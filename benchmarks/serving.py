@@ -193,7 +193,8 @@ def load(
 
 
 def many_rows() -> str:
-    return "[" + ",".join([ONE] * ROWS_A_REQUEST) + "]"
+    """Each of another user: an arm is found for every row."""
+    return "[" + ",".join(ONE.replace("%d", str(i)) for i in range(ROWS_A_REQUEST)) + "]"
 
 
 def megabytes(server: Server) -> dict[str, float]:

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
+from ratchet.serving.record import json_lines
+
 ColumnType = Literal["double", "boolean", "datetime", "string"]
 Class = bool | int | str
 MOST_ROWS = 10_000
@@ -70,7 +72,6 @@ class Inputs:
             forbid_unknown_fields=True,
         )
         self._decode = msgspec.json.Decoder(request | list[request]).decode  # type: ignore[valid-type]
-        self._encode = msgspec.json.Encoder().encode
         self._dates = [i for i, column in enumerate(columns) if column.type == "datetime"]
 
     def read(self, body: bytes) -> tuple[list[Asked], bool]:
@@ -80,19 +81,17 @@ class Inputs:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._explained(body, error) from None
         listed = isinstance(decoded, list)
-        if not listed:
-            return [self._asked(decoded, "")], False
-        if not 0 < len(decoded) <= MOST_ROWS:
-            raise BadRequestError(f"{len(decoded)} rows; expected 1 to {MOST_ROWS} in one request")
-        return [self._asked(one, i) for i, one in enumerate(decoded)], True
-
-    def _asked(self, request: Any, position: int | str) -> Asked:
-        values = msgspec.structs.astuple(request.features)
+        rows = decoded if listed else [decoded]
+        if not 0 < len(rows) <= MOST_ROWS:
+            raise BadRequestError(f"{len(rows)} rows; expected 1 to {MOST_ROWS} in one request")
+        features = [row.features for row in rows]
+        values = list(map(msgspec.structs.astuple, features))
         if self._dates:
-            values = self._with_instants(values, position)
-        return Asked(
-            request.user_id, values, self._encode(request.features).decode(), request.label
-        )
+            places = range(len(rows)) if listed else [""]
+            values = list(map(self._with_instants, values, places))
+        texts = json_lines(features)
+        asked = zip(rows, values, texts, strict=True)
+        return [Asked(row.user_id, cells, text, row.label) for row, cells, text in asked], listed
 
     def _with_instants(self, values: tuple[Any, ...], position: int | str) -> tuple[Any, ...]:
         changed = list(values)

@@ -7,20 +7,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
 import numpy as np
 
 from ratchet.errors import InputError
 from ratchet.serving.direct import Direct, Rows, Scores
 from ratchet.serving.features import Column, Inputs, instant
-from ratchet.serving.record import json_text
+from ratchet.serving.record import json_lines, json_text
 from ratchet.training import model_file
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CARD = "served.json"
-encode = msgspec.json.Encoder().encode
 TYPES = ("double", "boolean", "datetime", "string")
 
 
@@ -96,7 +94,8 @@ class ServedModel:
             return [Answer(text, None) for text in texts]
         if not np.isfinite(probabilities).all():
             raise ValueError(f"version {self.version} answered a probability that is no number")
-        return list(map(Answer, texts, self._probability_texts(probabilities)))
+        named = [dict(zip(self._keys, row, strict=True)) for row in probabilities.tolist()]
+        return list(map(Answer, texts, json_lines(named)))
 
     def by_pipeline(self, rows: Rows) -> Scores:
         frame = self.frame(rows)
@@ -137,12 +136,6 @@ class ServedModel:
             return direct if same(direct(rows), expected) else None
         except Exception:  # whatever an estimator makes of bare arrays: its pipeline answers
             return None
-
-    def _probability_texts(self, probabilities: np.ndarray) -> list[str]:
-        return [
-            encode(dict(zip(self._keys, row, strict=True))).decode()
-            for row in probabilities.tolist()
-        ]
 
 
 def same(left: Scores, right: Scores) -> bool:
