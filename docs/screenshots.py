@@ -58,7 +58,7 @@ def main() -> None:
         summary = folder / "summary.md"
         step(line, "main", summary, until="gate")
         take_summary(photographer, summary)
-        take_report(photographer, line, "drift", 1100, last="table")
+        take_report(photographer, line, "drift", 1100, last=".note")
         take_tracking(photographer, line)
         with ab_test(line, folder, summary) as service:
             two_arms = "document.querySelectorAll('#curve polyline').length === 2"

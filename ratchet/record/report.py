@@ -62,15 +62,16 @@ def _append(variable: str, text: str) -> None:
 
 def markdown_table(rows: Sequence[Row]) -> str:
     """
-    >>> print(markdown_table([{"config": "a|b", "accuracy": 0.5}]))
+    >>> print(markdown_table([{"config": "a|b", "accuracy": 0.5, "note": None}]))
     | config | accuracy |
     | --- | --- |
     | a\\|b | 0.5000 |
     """
     if not rows:
         return ""
-    cells = [[_cell(value).replace("|", "\\|") for value in row.values()] for row in rows]
-    lines = [list(rows[0]), ["---"] * len(rows[0]), *cells]
+    names, cells = _filled(rows)
+    escaped = [[cell.replace("|", "\\|") for cell in line] for line in cells]
+    lines = [names, ["---"] * len(names), *escaped]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -90,11 +91,18 @@ def print_table(rows: Sequence[Row]) -> None:
     if not rows:
         return
     table = Table(box=None, pad_edge=False)
-    for name in rows[0]:
+    names, cells = _filled(rows)
+    for name in names:
         table.add_column(name, no_wrap=True)
-    for row in rows:
-        table.add_row(*[_cell(value) for value in row.values()])
+    for line in cells:
+        table.add_row(*line)
     Console(highlight=False, markup=False, width=200).print(table)
+
+
+def _filled(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """The columns that hold anything, and their cells."""
+    names = [name for name in rows[0] if any(_cell(row[name]) for row in rows)]
+    return names, [[_cell(row[name]) for name in names] for row in rows]
 
 
 def _cell(value: Any) -> str:
