@@ -100,9 +100,10 @@ def print_table(rows: Sequence[Row]) -> None:
 
 
 def _filled(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """The columns that hold anything, and their cells."""
-    names = [name for name in rows[0] if any(_cell(row[name]) for row in rows)]
-    return names, [[_cell(row[name]) for name in names] for row in rows]
+    """The columns that hold anything, and their cells; a row may lack some."""
+    columns = dict.fromkeys(name for row in rows for name in row)
+    names = [name for name in columns if any(_cell(row.get(name)) for row in rows)]
+    return names, [[_cell(row.get(name)) for name in names] for row in rows]
 
 
 def _cell(value: Any) -> str:
