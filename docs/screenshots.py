@@ -5,6 +5,7 @@ its promotion follow. This checkout's store stays as it is. Needs Chromium.
 """
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from tests.browsers import Page, browser
 from tests.projects import REPOSITORY, clone, run_step, tracking_server
 from tests.services import Service, serving
 
+SECONDS_TO_SETTLE = 3  # MLflow draws its charts anew once their place has its size
 PICTURES = REPOSITORY / "docs/pictures"
 UI_SEEN_BEFORE = """
 localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true")
@@ -37,10 +39,15 @@ AS_GITHUB = """<!doctype html><meta charset="utf-8"><title>summary</title><style
 class Photographer:
     page: Page
 
-    def take(self, name: str, address: str, width: int, height: int, ready: str, last: str) -> None:
-        """Down to the element `last`, once the script `ready` says true."""
+    def take(
+        self, name: str, address: str, width: int, height: int, ready: str, last: str, act: str = ""
+    ) -> None:
+        """Down to the element `last`, when the script `ready` says true and `act` has run."""
         file = PICTURES / f"{name}.png"
         self.page.open(address, width, height, scale=2)
+        self.page.until(ready)
+        self.page.value(act)
+        time.sleep(SECONDS_TO_SETTLE)
         self.page.until(ready)
         self.page.picture(file, last)
         Image.open(file).quantize(dither=Image.Dither.NONE).save(file, optimize=True)
@@ -58,7 +65,7 @@ def main() -> None:
         summary = folder / "summary.md"
         step(line, "main", summary, until="gate")
         take_summary(photographer, summary)
-        take_report(photographer, line, "drift", 1100, last=".note")
+        take_report(photographer, line, "drift", 1100, last="p:last-of-type")
         take_tracking(photographer, line)
         with ab_test(line, folder, summary) as service:
             two_arms = "document.querySelectorAll('#curve polyline').length === 2"
@@ -91,20 +98,18 @@ def take_report(photographer: Photographer, line: Path, name: str, width: int, l
 def take_tracking(photographer: Photographer, line: Path) -> None:
     photographer.page.call("Page.addScriptToEvaluateOnNewDocument", source=UI_SEEN_BEFORE)
     with tracking_server(line.parent, f"sqlite:///{line}/mlflow.db") as address:
-        drawn = (
-            "document.querySelectorAll('.js-plotly-plot .points').length >= 3 &&"
-            # hovering shows Plotly's tools; a browser without a mouse shows them always
+        drawn = "document.querySelectorAll('.js-plotly-plot .points').length >= 3"
+        no_tools = (  # which hovering shows, and a browser without a mouse always
             "document.head.append(Object.assign(document.createElement('style'),"
-            " {textContent: '.modebar {display: none}'})) === undefined"
+            " {textContent: '.modebar {display: none}'}))"
         )
         runs = f"{address}/#/experiments/0/runs?{VERSIONS}"
-        photographer.take("runs", runs, 1400, 684, drawn, "body")
-        photographer.page.open("about:blank", 1400, 684)  # the next differs by its fragment alone
-        folded = (  # the ledger's lines, which are tags of the model
-            "document.body.innerText.includes('@\\u00a0staging') &&"
-            " !document.querySelector('[aria-expanded=true]').click()"
-        )
-        photographer.take("registry", f"{address}/#/models/iris", 1400, 740, folded, "body")
+        photographer.take("runs", runs, 1400, 684, drawn, "body", no_tools)
+        photographer.page.open("about:blank", 1400, 740)  # the next differs by its fragment alone
+        staged = "document.body.innerText.includes('@\\u00a0staging')"
+        fold_tags = "document.querySelector('[aria-expanded=true]').click()"  # the ledger's lines
+        model = f"{address}/#/models/iris"
+        photographer.take("registry", model, 1400, 740, staged, "body", fold_tags)
 
 
 @contextmanager
