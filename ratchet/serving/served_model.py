@@ -5,14 +5,15 @@ import shutil
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from ratchet.errors import InputError
 from ratchet.serving.direct import Direct, Rows, Scores
 from ratchet.serving.features import Column, Inputs, instant
-from ratchet.serving.record import json_lines, json_text
+from ratchet.serving.record import json_text
 from ratchet.training import model_file
 
 if TYPE_CHECKING:
@@ -33,9 +34,8 @@ class Card:
     example: tuple[tuple[Any, ...], ...]  # rows of the training data, as JSON holds them
 
 
-class Answer(NamedTuple):
-    prediction: str  # as JSON
-    probabilities: str | None  # as JSON: class -> probability
+Answer = tuple[str, str | None]  # as JSON: the prediction, and class -> probability
+encode = msgspec.json.Encoder().encode
 
 
 def copy_from_mlflow(source: Path, model: str, version: str, config: str, into: Path) -> None:
@@ -73,7 +73,9 @@ class ServedModel:
         self._classes = {
             label: json_text(label) for label in np.asarray(self._pipeline.classes_).tolist()
         }
-        self._keys = [k if isinstance(k, str) else json_text(k) for k in self._classes]
+        keys = [k if isinstance(k, str) else json_text(k) for k in self._classes]
+        escaped = (json_text(key).replace("%", "%%") for key in keys)
+        self._named = f"{{{','.join(f'{key}:%s' for key in escaped)}}}"
         self._names = [column.name for column in self.card.columns]
         self.class_type = type(next(iter(self._classes)))
         self.direct = self._checked_direct_path()
@@ -91,11 +93,12 @@ class ServedModel:
         classes, probabilities = (self.direct or self.by_pipeline)(rows)
         texts = [self._classes[label] for label in classes.tolist()]
         if probabilities is None:
-            return [Answer(text, None) for text in texts]
+            return [(text, None) for text in texts]
         if not np.isfinite(probabilities).all():
             raise ValueError(f"version {self.version} answered a probability that is no number")
-        named = [dict(zip(self._keys, row, strict=True)) for row in probabilities.tolist()]
-        return list(map(Answer, texts, json_lines(named)))
+        numbers = encode(probabilities.ravel().tolist()).decode()[1:-1].split(",")
+        by_row = zip(*[iter(numbers)] * len(self._classes), strict=True)
+        return list(zip(texts, map(self._named.__mod__, by_row), strict=True))
 
     def by_pipeline(self, rows: Rows) -> Scores:
         frame = self.frame(rows)
