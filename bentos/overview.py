@@ -43,7 +43,7 @@ async def numbers(request: Request, worker: Worker) -> Response:
     if arms is not None:
         content |= await asyncio.to_thread(
             ab_numbers, worker.reader, worker.project.model, arms.prod.model.version,
-            arms.staging_version, _hours(request),
+            arms.staging_version, _hours(request), worker.project.promotion,
         )  # fmt: skip
     return json_response(content)
 

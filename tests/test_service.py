@@ -268,6 +268,10 @@ def test_a_method_that_a_route_does_not_have_is_a_405(service: Service) -> None:
 
 
 def test_the_pages_numbers_count_what_is_in_the_log(service: Service, state: Path) -> None:
+    for number in range(20):
+        answer = service.predict(f"shown-{number}")[1]
+        label = {"request_id": answer["request_id"], "label": answer["prediction"]}
+        assert service.post("/feedback", label)[0] == 200
     numbers = service.get("/ab.json")[1]
     database = sqlite3.connect(state / "predictions.db")
     for arm in ("A", "B"):

@@ -2,19 +2,17 @@
 
 import time
 from collections.abc import Sequence
-from math import sqrt
 from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, case, func, select
 
+from ratchet.config import PromotionSettings
+from ratchet.decision.sequential import mean_interval
 from ratchet.serving.reading import Window
 from ratchet.serving.tables import predictions
 
 BUCKETS = 60  # points of a curve
 LATENCIES = 2000  # the newest of an arm
-LABELLED_USERS = 100  # of each arm, before a decision
-ERRORS = 5  # of each arm, before a decision
-Z = 1.959964  # 95 %
 
 
 class Answered(NamedTuple):
@@ -37,8 +35,9 @@ def answers_to(engine: Engine, ids: Sequence[str]) -> list[Answered]:
 
 
 def ab_numbers(
-    engine: Engine, model: str, prod: str, staging: str | None, hours: float
-) -> dict[str, Any]:
+    engine: Engine, model: str, prod: str, staging: str | None, hours: float,
+    promotion: PromotionSettings,
+) -> dict[str, Any]:  # fmt: skip
     """Of the test that runs: these two versions, in the last hours."""
     now = time.time()
     p = predictions.c
@@ -49,15 +48,19 @@ def ab_numbers(
         first = connection.execute(select(func.min(p.time)).where(*of_test)).scalar() or now
         width = max(1.0, (now - first) / BUCKETS)
         arms = {
-            arm: _of_arm(connection, [*of_test, p.arm == arm], first, width, arm)
+            arm: _of_arm(connection, [*of_test, p.arm == arm], first, width, arm, promotion.alpha)
             for arm in (("A", "B") if staging else ("A",))
         }
-    missing = _missing(arms) if staging else ["a staging version: nothing to compare prod with"]
+    missing = (
+        _missing(arms, promotion)
+        if staging
+        else ["a staging version: nothing to compare prod with"]
+    )
     return {"from": first, "until": now, "width": width, "arms": arms, "missing": missing}
 
 
 def _of_arm(
-    connection: Any, of_arm: Sequence[Any], first: float, width: float, arm: str
+    connection: Any, of_arm: Sequence[Any], first: float, width: float, arm: str, alpha: float
 ) -> dict[str, Any]:
     p = predictions.c
     bucket = func.floor((p.time - first) / width)
@@ -82,47 +85,48 @@ def _of_arm(
         "labelled": labelled,
         "labelled_users": users,
         "right": correct,
-        "accuracy": interval(correct, labelled),
+        "accuracy": interval(correct, labelled, alpha),
         "errors": failed,
         "latency_ms": {"p50": _quantile(latencies, 0.5), "p99": _quantile(latencies, 0.99)},
-        "curve": _curve(rows, first, width),
+        "curve": _curve(rows, first, width, alpha),
     }
 
 
-def _curve(rows: Sequence[Any], first: float, width: float) -> list[dict[str, Any]]:
+def _curve(rows: Sequence[Any], first: float, width: float, alpha: float) -> list[dict[str, Any]]:
     """Accuracy on all labels up to then."""
     points, labelled, right = [], 0, 0
     for bucket, requests, labels, correct in rows:
         labelled, right = labelled + labels, right + int(correct)
         at = first + (int(bucket) + 1) * width
-        points.append({"time": at, "requests": requests, "accuracy": interval(right, labelled)})
+        accuracy = interval(right, labelled, alpha)
+        points.append({"time": at, "requests": requests, "accuracy": accuracy})
     return points
 
 
-def interval(right: int, n: int) -> dict[str, float] | None:
-    """Wilson's 95 % interval: honest for few labels and near 1.
+def interval(right: int, n: int, alpha: float) -> dict[str, float] | None:
+    """A confidence sequence: it holds at every look at once, and the page is looked at often.
 
-    >>> interval(90, 100)
-    {'value': 0.9, 'low': 0.8256, 'high': 0.9448}
+    >>> interval(90, 100, 0.05)
+    {'value': 0.9, 'low': 0.7725, 'high': 0.9709}
     """
     if n == 0:
         return None
-    share = right / n
-    middle = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
-    half = Z / (1 + Z * Z / n) * sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
-    low, high = max(0.0, middle - half), min(1.0, middle + half)
-    return {"value": round(share, 4), "low": round(low, 4), "high": round(high, 4)}
+    low, high = mean_interval(right, n, alpha)
+    return {"value": round(right / n, 4), "low": round(low, 4), "high": round(high, 4)}
 
 
-def _missing(arms: dict[str, dict[str, Any]]) -> list[str]:
+def _missing(arms: dict[str, dict[str, Any]], promotion: PromotionSettings) -> list[str]:
     """Before `promote` looks at the evidence at all."""
     needs = []
     for name, arm in arms.items():
         wrong = arm["labelled"] - arm["right"]
-        if arm["labelled_users"] < LABELLED_USERS:
-            needs.append(f"{LABELLED_USERS - arm['labelled_users']} labelled users in arm {name}")
-        if wrong < ERRORS:
-            needs.append(f"{ERRORS - wrong} labelled errors in arm {name}, or the deadline")
+        labelled = arm["labelled_users" if promotion.unit == "user" else "labelled"]
+        if labelled < promotion.min_labelled:
+            more = promotion.min_labelled - labelled
+            needs.append(f"{more} labelled {promotion.unit}s in arm {name}")
+        if wrong < promotion.min_errors:
+            more = promotion.min_errors - wrong
+            needs.append(f"{more} labelled errors in arm {name}, or the deadline")
     return needs
 
 
