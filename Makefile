@@ -1,5 +1,5 @@
 # Laptop and CI call the same words. `make setup` runs by itself where it is needed.
-.PHONY: setup run test test-workflows check audit tools ui serve bento history rollback bench lock
+.PHONY: setup run test test-workflows check audit tools ui serve bento history rollback bench screenshots lock
 MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
@@ -78,6 +78,9 @@ bench: setup  ## every figure the README quotes, beside its peer
 	python -m benchmarks.prediction_log
 	python -m benchmarks.decision_quality
 	python -m benchmarks.line
+
+screenshots: setup  ## docs/pictures, from a run of the line in a clone; needs Chromium
+	python -m docs.screenshots
 
 lock: setup  ## pin what every requirements*.in asks for
 	for file in requirements.in requirements-dev.in requirements-automl.in $$(git ls-files '*/requirements*.in'); do \

@@ -35,10 +35,10 @@ class Page:
             if message["method"] in ("Runtime.exceptionThrown", "Log.entryAdded"):
                 self.faults.append(json.dumps(message["params"])[:500])
 
-    def open(self, address: str, width: int, height: int) -> None:
+    def open(self, address: str, width: int, height: int, scale: int = 1) -> None:
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height,
-            deviceScaleFactor=1, mobile=width < 600,
+            deviceScaleFactor=scale, mobile=width < 600,
         )  # fmt: skip
         self.call("Page.navigate", url=address)
 
@@ -52,9 +52,14 @@ class Page:
             assert time.monotonic() < end, (script, self.value("document.body.innerText"))
             time.sleep(0.1)
 
-    def picture(self, file: Path) -> None:
+    def picture(self, file: Path, last: str) -> None:
+        """From the top down to the end of that element."""
+        width, height = self.value(
+            f"[innerWidth, document.querySelector({last!r}).getBoundingClientRect().bottom + 12]"
+        )
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+        taken = self.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
         file.parent.mkdir(parents=True, exist_ok=True)
-        taken = self.call("Page.captureScreenshot", captureBeyondViewport=True)
         file.write_bytes(base64.b64decode(taken["data"]))
 
 

@@ -1,6 +1,5 @@
 """The page /ab in a real browser, on a desk and on a phone."""
 
-import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +10,6 @@ from tests.browsers import Page, browser
 from tests.services import FEATURES, TOKEN, Service, iris_project, serving
 
 pytestmark = pytest.mark.slow
-
-PICTURES = Path(os.environ.get("RATCHET_SCREENSHOTS", ""))
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +37,9 @@ def page(tmp_path: Path) -> Iterator[Page]:
         yield page
 
 
-@pytest.mark.parametrize(("kind", "width", "height"), [("desk", 1000, 900), ("phone", 390, 844)])
+@pytest.mark.parametrize(("width", "height"), [(1000, 900), (390, 844)])
 def test_it_shows_both_arms_and_fits_the_screen(
-    service: Service, page: Page, kind: str, width: int, height: int
+    service: Service, page: Page, width: int, height: int
 ) -> None:
     page.open(f"{service.address}/ab", width, height)
     page.until("document.querySelectorAll('.arm').length === 2")
@@ -55,8 +52,6 @@ def test_it_shows_both_arms_and_fits_the_screen(
     assert page.value("document.querySelectorAll('#curve polyline').length") == 2
     assert page.value("document.documentElement.scrollWidth") <= width
     assert page.faults == []
-    if PICTURES.name:
-        page.picture(PICTURES / f"ab-{kind}.png")
 
 
 def test_it_is_live(service: Service, page: Page) -> None:

@@ -30,6 +30,28 @@ def test_the_same_dependence_alarms_in_at_most_alpha_of_checks():
     assert sum(p < 0.01 for p in p_values) <= 3
 
 
+def test_a_few_rows_sent_again_and_again_alarm_no_more_often():
+    """500 requests of 30 rows: counted 500 times, they alarm in most of these checks."""
+
+    def again(seed):
+        place = np.random.default_rng(seed).integers(0, 30, 500)
+        return {name: values[place] for name, values in sample(2 * seed, rows=30).items()}
+
+    p_values = [compared(sample(2 * i + 1), again(i)).p_value for i in range(200)]
+    assert sum(p < 0.01 for p in p_values) <= 6
+
+
+def test_few_categories_are_alike_by_chance_and_all_count():
+    def words(seed, together):
+        rng = np.random.default_rng(seed)
+        first, other = rng.integers(0, 2, (2, 2000))
+        second = np.where(rng.random(2000) < 0.3, other, first) if together else other
+        return {"a": np.take(["x", "y"], first), "b": np.take(["x", "y"], second)}
+
+    assert compared(words(0, True), words(1, True)).p_value > 0.01
+    assert compared(words(0, True), words(1, False)).p_value < 1e-6
+
+
 @pytest.mark.parametrize("change", [lambda x: x + 5, lambda x: x * 100, np.exp, lambda x: x**3])
 def test_a_feature_that_shifts_by_itself_is_no_change_of_dependence(change):
     now = sample(1)

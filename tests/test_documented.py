@@ -164,6 +164,7 @@ HOW_A_BLOCK = [
     Row(r"make bento", is_a_target, "test_package.py builds one and serves it"),
     Row(r"make run", is_a_target, "test_line.py runs what it calls"),
     Row(r"make (setup|check|test|bench)\b", is_a_target, "CI runs them; this is a part of one"),
+    Row(r"make screenshots", is_a_target, "the line and a browser: minutes; run by hand"),
     Row(r"curl localhost:3000", asks),
     Row(r"mlflow server ", has_its_options, "no such host; test_tracking_server.py starts one"),
     Row(r"export ", names_a_variable, "no such host"),

@@ -60,6 +60,17 @@ def test_every_make_word_of_the_readme_exists():
     assert words <= set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
 
 
+def test_the_pages_show_the_pictures_there_are_and_no_others():
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    shown = {
+        (page.parent / picture).resolve()
+        for page in pages
+        for picture in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page.read_text())
+    }
+    assert shown == {ROOT / "docs/flow.svg", *(ROOT / "docs/pictures").iterdir()}
+    assert max(picture.stat().st_size for picture in shown) < 150_000
+
+
 @pytest.mark.parametrize("name", LOCKS)
 def test_a_lock_holds_what_is_asked_for_each_with_its_hash(name: str):
     locked = pins(f"{name}.txt")

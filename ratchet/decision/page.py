@@ -15,19 +15,18 @@ from ratchet.decision.report import (
     slice_rows,
 )
 from ratchet.decision.trial import Arm, Evidence, Trial
+from ratchet.record.report import html_page
 
 TEMPLATE = Path(__file__).with_name("page.html")
-BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#767676"
-WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM = 760, 260, 60, 150, 34
+BLUE, ORANGE, GREY = "var(--blue)", "var(--orange)", "var(--soft)"
+WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM = 832, 260, 60, 90, 34
 
 
 def page(outcome: Outcome, settings: Settings) -> str:
-    from jinja2 import Environment
-
-    template = Environment(autoescape=True).from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(
+    return html_page(
+        TEMPLATE,
         title=f"Promotion of {settings.model}",
-        decision=outcome.decision,
+        verdict=outcome.decision,
         sentence=outcome.sentence,
         aliases=", ".join(f"{alias} is v{number}" for alias, number in outcome.aliases.items()),
         trial=outcome.trial,

@@ -21,6 +21,7 @@ LEAST_SHARE = 0.05  # of a category that is looked at by itself
 LIMIT = 0.9  # of the largest difference that noise alone is expected to show
 CLIP = 8.0  # one row's say in one product
 MOST = 300  # columns; of more, those that stand first
+UNLIKE = 0.9  # the share of rows that occur once, where rows do not come to be alike by chance
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class _Basis:
 
 def dependence(reference: "pyarrow.Table", current: "pyarrow.Table") -> Dependence:
     names = reference.column_names[:MOST]
+    reference, current = _without_repeats(reference.select(names), current.select(names))
     categories = {name: _categories(reference.column(name)) for name in names}
     rng = np.random.default_rng(SEED)
     learn, judge = zip(_halves(reference, rng), _halves(current, rng), strict=True)
@@ -60,6 +62,28 @@ def dependence(reference: "pyarrow.Table", current: "pyarrow.Table") -> Dependen
     largest = np.argsort(-np.abs(weights))
     pairs = dict.fromkeys((owners[first[i]], owners[second[i]]) for i in largest)
     return Dependence(auc, p_value, tuple(pairs)[:3])
+
+
+def _without_repeats(
+    reference: "pyarrow.Table", current: "pyarrow.Table"
+) -> tuple["pyarrow.Table", "pyarrow.Table"]:
+    """A row that is sent again and again would be learnt in one half and found in the other.
+
+    Where the reference's rows are alike by chance, as those of few categories are, all count.
+    """
+    once = _distinct(reference)
+    if once.num_rows < UNLIKE * reference.num_rows:
+        return reference, current
+    return once, _distinct(current)
+
+
+def _distinct(table: "pyarrow.Table") -> "pyarrow.Table":
+    """In their order."""
+    import pyarrow
+
+    places = pyarrow.array(range(table.num_rows))
+    first = table.append_column("", places).group_by(table.column_names).aggregate([("", "min")])
+    return table.take(np.sort(first.column("_min").to_numpy()))
 
 
 def _halves(

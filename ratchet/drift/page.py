@@ -9,11 +9,12 @@ from ratchet.drift.drift import Findings
 from ratchet.drift.pictures import picture
 from ratchet.drift.profile import Counts
 from ratchet.drift.report import said
+from ratchet.record.report import html_page
 
 TEMPLATE = Path(__file__).with_name("page.html")
 COLUMNS = ("feature", "kind", "verdict", "PSI", "KS", "p-value", "missing then", "missing now",
            "unseen", "picture")  # fmt: skip
-WORDS = COLUMNS[:3]
+WORDS = (*COLUMNS[:3], "picture")
 
 
 @dataclass(frozen=True)
@@ -30,16 +31,14 @@ class Line:
 
 
 def page(found: Findings) -> str:
-    from jinja2 import Environment
-
     drift = found.drift
     answers = {ANSWERS[part]: one for part, one in drift.answers.items()}
     pairs = {words: (getattr(found.reference, part), getattr(found.current, part))
              for part, words in ANSWERS.items()}  # fmt: skip
     features = {name: drift.features[name] for name in worst_first(drift.features)}
     before, now = found.reference.features, found.current.features
-    template = Environment(autoescape=True).from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(
+    return html_page(
+        TEMPLATE,
         title=f"Drift of {found.model}",
         verdict=found.conclusion.verdict,
         reason=found.conclusion.reason,

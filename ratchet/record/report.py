@@ -63,16 +63,26 @@ def _append(variable: str, text: str) -> None:
 
 def markdown_table(rows: Sequence[Row]) -> str:
     """
-    >>> print(markdown_table([{"config": "a|b", "accuracy": 0.5}]))
+    >>> print(markdown_table([{"config": "a|b", "accuracy": 0.5, "note": None}]))
     | config | accuracy |
     | --- | --- |
     | a\\|b | 0.5000 |
     """
     if not rows:
         return ""
-    cells = [[_cell(value).replace("|", "\\|") for value in row.values()] for row in rows]
-    lines = [list(rows[0]), ["---"] * len(rows[0]), *cells]
+    names, cells = _filled(rows)
+    escaped = [[cell.replace("|", "\\|") for cell in line] for line in cells]
+    lines = [names, ["---"] * len(names), *escaped]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def html_page(template: Path, title: str, verdict: str, **content: Any) -> str:
+    """One page that needs no network: the template fills the blocks of frame.html."""
+    from jinja2 import Environment, FileSystemLoader
+
+    folders = FileSystemLoader([template.parent, Path(__file__).parent])
+    pages = Environment(autoescape=True, loader=folders)
+    return pages.get_template(template.name).render(title=title, verdict=verdict, **content)
 
 
 def print_table(rows: Sequence[Row]) -> None:
@@ -82,12 +92,20 @@ def print_table(rows: Sequence[Row]) -> None:
     if not rows:
         return
     table = Table(box=None, pad_edge=False)
-    for name in rows[0]:  # a long sentence gives way, so that all else stays whole
-        longest = max(len(_cell(row[name])) for row in rows)
-        table.add_column(name, no_wrap=longest <= LONGEST_UNBROKEN)
-    for row in rows:
-        table.add_row(*[_cell(value) for value in row.values()])
+    names, cells = _filled(rows)
+    for name, column in zip(names, zip(*cells, strict=True), strict=True):
+        # A long sentence gives way, so that all else stays whole.
+        table.add_column(name, no_wrap=max(map(len, column)) <= LONGEST_UNBROKEN)
+    for line in cells:
+        table.add_row(*line)
     Console(highlight=False, markup=False, width=200).print(table)
+
+
+def _filled(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """The columns that hold anything, and their cells; a row may lack some."""
+    columns = dict.fromkeys(name for row in rows for name in row)
+    names = [name for name in columns if any(_cell(row.get(name)) for row in rows)]
+    return names, [[_cell(row.get(name)) for name in names] for row in rows]
 
 
 def _cell(value: Any) -> str:
