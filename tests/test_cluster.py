@@ -1,0 +1,109 @@
+"""A check's data read by Dask and by Spark: what DuckDB reads, bit for bit."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ratchet.config import DataSettings, DriftSettings, Settings
+from ratchet.drift.cluster import LOCK, read_on_cluster
+from ratchet.drift.profile import Profile, to_json
+from ratchet.drift.reading import read_current, read_reference
+from ratchet.environments import python_of
+from ratchet.errors import InputError
+from tests.projects import REPOSITORY, free_port, process
+
+pytestmark = pytest.mark.slow
+JAVA = shutil.which("java")
+ROWS = [4000, 1, 0, 2500, 3000, 12, 5000, 700, 900, 3]  # of each file
+
+
+def frame(rows: int, seed: int, shift: float = 0.0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "amount": np.where(rng.random(rows) < 0.1, np.nan, rng.lognormal(shift, 1, rows)),
+            "count": rng.integers(0, 12, rows),
+            "word": pd.Series(rng.choice(["red", "Red ", "blue", None], rows), dtype="str"),
+            "new": pd.Series([f"w{n}" for n in rng.integers(seed, seed + 60, rows)], dtype="str"),
+            "on": rng.random(rows) < 0.3,
+            "day": pd.Timestamp("2026-01-01") + pd.to_timedelta(rng.integers(0, 365, rows), "D"),
+            "target": pd.Series(rng.choice(["yes", "no"], rows), dtype="str"),
+            "prediction": pd.Series(rng.choice(["yes", "no"], rows), dtype="str"),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reference, and the current data as files in folders that name a partition."""
+    folder = tmp_path_factory.mktemp("data")
+    frame(6000, seed=0).to_parquet(folder / "reference.parquet")
+    for number, rows in enumerate(ROWS):
+        part = folder / "today" / f"hour={number:02d}" / "part.parquet"
+        part.parent.mkdir(parents=True)
+        frame(rows, seed=number + 1, shift=0.2).to_parquet(part)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(folder: Path) -> DataSettings:
+    return DataSettings(source=str(folder / "reference.parquet"), target="target")
+
+
+@pytest.fixture(scope="module")
+def reference(data: DataSettings) -> Profile:
+    return read_reference(data.source, data).profile
+
+
+@pytest.fixture(autouse=True)
+def in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the cluster's lock lies, and the environments are kept."""
+    monkeypatch.chdir(REPOSITORY)
+
+
+@pytest.fixture(scope="module")
+def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A scheduler and two workers, which know the lock's packages and no checkout."""
+    folder, port, ports = tmp_path_factory.mktemp("dask"), free_port(), [free_port(), free_port()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(REPOSITORY)
+        python = str(python_of(LOCK))
+    address = f"tcp://127.0.0.1:{port}"
+    scheduler = [python, "-m", "distributed.cli.dask_scheduler", "--no-dashboard"]
+    scheduler += ["--host", "127.0.0.1", "--port", str(port)]
+    worker = [python, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1"]
+    worker += ["--no-dashboard", "--local-directory", str(folder), "--worker-port"]
+    with (
+        process(scheduler, folder, port),
+        process([*worker, str(ports[0])], folder, ports[0]),
+        process([*worker, str(ports[1])], folder, ports[1]),
+    ):
+        yield address
+
+
+@pytest.fixture(params=["dask", "spark"])
+def engine(request: pytest.FixtureRequest) -> DriftSettings:
+    if request.param == "dask":
+        return DriftSettings(engine="dask", address=request.getfixturevalue("dask"))
+    if JAVA is None:
+        pytest.skip("no Java here, which Spark needs: apt-get install default-jre-headless")
+    return DriftSettings(engine="spark", address="local-cluster[2,1,1024]")
+
+
+def test_a_cluster_reads_what_duckdb_reads(
+    engine: DriftSettings, data: DataSettings, reference: Profile, folder: Path
+):
+    current = str(folder / "today/*/part.parquet")
+    settings = Settings(model="m", data=data, drift=engine)
+    reading, changes = read_on_cluster(current, settings, reference)
+    expected, expected_changes = read_current(current, data, reference)
+    assert expected.profile.rows == sum(ROWS)
+    assert to_json(reading.profile) == to_json(expected.profile)
+    assert reading.sample.num_rows == 4000
+    assert reading.sample.equals(expected.sample)
+    assert changes == expected_changes
+    assert changes.extra == ["hour"]
