@@ -1,5 +1,6 @@
 """A check's data read by Dask and by Spark: what DuckDB reads, bit for bit."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +13,9 @@ from ratchet.config import DataSettings, DriftSettings, Settings
 from ratchet.drift.cluster import LOCK, read_on_cluster
 from ratchet.drift.profile import Profile, to_json
 from ratchet.drift.reading import read_current, read_reference
-from ratchet.environments import python_of
+from ratchet.environments import ENVIRONMENTS, python_of
 from ratchet.errors import InputError
-from tests.projects import REPOSITORY, free_port, process
+from tests.projects import REPOSITORY, free_port, new_project, process, run_step
 
 pytestmark = pytest.mark.slow
 JAVA = shutil.which("java")
@@ -107,3 +108,59 @@ def test_a_cluster_reads_what_duckdb_reads(
     assert reading.sample.equals(expected.sample)
     assert changes == expected_changes
     assert changes.extra == ["hour"]
+
+
+def test_the_step_reports_the_same_by_either_engine(dask: str, folder: Path, tmp_path: Path):
+    python = python_of(LOCK)
+    settings = {"model": "m", "data": {"source": "reference.parquet", "target": "target"}}
+    project = new_project(tmp_path / "project", settings)
+    (project / ".ratchet").mkdir()
+    (project / ENVIRONMENTS).symlink_to(python.parents[2])
+    shutil.copy(REPOSITORY / LOCK, project)
+    reports = []
+    for limits in ({}, {"engine": "dask", "address": dask}):
+        (project / "configs/project.yaml").write_text(json.dumps({**settings, "drift": limits}))
+        done = run_step(
+            project, "drift", current=str(folder / "today/*/part.parquet"),
+            reference=str(folder / "reference.parquet"),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        reports.append(json.loads((project / "reports/drift/drift.json").read_text()))
+    assert f"dask at {dask} reads" in done.stdout
+    assert reports[0]["rows"]["current"] == sum(ROWS)
+    assert reports[0]["verdict"] == "drifted"
+    assert reports[1] == reports[0]
+
+
+def test_a_file_that_a_worker_cannot_read_is_named(
+    dask: str, data: DataSettings, reference: Profile, tmp_path: Path
+):
+    settings = Settings(model="m", data=data, drift=DriftSettings(engine="dask", address=dask))
+    today = str(tmp_path / "*.parquet")
+    with pytest.raises(InputError, match=r"^No file at '.*\*.parquet' \(current\)"):
+        read_on_cluster(today, settings, reference)
+    frame(50, seed=1).to_parquet(tmp_path / "0.parquet")
+    frame(50, seed=1).drop(columns="amount").to_parquet(tmp_path / "1.parquet")
+    with pytest.raises(InputError, match=r"^/.*1.parquet has no column 'amount'"):
+        read_on_cluster(today, settings, reference)
+    (tmp_path / "1.parquet").write_text("PAR1 and no more")
+    with pytest.raises(InputError, match=r"^/.*1.parquet \(current\) cannot be read by a worker"):
+        read_on_cluster(today, settings, reference)
+
+
+@pytest.mark.parametrize(
+    ("limits", "current", "says"),
+    [
+        (DriftSettings(engine="spark"), "x.parquet", r"drift.address is not set"),
+        (DriftSettings(engine="dask", address="tcp://s:1"), "x.csv", r"dask reads Parquet"),
+        (
+            DriftSettings(engine="dask", address="tcp://127.0.0.1:1"), "x.parquet",
+            r"^Dask at tcp://127.0.0.1:1 \(drift.address\) does not answer",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_amiss_with_a_cluster_is_said(
+    limits: DriftSettings, current: str, says: str, data: DataSettings, reference: Profile
+):
+    with pytest.raises(InputError, match=says):
+        read_on_cluster(current, Settings(model="m", data=data, drift=limits), reference)
