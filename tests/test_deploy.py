@@ -32,16 +32,13 @@ from tests.projects import (
 COMPOSE = yaml.safe_load((REPOSITORY / "deploy/compose.yaml").read_text())["services"]
 DIGEST = "sha256:" + "7" * 64
 
+IMAGE = "registry.example.org/team/ratchet:1"
+
 # Mocked: Docker, and what Kubernetes' server is asked for. All else is MLflow's.
 RENDER = f"""
-import io, json, sys, tarfile
+import json, sys
 from unittest import mock
 import mlflow
-
-def build(tag, fileobj, **more):
-    with tarfile.open(fileobj=io.BytesIO(fileobj.read())) as context:
-        print(context.extractfile(more["dockerfile"]).read().decode().split()[1], file=sys.stderr)
-    return mock.Mock(tags=[tag], id="{DIGEST}"), []
 
 with (
     mock.patch("mlflow.projects.docker.validate_docker_installation"),
@@ -49,13 +46,15 @@ with (
     mock.patch("kubernetes.config.load_kube_config"),
     mock.patch("kubernetes.client.BatchV1Api") as kubernetes,
 ):
-    docker.return_value.images.build.side_effect = build
-    docker.return_value.images.push.return_value = []
-    docker.return_value.images.get_registry_data.return_value.id = "{DIGEST}"
+    images = docker.return_value.images
+    images.get.side_effect = lambda name: mock.Mock(tags=[name], id="{DIGEST}")
+    images.push.return_value = []
+    images.get_registry_data.return_value.id = "{DIGEST}"
     mlflow.projects.run(
         "deploy/kubernetes", sys.argv[1], parameters=json.loads(sys.argv[2]), synchronous=False,
         backend="kubernetes", backend_config="deploy/kubernetes/backend.json",
     )
+    assert images.push.call_args.kwargs["repository"] == "{IMAGE}"
 print(json.dumps(kubernetes.return_value.create_namespaced_job.call_args.kwargs["body"]))
 """
 
@@ -85,17 +84,16 @@ def validate(judges: Path, *files: Path) -> None:
 
 def rendered(
     checkout: Path, python: Path, server: str, entry: str, **parameters: str
-) -> tuple[dict[str, Any], str]:
-    """The job, and the image that its own is made from."""
-    (checkout / "render.py").write_text(RENDER)
+) -> dict[str, Any]:
+    """The job as Kubernetes would be asked for it."""
+    made = run(["make", "deploy/kubernetes/MLproject", f"IMAGE={IMAGE}"], checkout)
+    assert made.returncode == 0, made.stderr
     done = run(
-        [str(python), "render.py", entry, json.dumps(parameters)], checkout,
+        [str(python), "-c", RENDER, entry, json.dumps(parameters)], checkout,
         MLFLOW_TRACKING_URI=server,
     )  # fmt: skip
-    (checkout / "render.py").unlink()
     assert done.returncode == 0, done.stderr
-    *_, base = [line for line in done.stderr.splitlines() if re.fullmatch(r"[\w./-]+", line)]
-    return json.loads(done.stdout.splitlines()[-1]), base
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def words_of(job: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
@@ -109,14 +107,11 @@ def test_a_step_as_a_kubernetes_job_is_valid_and_does_its_work(
     mlflow_python: Path, judges: Path, tmp_path: Path
 ):
     checkout = clone(tmp_path / "checkout")
-    made = run(["make", "deploy/kubernetes/MLproject"], checkout)
-    assert made.returncode == 0, made.stderr
     head = run(["git", "rev-parse", "HEAD"], checkout).stdout.strip()
     with tracking_server(tmp_path) as server:
-        job, base = rendered(checkout, mlflow_python, server, "train", config=BASELINE)
-        assert base == "ratchet"
+        job = rendered(checkout, mlflow_python, server, "train", config=BASELINE)
         (container,) = job["spec"]["template"]["spec"]["containers"]
-        assert container["image"] == f"registry.example.org/ratchet-job:{head[:7]}@{DIGEST}"
+        assert container["image"] == f"{IMAGE}@{DIGEST}"
         (tmp_path / "job.json").write_text(json.dumps(job))
         validate(judges, tmp_path / "job.json")
 
@@ -142,9 +137,8 @@ def test_a_job_hands_every_argument_over_as_it_was_given(
     entry: str, parameters: dict[str, str], expected: list[str], mlflow_python: Path, tmp_path: Path
 ):
     checkout = clone(tmp_path / "checkout")
-    run(["make", "deploy/kubernetes/MLproject"], checkout)
     store = f"sqlite:///{tmp_path}/store.db"
-    job, _ = rendered(checkout, mlflow_python, store, entry, **parameters)
+    job = rendered(checkout, mlflow_python, store, entry, **parameters)
     command, _ = words_of(job)
     at = command.index("python")
     assert command[at : at + 3] == ["python", "-m", f"steps.{entry}"]
