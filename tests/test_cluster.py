@@ -148,6 +148,21 @@ def test_a_file_that_a_worker_cannot_read_is_named(
         read_on_cluster(today, settings, reference)
 
 
+def test_workers_that_live_long_take_the_code_of_each_check(
+    dask: str, data: DataSettings, reference: Profile, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):  # fmt: skip
+    (tmp_path / "0.parquet").write_text("no Parquet")
+    settings = Settings(model="m", data=data, drift=DriftSettings(engine="dask", address=dask))
+    shutil.copytree(REPOSITORY / "ratchet", tmp_path / "newer" / "ratchet")
+    changed = tmp_path / "newer/ratchet/drift/parts.py"
+    for source, says in ((REPOSITORY, "by a worker"), (tmp_path / "newer", "by a newer worker")):
+        changed.write_text(changed.read_text().replace("by a worker", "by a newer worker"))
+        monkeypatch.setattr("ratchet.drift.cluster.SOURCE", source)
+        with pytest.raises(InputError, match=says):
+            read_on_cluster(str(tmp_path / "*.parquet"), settings, reference)
+
+
 @pytest.mark.parametrize(
     ("limits", "current", "says"),
     [

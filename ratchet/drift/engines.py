@@ -38,9 +38,16 @@ def dask(address: str, package: Path) -> Iterator[tuple[Map, int]]:
     except (OSError, ValueError) as error:
         raise InputError(f"Dask at {address} (drift.address) does not answer: {error}") from None
     with client:
+        client.run(_forget)
         client.upload_file(str(package))
         cores = sum(client.nthreads().values())
         yield lambda task, items: list(client.gather(client.map(task, items, pure=False))), cores
+
+
+def _forget() -> None:
+    """Workers live long: what an earlier check brought them may be of another version."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "ratchet"]:
+        del sys.modules[name]
 
 
 @contextmanager
