@@ -82,14 +82,15 @@ bench: setup  ## every figure the README quotes, beside its peer
 	python -m benchmarks.line
 
 lock: setup  ## pin what every requirements*.in asks for
-	for file in requirements.in requirements-dev.in requirements-automl.in requirements-cluster.in $$(git ls-files '*/requirements*.in'); do \
+	for file in requirements.in requirements-dev.in requirements-automl.in requirements-cluster.in \
+	  $$(git ls-files '*/requirements*.in'); do \
 	  uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
 	    --custom-compile-command "make lock" $$file --output-file $${file%.in}.txt || exit 1; \
 	done
 
-# MLflow's Kubernetes backend takes a project of an image, not of a lock: the same catalogue in IMAGE.
+.PHONY: deploy/kubernetes/MLproject  # it hangs on IMAGE too
 IMAGE ?= ratchet
-deploy/kubernetes/MLproject: MLproject
+deploy/kubernetes/MLproject:  ## the catalogue for MLflow's Kubernetes backend: in IMAGE, not in a lock
 	sed -e 's|^python_env:.*|docker_env: {image: $(IMAGE)}|' \
 	  -e 's|command: "|command: "sh deploy/kubernetes/run.sh |' MLproject > $@
 

@@ -121,7 +121,7 @@ def test_the_step_reports_the_same_by_either_engine(dask: str, folder: Path, tmp
     for limits in ({}, {"engine": "dask", "address": dask}):
         (project / "configs/project.yaml").write_text(json.dumps({**settings, "drift": limits}))
         done = run_step(
-            project, "drift", current=str(folder / "today/*/part.parquet"),
+            project, "drift", current=f"file://{folder}/today/*/part.parquet",
             reference=str(folder / "reference.parquet"),
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
@@ -152,7 +152,8 @@ def test_workers_that_live_long_take_the_code_of_each_check(
     dask: str, data: DataSettings, reference: Profile, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):  # fmt: skip
-    (tmp_path / "0.parquet").write_text("no Parquet")
+    for number in range(8):  # tasks enough for both workers
+        (tmp_path / f"{number}.parquet").write_text("no Parquet")
     settings = Settings(model="m", data=data, drift=DriftSettings(engine="dask", address=dask))
     shutil.copytree(REPOSITORY / "ratchet", tmp_path / "newer" / "ratchet")
     changed = tmp_path / "newer/ratchet/drift/parts.py"

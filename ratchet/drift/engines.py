@@ -52,15 +52,17 @@ def _forget() -> None:
 
 @contextmanager
 def spark(address: str, package: Path) -> Iterator[tuple[Map, int]]:
+    from py4j.protocol import Py4JError
     from pyspark.errors import PySparkRuntimeError
     from pyspark.sql import SparkSession
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     try:
         session = SparkSession.builder.appName("ratchet").master(address).getOrCreate()
-    except PySparkRuntimeError as error:
+    except (PySparkRuntimeError, Py4JError) as error:
         raise InputError(
-            f"Spark at {address} (drift.address) cannot be reached: {error}; is there a Java here?"
+            f"Spark at {address} (drift.address) does not answer: {_first_line(error)};"
+            " is the address right, and is there a Java here?"
         ) from None
     with session:
         context = session.sparkContext
@@ -69,6 +71,11 @@ def spark(address: str, package: Path) -> Iterator[tuple[Map, int]]:
             lambda task, items: context.parallelize(items, len(items)).map(task).collect(),
             context.defaultParallelism,
         )
+
+
+def _first_line(error: Exception) -> str:
+    """Of Java's words, where it is Java's."""
+    return (str(error).partition("\n: ")[2] or str(error)).partition("\n")[0]
 
 
 ENGINES: dict[str, Callable[[str, Path], AbstractContextManager[tuple[Map, int]]]] = {
