@@ -93,7 +93,7 @@ def read_current(
     places = [place for *place, count in zip(files, starts, rows, strict=False) if count]
     if not places:
         raise InputError(f"{current} has no rows; expected some to compare with the reference")
-    task = partial(read_files, settings=settings.data, reference=reference)
+    task = partial(read_files, settings=settings.data, reference=reference, several=len(files) > 1)
     parts: list[Part] = [_sure(part) for part in mapped(task, _split(places, tasks))]
     return reduce(add, parts)
 

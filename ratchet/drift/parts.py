@@ -25,10 +25,11 @@ def rows_in(files: Sequence[str]) -> list[int] | InputError:
 
 
 def read_files(
-    places: Sequence[Place], settings: DataSettings, reference: Profile
+    places: Sequence[Place], settings: DataSettings, reference: Profile, several: bool
 ) -> Part | InputError:
+    """`several`: whether the current data are several files, whose folders may name a partition."""
     try:
-        return reduce(add, (_read_file(*place, settings, reference) for place in places))
+        return reduce(add, (_read_file(*place, settings, reference, several) for place in places))
     except InputError as error:
         return error
 
@@ -47,8 +48,8 @@ def _rows_in(file: str) -> int:
         ) from None
 
 
-def _read_file(file: str, before: int, settings: DataSettings, reference: Profile) -> Part:
-    with opened(
-        file, settings.missing, settings.drop, "current", (), frugal(), one_of_several=True
-    ) as rows:
+def _read_file(
+    file: str, before: int, settings: DataSettings, reference: Profile, several: bool
+) -> Part:
+    with opened(file, settings.missing, settings.drop, "current", (), frugal(), several) as rows:
         return read_part(rows, file, settings, reference, before)
