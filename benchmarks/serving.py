@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import psutil
 
 from benchmarks.load import Load, wrk
@@ -28,6 +29,7 @@ from ratchet.record.report import print_table
 REPOSITORY = Path(__file__).parent.parent
 ROUNDS, SECONDS, CONNECTIONS = 5, 4, 16
 ROWS_A_REQUEST = 1000
+FEATURES = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 ROW = '{"sepal_length":5.1,"sepal_width":3.5,"petal_length":1.4,"petal_width":0.2}'
 ONE = f'{{"user_id":"u%d","features":{ROW}}}'
 SCORED = f'{{"dataframe_records":[{ROW}]}}'
@@ -193,7 +195,13 @@ def load(
 
 
 def many_rows() -> str:
-    return "[" + ",".join([ONE] * ROWS_A_REQUEST) + "]"
+    """Each of another user and with other values: nothing of one row's work serves the next."""
+    rng = np.random.default_rng(0)
+    rows = [
+        dict(zip(FEATURES, row, strict=True))
+        for row in rng.uniform(0.1, 8, (ROWS_A_REQUEST, 4)).round(1).tolist()
+    ]
+    return json.dumps([{"user_id": f"u{i}", "features": row} for i, row in enumerate(rows)])
 
 
 def megabytes(server: Server) -> dict[str, float]:

@@ -179,13 +179,13 @@ def _examples(worker: Worker) -> tuple[dict[str, Any], dict[str, Any]]:
     model = arms.prod.model
     row = model.card.example[0]
     names = [_name(column) for column in model.card.columns]
-    answer = model.answers(model.example()[:1])[0]
+    prediction, probabilities = model.answers(model.example()[:1])[0]
     import json
 
     return {"user_id": "user-1", "features": dict(zip(names, row, strict=True))}, {
         "request_id": AN_ID, "variant": "A", "model_version": model.version,
-        "prediction": json.loads(answer.prediction),
-        "probabilities": json.loads(answer.probabilities or "null"), "fallback": False,
+        "prediction": json.loads(prediction),
+        "probabilities": json.loads(probabilities or "null"), "fallback": False,
     }  # fmt: skip
 
 

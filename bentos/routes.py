@@ -75,7 +75,7 @@ async def predict(request: Request, worker: Worker) -> Response:
     try:
         records = await worker.answering.answer(arms, asked)
     except UnavailableError:
-        worker.tallies.prod_failed(len(asked))
+        worker.tallies.prod_failed(len(asked.users))
         raise
     texts = [_reply(record) for record in records]
     return Response(f"[{','.join(texts)}]" if listed else texts[0], media_type="application/json")

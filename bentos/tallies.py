@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import psutil
 from ratchet.serving.record import Record
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+ANSWERED = attrgetter("arm", "model_version", "latency_ms")
 
 
 class Tallies:
@@ -38,7 +40,7 @@ class Tallies:
 
     def answered(self, records: Sequence[Record]) -> None:
         """Of one request: its rows were answered together, arm by arm."""
-        rows = Counter((one.arm, one.model_version, one.latency_ms) for one in records)
+        rows = Counter(map(ANSWERED, records))
         for (arm, version, milliseconds), count in rows.items():
             requests, latency = self._of(arm, version)
             requests.inc(count)

@@ -23,6 +23,7 @@ COLUMNS = {
     "plan": "string", "joined": "datetime", "newsletter": "boolean", "visits": "double",
     "floor": "double",
 }  # fmt: skip
+OUTCOMES = ('"100 %s', "{left}, or not", "stays")
 MODELS = {
     "LogisticRegression": {"max_iter": 500},
     "RandomForestClassifier": {"n_estimators": 5},
@@ -57,7 +58,7 @@ def customers(classes: int, rows: int = 200) -> pd.DataFrame:
         }
     )
     frame = frame.mask(rng.random(frame.shape) < 0.08)
-    return frame.assign(outcome=[f"class {one}" for one in rng.integers(0, classes, rows)])
+    return frame.assign(outcome=[OUTCOMES[one] for one in rng.integers(0, classes, rows)])
 
 
 def served(folder: Path, estimator: str, classes: int) -> ServedModel:
@@ -101,3 +102,15 @@ def test_only_a_model_of_even_short_time_is_asked_in_the_event_loop(tmp_path: Pa
         folder = tmp_path / estimator
         folder.mkdir()
         assert served(folder, estimator, 3).instant is instant
+
+
+def test_an_answer_is_json_whatever_its_classes_are_called(tmp_path: Path) -> None:
+    model = served(tmp_path, "LogisticRegression", 3)
+    rows = model.example()
+    classes, probabilities = model.by_pipeline(rows)
+    answers = model.answers(rows)
+    assert [json.loads(text) for text, _ in answers] == classes.tolist()
+    for (_, text), expected in zip(answers, probabilities, strict=True):
+        found = json.loads(text or "null")
+        assert list(found) == sorted(OUTCOMES)
+        assert list(found.values()) == pytest.approx(expected.tolist(), abs=1e-12)

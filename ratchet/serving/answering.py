@@ -3,12 +3,12 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from ratchet.config import ABSettings
 from ratchet.serving.arms import Arms
-from ratchet.serving.assignment import Arm, arm_of, hidden
+from ratchet.serving.assignment import Arm, arms_of, hidden
 from ratchet.serving.direct import Rows
 from ratchet.serving.features import Asked
 from ratchet.serving.prediction_log import PredictionLog
@@ -26,7 +26,9 @@ class UnavailableError(Exception):
 
 
 class Scored(NamedTuple):
-    answer: Answer
+    """The rows of one arm in a request: answered together."""
+
+    answers: Sequence[Answer]
     arm: Arm  # that answered
     milliseconds: float
     error: str | None = None  # of arm B
@@ -40,34 +42,33 @@ class Answering:
         self._log, self._settings, self._secret, self._tell = log, settings, user_secret, tell
         self._shadowing = Shadowing(log) if settings.shadow else None
 
-    async def answer(self, arms: Arms, asked: Sequence[Asked]) -> list[Record]:
+    async def answer(self, arms: Arms, asked: Asked) -> list[Record]:
         """Raises UnavailableError where prod failed, LogError where the log keeps nothing."""
         split = self._log.split.value
         staging = arms.staging_version
-        assigned = [arm_of(one.user_id, staging, split) for one in asked]
-        scored = await self._scored(arms, asked, assigned)
+        assigned = arms_of(asked.users, staging, split)
+        scored = await self._scored(arms, asked.values, assigned)
         records = self._records(arms, split, asked, assigned, scored)
         await self._log.append(records)
         self._tell(records)
         if self._shadowing and arms.staging:
             self._shadowing.add(
-                ToShadow(r.request_id, one.values, arms.of("A" if r.arm == "B" else "B"))
-                for r, one in zip(records, asked, strict=True)
+                ToShadow(r.request_id, values, arms.of("A" if r.arm == "B" else "B"))
+                for r, values in zip(records, asked.values, strict=True)
             )
         return records
 
-    async def _scored(
-        self, arms: Arms, asked: Sequence[Asked], assigned: Sequence[Arm]
-    ) -> list[Scored]:
+    async def _scored(self, arms: Arms, asked: Rows, assigned: Sequence[Arm]) -> dict[Arm, Scored]:
         """Arm by arm, either first: which is first is slower, and that is no fault of the arm."""
-        of: dict[Arm, Iterator[Scored]] = {}
+        of = {}
         for arm in random.sample(ARMS, 2):
-            rows = [one.values for one, to in zip(asked, assigned, strict=True) if to == arm]
+            rows = [row for row, to in zip(asked, assigned, strict=True) if to == arm]
             answer = self._by_staging if arm == "B" else self._by_prod
-            of[arm] = iter(await answer(arms, rows) if rows else ())
-        return [next(of[arm]) for arm in assigned]
+            if rows:
+                of[arm] = await answer(arms, rows)
+        return of
 
-    async def _by_staging(self, arms: Arms, rows: Rows) -> list[Scored]:
+    async def _by_staging(self, arms: Arms, rows: Rows) -> Scored:
         started, seconds = time.perf_counter(), self._settings.staging_timeout_ms / 1000
         staging = arms.of("B")
         try:
@@ -78,11 +79,10 @@ class Answering:
             error = _told(fault, self._settings.staging_timeout_ms)
             scored = await self._by_prod(arms, rows)
             took = 1000 * (time.perf_counter() - started)
-            return [one._replace(milliseconds=took, error=error) for one in scored]
-        took = 1000 * (time.perf_counter() - started)
-        return [Scored(answer, "B", took) for answer in answers]
+            return scored._replace(milliseconds=took, error=error)
+        return Scored(answers, "B", 1000 * (time.perf_counter() - started))
 
-    async def _by_prod(self, arms: Arms, rows: Rows) -> list[Scored]:
+    async def _by_prod(self, arms: Arms, rows: Rows) -> Scored:
         started = time.perf_counter()
         try:
             answers = await _in_time(arms.prod, rows, SECONDS_FOR_PROD)
@@ -90,27 +90,29 @@ class Answering:
             said = _told(fault, 1000 * SECONDS_FOR_PROD)
             version = arms.prod.model.version
             raise UnavailableError(f"prod, version {version}, failed: {said}") from fault
-        took = 1000 * (time.perf_counter() - started)
-        return [Scored(answer, "A", took) for answer in answers]
+        return Scored(answers, "A", 1000 * (time.perf_counter() - started))
 
     def _records(
-        self, arms: Arms, split: float, asked: Sequence[Asked], assigned: Sequence[Arm],
-        scored: Sequence[Scored],
+        self, arms: Arms, split: float, asked: Asked, assigned: Sequence[Arm],
+        scored: Mapping[Arm, Scored],
     ) -> list[Record]:  # fmt: skip
         now, model = time.time(), arms.prod.model.card.model
         prod, staging = arms.prod.model.version, arms.staging_version
         version: dict[str, str] = {"A": prod, "B": staging or prod}
+        answers = {arm: iter(group.answers) for arm, group in scored.items()}
+        users = [hidden(one, self._secret) for one in asked.users] if self._secret else asked.users
+        labels = [None if label is None else json_text(label) for label in asked.labels]
+        rows = zip(
+            new_request_ids(now, len(users)), users, assigned, asked.features, labels, strict=True
+        )
         return [
             Record(
-                request_id, now, hidden(one.user_id, self._secret) if self._secret else one.user_id,
-                got.arm, model, version[got.arm], prod, staging, arm, split, one.features,
-                got.answer.prediction, got.answer.probabilities, got.milliseconds, got.error,
-                got.arm != arm, None if one.label is None else json_text(one.label),
-                None if one.label is None else now,
+                request_id, now, user, got.arm, model, version[got.arm], prod, staging, arm, split,
+                features, *next(answers[arm]), got.milliseconds, got.error, got.arm != arm,
+                label, None if label is None else now,
             )
-            for request_id, one, arm, got in zip(
-                new_request_ids(now, len(asked)), asked, assigned, scored, strict=True
-            )
+            for request_id, user, arm, features, label in rows
+            for got in (scored[arm],)
         ]  # fmt: skip
 
     async def close(self) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -18,9 +19,13 @@ def position(user_id: str, salt: str) -> float:
     >>> position("user-1", "7")
     0.1416515377895663
     """
-    digest = _keyed(salt).copy()
+    return _place(_keyed(salt), user_id) / RESOLUTION
+
+
+def _place(keyed: "hashlib.blake2b", user_id: str) -> int:
+    digest = keyed.copy()
     digest.update(user_id.encode("utf-8", "surrogatepass"))
-    return (int.from_bytes(digest.digest()) >> 11) / RESOLUTION
+    return int.from_bytes(digest.digest()) >> 11
 
 
 @lru_cache(maxsize=8)
@@ -31,9 +36,14 @@ def _keyed(salt: str) -> "hashlib.blake2b":
 
 def arm_of(user_id: str, staging_version: str | None, split: float) -> Arm:
     """B below the split: raising it moves users from A to B only. Without staging: A."""
+    return arms_of([user_id], staging_version, split)[0]
+
+
+def arms_of(users: Sequence[str], staging_version: str | None, split: float) -> list[Arm]:
     if staging_version is None:
-        return "A"
-    return "B" if position(user_id, staging_version) < split else "A"
+        return ["A"] * len(users)
+    keyed, first_of_a = _keyed(staging_version), split * RESOLUTION
+    return ["B" if _place(keyed, user) < first_of_a else "A" for user in users]
 
 
 def hidden(user_id: str, secret: str) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from ratchet.serving.group_commit import LogError, RefusedError
 from ratchet.serving.record import Label, Record, Work
-from ratchet.serving.storing import ROWS_A_STATEMENT, insert_statement, store, store_refused
+from ratchet.serving.storing import ROWS_A_STATEMENT, inserts, store, store_refused
 from ratchet.serving.tables import create_tables, open_engine, reason, splits
 
 Result = TypeVar("Result")
@@ -114,8 +114,7 @@ def _insert(connection: Connection, rows: Sequence[Any]) -> None:
     alone = len(rows) <= ROWS_A_STATEMENT
     if not alone:
         driver.execute("BEGIN IMMEDIATE")
-    for start in range(0, len(rows), ROWS_A_STATEMENT):
-        some = rows[start : start + ROWS_A_STATEMENT]
-        driver.execute(insert_statement("sqlite", len(some)), list(chain.from_iterable(some)))
+    for statement, values in inserts(rows):
+        driver.execute(statement, values)
     if not alone:
         driver.execute("COMMIT")

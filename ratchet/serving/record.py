@@ -1,10 +1,12 @@
 """What the log holds of a request, and what comes later: its label and its shadow."""
 
 import json
-import random
+import secrets
 import time
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeGuard
+
+import msgspec
 
 
 class Record(NamedTuple):
@@ -54,6 +56,9 @@ class Shadow(NamedTuple):
     error: str | None = None
 
 
+VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}  # of RFC 9562
+_encode_lines = msgspec.json.Encoder().encode_lines
+
 Item = Record | Label | Shadow
 Work = Sequence[Item]  # of one kind
 
@@ -73,6 +78,15 @@ def json_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
+def json_lines(values: Sequence[Any]) -> list[str]:
+    """The JSON text of each: encoded and decoded together, a third of the time of one by one.
+
+    >>> json_lines([{"a": 0.5}, {"a": None}])
+    ['{"a":0.5}', '{"a":null}']
+    """
+    return _encode_lines(values).decode().split("\n")[:-1]
+
+
 def new_request_id(at: float | None = None) -> str:
     return new_request_ids(time.time() if at is None else at, 1)[0]
 
@@ -85,13 +99,15 @@ def new_request_ids(at: float, count: int) -> list[str]:
     milliseconds, rest = divmod(round(at * 1e6), 1000)
     head = f"{milliseconds:012x}7{(rest << 12) // 1000:03x}"
     head = f"{head[:8]}-{head[8:12]}-{head[12:]}-"
-    return [_with_tail(head, random.getrandbits(62)) for _ in range(count)]
+    chance = secrets.token_hex(8 * count)
+    tails = (chance[at : at + 16] for at in range(0, len(chance), 16))
+    return [f"{head}{VARIANT[tail[0]]}{tail[1:4]}-{tail[4:]}" for tail in tails]
 
 
 def first_request_id(at: float) -> str:
     """Below every id of that millisecond and later."""
     text = f"{int(at * 1000):012x}"
-    return _with_tail(f"{text[:8]}-{text[8:]}-7000-", 0)
+    return f"{text[:8]}-{text[8:]}-7000-8000-000000000000"
 
 
 def time_of(request_id: str) -> float:
@@ -100,8 +116,3 @@ def time_of(request_id: str) -> float:
     1700000000.123
     """
     return int(request_id.replace("-", "")[:12], 16) / 1000
-
-
-def _with_tail(head: str, chance: int) -> str:
-    tail = 1 << 63 | chance
-    return f"{head}{tail >> 48:04x}-{tail & 0xFFFFFFFFFFFF:012x}"

@@ -5,7 +5,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CARD = "served.json"
-encode = msgspec.json.Encoder().encode
 TYPES = ("double", "boolean", "datetime", "string")
 
 
@@ -35,9 +34,8 @@ class Card:
     example: tuple[tuple[Any, ...], ...]  # rows of the training data, as JSON holds them
 
 
-class Answer(NamedTuple):
-    prediction: str  # as JSON
-    probabilities: str | None  # as JSON: class -> probability
+Answer = tuple[str, str | None]  # as JSON: the prediction, and class -> probability
+encode = msgspec.json.Encoder().encode
 
 
 def copy_from_mlflow(source: Path, model: str, version: str, config: str, into: Path) -> None:
@@ -75,7 +73,9 @@ class ServedModel:
         self._classes = {
             label: json_text(label) for label in np.asarray(self._pipeline.classes_).tolist()
         }
-        self._keys = [k if isinstance(k, str) else json_text(k) for k in self._classes]
+        keys = [k if isinstance(k, str) else json_text(k) for k in self._classes]
+        escaped = (json_text(key).replace("%", "%%") for key in keys)
+        self._named = f"{{{','.join(f'{key}:%s' for key in escaped)}}}"
         self._names = [column.name for column in self.card.columns]
         self.class_type = type(next(iter(self._classes)))
         self.direct = self._checked_direct_path()
@@ -93,10 +93,12 @@ class ServedModel:
         classes, probabilities = (self.direct or self.by_pipeline)(rows)
         texts = [self._classes[label] for label in classes.tolist()]
         if probabilities is None:
-            return [Answer(text, None) for text in texts]
+            return [(text, None) for text in texts]
         if not np.isfinite(probabilities).all():
             raise ValueError(f"version {self.version} answered a probability that is no number")
-        return list(map(Answer, texts, self._probability_texts(probabilities)))
+        numbers = encode(probabilities.ravel().tolist()).decode()[1:-1].split(",")
+        by_row = zip(*[iter(numbers)] * len(self._classes), strict=True)
+        return list(zip(texts, map(self._named.__mod__, by_row), strict=True))
 
     def by_pipeline(self, rows: Rows) -> Scores:
         frame = self.frame(rows)
@@ -137,12 +139,6 @@ class ServedModel:
             return direct if same(direct(rows), expected) else None
         except Exception:  # whatever an estimator makes of bare arrays: its pipeline answers
             return None
-
-    def _probability_texts(self, probabilities: np.ndarray) -> list[str]:
-        return [
-            encode(dict(zip(self._keys, row, strict=True))).decode()
-            for row in probabilities.tolist()
-        ]
 
 
 def same(left: Scores, right: Scores) -> bool:

@@ -55,6 +55,6 @@ async def _shadows(scorer: Scorer, items: list[ToShadow]) -> list[Shadow]:
     except Exception as error:
         return [Shadow(i.request_id, version, None, None, f"{type(error).__name__}") for i in items]
     return [
-        Shadow(item.request_id, version, answer.prediction, answer.probabilities)
+        Shadow(item.request_id, version, *answer)
         for item, answer in zip(items, answers, strict=True)
     ]
