@@ -25,12 +25,14 @@ check: setup  ## format, lint, types; workflows; locks, catalogue and README in 
 	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
 	check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
 	@if command -v actionlint >/dev/null; then actionlint; \
 	  else echo "actionlint is missing, its part is left out: make tools (needs Go)"; fi
 	pytest -q tests/test_house.py
 
 audit: setup  ## known vulnerabilities of what the locks pin; needs the network
-	for lock in requirements.txt requirements-dev.txt $(wildcard bentos/requirements.txt); do \
+	for lock in requirements.txt requirements-dev.txt requirements-cluster.txt \
+	  $(wildcard bentos/requirements.txt deploy/requirements.txt); do \
 	  $(AUDIT) --strict --requirement $$lock || exit 1; \
 	done
 	@for lock in $(wildcard requirements-automl.txt); do \
@@ -83,10 +85,17 @@ screenshots: setup  ## docs/pictures, from a run of the line in a clone; needs C
 	python -m docs.screenshots
 
 lock: setup  ## pin what every requirements*.in asks for
-	for file in requirements.in requirements-dev.in requirements-automl.in $$(git ls-files '*/requirements*.in'); do \
+	for file in requirements.in requirements-dev.in requirements-automl.in requirements-cluster.in \
+	  $$(git ls-files '*/requirements*.in'); do \
 	  uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
 	    --custom-compile-command "make lock" $$file --output-file $${file%.in}.txt || exit 1; \
 	done
+
+.PHONY: deploy/kubernetes/MLproject  # it hangs on IMAGE too
+IMAGE ?= ratchet
+deploy/kubernetes/MLproject:  ## the catalogue for MLflow's Kubernetes backend: in IMAGE, not in a lock
+	sed -e 's|^python_env:.*|docker_env: {image: $(IMAGE)}|' \
+	  -e 's|command: "|command: "sh deploy/kubernetes/run.sh |' MLproject > $@
 
 setup: .venv/ready
 

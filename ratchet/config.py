@@ -53,6 +53,8 @@ class DriftSettings(_Settings):
     log_days: Annotated[float, Field(gt=0)] = (
         7.0  # how far back a check of the prediction log looks
     )
+    engine: Literal["duckdb", "dask", "spark"] = "duckdb"  # what reads `current`
+    address: str | None = None  # of Dask's scheduler, or Spark's master
 
     @model_validator(mode="after")
     def _needed_fits(self) -> "DriftSettings":

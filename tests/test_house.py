@@ -92,6 +92,17 @@ def test_the_lock_of_a_bento_is_part_of_the_main_one_and_holds_no_training():
     assert not {"mlflow", "mlflow-skinny", "pycaret", "duckdb", "matplotlib"} & set(bento)
 
 
+def test_the_cluster_reads_with_the_versions_of_the_main_lock():
+    main, cluster = pins("requirements.txt"), pins("requirements-cluster.txt")
+    shared = {"duckdb", "numpy", "pandas", "pyarrow", "pydantic"}
+    assert {name: cluster[name] for name in shared} == {name: main[name] for name in shared}
+
+
+def test_mlflow_is_the_same_at_scale():
+    main, deployed = pins("requirements.txt"), pins("deploy/requirements.txt")
+    assert deployed["mlflow"] == main["mlflow"]
+
+
 def test_make_installs_the_uv_that_is_locked():
     assert pins(".ci/uv.txt")["uv"] == pins("requirements.txt")["uv"]
 

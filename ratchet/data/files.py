@@ -1,6 +1,8 @@
 """The files of a source: found on this machine, or fetched from an fsspec address."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,20 +36,38 @@ def _filled_files(source: str, sizes: dict[str, int], setting: str) -> list[str]
 
 
 def fetched_files(source: str, folder: Path, setting: str) -> list[str]:
+    with _answering(source, setting) as system:
+        copies = {_fetched(system, path, folder): 1 for path in _found(system, source)}
+        return _filled_files(source, copies, setting)
+
+
+def listed_files(source: str, setting: str) -> list[str]:
+    """Their addresses, such that another machine finds them where it can."""
+    if "://" not in source:
+        return [str(Path(file).absolute()) for file in local_files(source, setting)]
+    with _answering(source, setting) as system:
+        names = [str(system.unstrip_protocol(path)) for path in _found(system, source)]
+        return _filled_files(source, dict.fromkeys(names, 1), setting)
+
+
+@contextmanager
+def _answering(source: str, setting: str) -> Iterator[Any]:
+    """Its file system."""
     import fsspec
 
     protocol = source.split("://")[0]
     try:
-        system = fsspec.filesystem(protocol, **_patience(protocol))
-        found = sorted(system.glob(source)) if "*" in source else [source]
-        copies = {_fetched(system, path, folder): 1 for path in found}
-        return _filled_files(source, copies, setting)
+        yield fsspec.filesystem(protocol, **_patience(protocol))
     except InputError:
         raise
     except Exception as error:  # each file system raises errors of its own
         raise InputError(
             f"'{source}' ({setting}) does not answer: {_refusal(error)}; is the address right?"
         ) from None
+
+
+def _found(system: Any, source: str) -> list[str]:
+    return sorted(system.glob(source)) if "*" in source else [source]
 
 
 def _refusal(error: Exception) -> str:

@@ -48,11 +48,13 @@ def opened(
     setting: str = "data.source",
     detected: Collection[str] | None = None,
     connection: "duckdb.DuckDBPyConnection | None" = None,
+    one_of_several: bool = False,
 ) -> Iterator[Rows]:
     """DuckDB reads when it is asked for rows, so a broken file may show as late as that.
 
     Columns in `drop` may hold what a table cannot: they are not looked at. `detected`: the columns
     of a CSV whose type is found out, where the others are to stay text; none given: all of them.
+    The folders of several files may be named year=2024, which is a column then.
     """
     if source in TOYS:
         yield of_frame(_read_toy(source))
@@ -61,7 +63,7 @@ def opened(
             try:
                 files = fetched_files(source, Path(folder), setting)
                 with _opened_files(
-                    source, files, missing, drop, detected, connection or connect()
+                    source, files, missing, drop, detected, connection or connect(), one_of_several
                 ) as rows:
                     yield rows
             except InputError as error:
@@ -69,7 +71,9 @@ def opened(
                 raise InputError(str(error).replace(f"{folder}/", address)) from None
     else:
         files = local_files(source, setting)
-        with _opened_files(source, files, missing, drop, detected, connection or connect()) as rows:
+        with _opened_files(
+            source, files, missing, drop, detected, connection or connect(), one_of_several
+        ) as rows:
             yield rows
 
 
@@ -112,12 +116,13 @@ def _opened_files(
     drop: tuple[str, ...],
     detected: Collection[str] | None,
     connection: "duckdb.DuckDBPyConnection",
+    one_of_several: bool,
 ) -> Iterator[Rows]:
     import duckdb
 
-    parts = len(files) > 1  # whose folders may be named year=2024
+    parts = one_of_several or len(files) > 1
     try:
-        if _is_parquet(files[0]):
+        if is_parquet(files[0]):
             names = _parquet_names(files[0], connection)
             read_parquet: Any = connection.read_parquet  # its stub leaves out the list of files
             relation = read_parquet(files, hive_partitioning=parts)
@@ -155,12 +160,12 @@ def _csv(
     return read_csv(files, dtype=kinds, **options)
 
 
-def _is_parquet(file: str) -> bool:
+def is_parquet(file: str) -> bool:
     return file.endswith((".parquet", ".pq"))
 
 
 def _expected(file: str) -> str:
-    if _is_parquet(file):
+    if is_parquet(file):
         return "Parquet, as its name says"
     return "CSV with a header line (a Parquet file's name ends in .parquet)"
 

@@ -14,6 +14,7 @@ from ratchet.config import Kind
 from ratchet.data.source import Rows
 from ratchet.drift.bins import TRUTH, category_bins, number_bins
 from ratchet.drift.profile import CategoryCounts, Counts, NumberCounts, summed
+from ratchet.drift.sample import Drawing, Sample
 
 if TYPE_CHECKING:
     import pyarrow
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 BATCH = 32_768  # rows: a column of it stays in a processor's cache
 THREADS = 2
 BINNED = 200_000  # rows that the bins are frozen from; up to that many, from all of them
-SEED = 42
 
 
 @dataclass(frozen=True)
@@ -82,31 +82,32 @@ def _suggested(kind: str) -> Kind:
 
 def first_counts(
     rows: Rows, columns: Sequence[Column], sampled: int
-) -> tuple[list[Counts], "pyarrow.Table"]:
+) -> tuple[list[Counts], Sample]:
     """With bins frozen from the data themselves: what a reference is."""
     reader = _reader(rows, columns)
-    chosen = _Sample(BINNED, reader.schema)
+    chosen = Drawing(BINNED, reader.schema)
     for batch in reader:
         chosen.add(batch)
-    values = chosen.table().columns[::2]
+    values = chosen.sample.rows.columns[::2]
     return counts(rows, columns, [_empty(*pair) for pair in zip(columns, values, strict=True)],
                   sampled)  # fmt: skip
 
 
 def counts(
-    rows: Rows, columns: Sequence[Column], empty: Sequence[Counts], sampled: int
-) -> tuple[list[Counts], "pyarrow.Table"]:
+    rows: Rows, columns: Sequence[Column], empty: Sequence[Counts], sampled: int, before: int = 0
+) -> tuple[list[Counts], Sample]:
     """Each column's values in its bins, and a sample of so many rows."""
     totals = list(empty)
     reader = _reader(rows, columns)
-    chosen = _Sample(sampled, reader.schema)
+    chosen = Drawing(sampled, reader.schema, before)
     with ThreadPoolExecutor(THREADS) as pool:
         for batch in reader:
             parts = pool.map(_counted, batch.columns[::2], batch.columns[1::2], empty)
             totals = [summed(total, part) for total, part in zip(totals, parts, strict=True)]
             chosen.add(batch)
     names = [column.name for column in columns]
-    return totals, chosen.table().select(range(0, 2 * len(names), 2)).rename_columns(names)
+    values = chosen.sample.rows.select(range(0, 2 * len(names), 2)).rename_columns(names)
+    return totals, replace(chosen.sample, rows=values)
 
 
 def _reader(rows: Rows, columns: Sequence[Column]) -> "pyarrow.RecordBatchReader":
@@ -158,38 +159,3 @@ def _finite(values: "pyarrow.Array | pyarrow.ChunkedArray") -> np.ndarray:
     numbers = np.asarray(values.to_numpy(zero_copy_only=False), dtype=float)
     finite = np.isfinite(numbers)
     return numbers if finite.all() else numbers[finite]
-
-
-class _Sample:
-    """The rows with the smallest of random keys: any row is as likely as any other."""
-
-    def __init__(self, rows: int, schema: "pyarrow.Schema") -> None:
-        self._rows, self._schema = rows, schema
-        self._random = np.random.default_rng(SEED)
-        self._keys = np.empty(0)
-        self._parts: list[pyarrow.RecordBatch] = []
-        self._bar = np.inf
-
-    def add(self, batch: "pyarrow.RecordBatch") -> None:
-        keys = self._random.random(batch.num_rows)
-        chosen = np.flatnonzero(keys < self._bar)
-        self._parts.append(batch.take(chosen))
-        self._keys = np.concatenate([self._keys, keys[chosen]])
-        if len(self._keys) > 2 * self._rows:
-            self._trim()
-
-    def _trim(self) -> None:
-        kept = np.sort(np.argpartition(self._keys, self._rows)[: self._rows])
-        self._parts = self._joined().take(kept).combine_chunks().to_batches()
-        self._keys = self._keys[kept]
-        self._bar = self._keys.max()
-
-    def _joined(self) -> "pyarrow.Table":
-        import pyarrow
-
-        return pyarrow.Table.from_batches(self._parts, self._schema)
-
-    def table(self) -> "pyarrow.Table":
-        if len(self._keys) > self._rows:
-            self._trim()
-        return self._joined()

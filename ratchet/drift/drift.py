@@ -79,7 +79,11 @@ def find_drift(current: str, before: Reference, checks: Checks, settings: Settin
 def _read(current: str, before: Reference, settings: Settings) -> tuple[Reading, Schema]:
     profile = before.reading.profile
     if not _is_log(current):
-        return read_current(current, settings.data, profile)
+        if settings.drift.engine == "duckdb":
+            return read_current(current, settings.data, profile)
+        from ratchet.drift.cluster import read_on_cluster
+
+        return read_on_cluster(current, settings, profile)
     from ratchet.drift.log_rows import log_rows
     from ratchet.serving.tables import log_url
 

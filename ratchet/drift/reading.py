@@ -15,6 +15,7 @@ from ratchet.config import DataSettings, Kind
 from ratchet.data.source import Rows, connect, of_frame, opened
 from ratchet.drift.counting import Column, column, counts, first_counts, place_of, quoted
 from ratchet.drift.profile import Counts, Profile, emptied, from_json, to_json
+from ratchet.drift.sample import Sample
 from ratchet.drift.schema import Schema, check_columns, schema
 from ratchet.errors import InputError
 
@@ -75,14 +76,12 @@ def _first(
         column(name, kind, kinds[name]) for name, kind in zip(rows.names, rows.types, strict=True)
     ]
     found, sample = first_counts(rows, columns, SAMPLE)
-    return dict(zip(rows.names, found, strict=True)), sample
+    return dict(zip(rows.names, found, strict=True)), sample.rows
 
 
 def read_reference(address: str, settings: DataSettings) -> Reading:
     """A file as the reference, in place of what a model was trained on."""
-    with opened(
-        address, settings.missing, settings.drop, "reference", connection=_frugal()
-    ) as rows:
+    with opened(address, settings.missing, settings.drop, "reference", connection=frugal()) as rows:
         known = dict(zip(rows.names, rows.types, strict=True))
         others = not_features(known, settings)
         features = [
@@ -96,7 +95,8 @@ def read_reference(address: str, settings: DataSettings) -> Reading:
             )
             for part, name in _answer_names(known, settings).items()
         }
-        return _read(rows, address, features, answers, None)
+        profile, sample = _read(rows, address, features, answers, None)
+        return Reading(profile, sample.rows)
 
 
 def read_current(
@@ -108,11 +108,11 @@ def read_current(
     if isinstance(source, pd.DataFrame):
         return read_rows(of_frame(source), "the data frame", settings, reference)
     dates = [name for name, counts in reference.features.items() if counts.kind == "date"]
-    with opened(source, settings.missing, settings.drop, "current", dates, _frugal()) as rows:
+    with opened(source, settings.missing, settings.drop, "current", dates, frugal()) as rows:
         return read_rows(rows, source, settings, reference)
 
 
-def _frugal() -> "duckdb.DuckDBPyConnection":
+def frugal() -> "duckdb.DuckDBPyConnection":
     """DuckDB decodes a row group a thread, and whole groups ahead where a file may be far away."""
     connection = connect()
     connection.execute("SET threads = 1; SET disable_parquet_prefetching = true")
@@ -122,18 +122,43 @@ def _frugal() -> "duckdb.DuckDBPyConnection":
 def read_rows(
     rows: Rows, where: str, settings: DataSettings, reference: Profile
 ) -> tuple[Reading, Schema]:
+    return whole(read_part(rows, where, settings, reference), settings)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of the current rows: parts add up, in their order, to the reading of all of them."""
+
+    profile: Profile
+    sample: Sample
+    types: Mapping[str, str]  # that its columns arrived in
+
+    def __add__(self, other: "Part") -> "Part":
+        return Part(self.profile + other.profile, self.sample + other.sample, self.types)
+
+
+def read_part(
+    rows: Rows, where: str, settings: DataSettings, reference: Profile, before: int = 0
+) -> Part:
+    """`before`: how many rows of the whole come before these."""
     check_columns(rows.names, reference, where)
     features = [_as_before(name, counts) for name, counts in reference.features.items()]
     answers = {
-        part: _as_before(name, before)
+        part: _as_before(name, counts)
         for part, name in _answer_names(rows.names, settings).items()
-        if (before := getattr(reference, part)) and name not in reference.features
+        if (counts := getattr(reference, part)) and name not in reference.features
     }
-    known = dict(zip(rows.names, rows.types, strict=True))
-    reading = _read(rows, where, features, answers, reference)
-    named = {one.name: one for one in features}
-    others = not_features(known, settings)
-    return reading, schema(known, named, reading.profile.features, others)
+    profile, sample = _read(rows, where, features, answers, reference, before)
+    return Part(profile, sample, dict(zip(rows.names, rows.types, strict=True)))
+
+
+def whole(part: Part, settings: DataSettings) -> tuple[Reading, Schema]:
+    return Reading(part.profile, part.sample.rows), changes(part.types, part.profile, settings)
+
+
+def changes(types: Mapping[str, str], profile: Profile, settings: DataSettings) -> Schema:
+    columns = {name: _as_before(name, counts) for name, counts in profile.features.items()}
+    return schema(types, columns, profile.features, not_features(types, settings))
 
 
 def _as_before(name: str, counts: Counts) -> Column:
@@ -155,8 +180,8 @@ def _answer_names(
 
 def _read(
     rows: Rows, where: str, features: Sequence[Column], answers: Mapping[str, Column],
-    like: Profile | None,
-) -> Reading:  # fmt: skip
+    like: Profile | None, earlier: int = 0,
+) -> tuple[Profile, Sample]:  # fmt: skip
     if len(answers) == 2 and (like is None or like.right):
         rows = _with_right(rows, *(answers[part] for part in ("target", "prediction")))
         answers = {**answers, "right": Column(RIGHT, "boolean")}
@@ -166,13 +191,14 @@ def _read(
     else:
         before = [like.features[one.name] for one in features]
         before += [getattr(like, part) for part in answers]
-        found, sample = counts(rows, columns, [emptied(one) for one in before], SAMPLE)
+        found, sample = counts(rows, columns, [emptied(one) for one in before], SAMPLE, earlier)
     read = found[0].rows if found else 0
     if not read:
         raise InputError(f"{where} has no rows; expected some to compare with the reference")
     named = dict(zip((one.name for one in features), found, strict=False))
     parts: Any = dict(zip(answers, found[len(features) :], strict=True))
-    return Reading(Profile(read, named, **parts), sample.select(list(named)))
+    seen = replace(sample, rows=sample.rows.select(list(named)))
+    return Profile(read, named, **parts), seen
 
 
 def _with_right(rows: Rows, truth: Column, said: Column) -> Rows:

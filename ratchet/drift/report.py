@@ -29,7 +29,7 @@ def content(found: Findings) -> dict[str, Any]:
         "accuracy": drift.accuracy
         and asdict(drift.accuracy) | {"drifted": drift.answers["right"].drifted},
         "dependence": drift.dependence and asdict(drift.dependence),
-        "limits": found.settings.model_dump(mode="json"),
+        "limits": found.settings.model_dump(mode="json", exclude={"engine", "address"}),
         "limits_in_words": found.limits_in_words,
     }
 
