@@ -72,7 +72,7 @@ def logical_lines(block: str) -> Iterator[str]:
 def words_of(command: str) -> list[str]:
     for form, filled in FORMS.items():
         command = command.replace(form, filled)
-    return shlex.split(command, comments=True)
+    return shlex.split(command.replace("\\\n", " "), comments=True)
 
 
 def runs(command: str, clone: Clone) -> None:
@@ -99,7 +99,7 @@ def serves(command: str, clone: Clone) -> None:
 def parses(command: str) -> None:
     """The entry, its parameters and their types; mlflow's own options too."""
     words = words_of(command)
-    if words[0] == "mlflow":
+    if words[0].endswith("mlflow"):
         from mlflow.cli import cli
 
         asked = cli.commands["run"].make_context("run", words[2:]).params
@@ -143,7 +143,12 @@ def collects(command: str) -> None:
 
 
 def names_a_variable(command: str) -> None:
-    assert re.fullmatch(r"export (MLFLOW_TRACKING_URI|RATCHET_\w+)=\S+", command)
+    assert re.match(r"export (MLFLOW_TRACKING_URI|RATCHET_\w+|IMAGE)=\S", command)
+
+
+def names_files(command: str) -> None:
+    files = [word for word in words_of(command) if word.startswith(("deploy/", "requirements"))]
+    assert [file for file in files if not (REPOSITORY / file).is_file()] == []
 
 
 def is_a_program(command: str) -> None:
@@ -165,6 +170,11 @@ HOW_A_BLOCK = [
     Row(r"make run", is_a_target, "test_line.py runs what it calls"),
     Row(r"make (setup|check|test|bench)\b", is_a_target, "CI runs them; this is a part of one"),
     Row(r"make screenshots", is_a_target, "the line and a browser: minutes; run by hand"),
+    Row(r"make deploy/", is_a_target, "test_deploy.py has it made"),
+    Row(r"\.ratchet/jobs/bin/mlflow run ", parses, "no cluster; test_deploy.py renders the job"),
+    Row(r"docker |kubectl ", names_files, "no Docker, no cluster; test_deploy.py reads the files"),
+    Row(r"uv |dask worker ", names_files, "other machines; test_cluster.py has its own workers"),
+    Row(r"bentoml containerize ", has_its_options, "no Docker"),
     Row(r"curl localhost:3000", asks),
     Row(r"mlflow server ", has_its_options, "no such host; test_tracking_server.py starts one"),
     Row(r"export ", names_a_variable, "no such host"),
