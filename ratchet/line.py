@@ -18,8 +18,9 @@ STAGES = (
     "rollback", "history",
 )  # fmt: skip
 LOADED = (
-    "mlflow", "mlflow.sklearn", "duckdb", "rich.progress", "ratchet.training.pictures",
-    "ratchet.training.train", "ratchet.training.preparation",
+    "mlflow", "mlflow.sklearn", "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.store.model_registry.sqlalchemy_store", "duckdb", "rich.progress", "skops.io",
+    "ratchet.training.pictures", "ratchet.training.train", "ratchet.training.preparation",
 )  # fmt: skip
 
 
@@ -32,6 +33,11 @@ class Stage:
     def row(self) -> dict[str, str]:
         said = ", ".join(f"{key}={value}" for key, value in self.outputs.items())
         return {"stage": self.name, "seconds": f"{self.seconds:.1f}", "outcome": said}
+
+
+def load() -> None:
+    """What the steps need, while the line itself begins."""
+    warm_up(*LOADED)
 
 
 def require_stage(until: str) -> None:
@@ -51,16 +57,12 @@ class Line:
     until: str
     stages: list[Stage] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        os.environ.pop("MLFLOW_RUN_ID", None)  # it is the line's own, not a step's
-        os.environ[LINE_RUN] = self.run_id
-        warm_up(*LOADED)
-
     def step(self, stage: str, entry: str, **arguments: str) -> dict[str, str]:
         """What the step has to say to whoever comes next: its outputs."""
         argv = [word for name, value in arguments.items() for word in (f"--{name}", value)]
         with self.stage(stage) as outputs, NamedTemporaryFile("r") as said:
-            running = beside.Process(target=_run, args=(entry, argv, said.name))
+            more = {LINE_RUN: self.run_id, "GITHUB_OUTPUT": said.name}
+            running = beside.Process(target=_run, args=(entry, argv, {**os.environ, **more}))
             running.start()
             try:
                 running.join()
@@ -85,12 +87,14 @@ class Line:
             raise Finished
 
 
-def _run(entry: str, argv: list[str], outputs: str) -> None:
+def _run(entry: str, argv: list[str], env: dict[str, str]) -> None:
     """What `python -m steps.<entry>` does, with what is loaded here.
 
     In a session of its own: Ctrl-C is the line's to hear, which then stops the step, once.
     """
     os.setsid()
-    os.environ["GITHUB_OUTPUT"] = outputs
+    os.environ.clear()
+    os.environ.update(env)
+    os.environ.pop("MLFLOW_RUN_ID", None)  # it is the line's own
     sys.argv = [entry, *argv]
     runpy.run_module(f"steps.{entry}", run_name="__main__", alter_sys=True)

@@ -18,12 +18,13 @@ TRUTHS = (0.80, 0.95)  # the accuracies that the labels of the A/B test give pro
 
 
 def main(config: Path, until: str) -> None:
-    from ratchet.line import Finished, Line, require_stage
+    from ratchet.line import Finished, Line, load, require_stage
     from ratchet.record.report import print_table
     from ratchet.record.tracking import connect, step_run
 
     require_stage(until)
     require_own_log()
+    load()
     os.environ.setdefault("RATCHET_ADMIN_TOKEN", secrets.token_hex(16))
     connect()
     with step_run("main") as run:
@@ -49,12 +50,13 @@ def require_own_log() -> None:
 
 def run_line(line: "Line", config: Path) -> None:
     from ratchet.serving.demo import is_prod
-    from ratchet.serving.running import served
+    from ratchet.serving.running import started
 
     line.step("train", "train", config=str(config))
     line.step("evaluate", "evaluate")
-    line.step("package", "package")
-    with served(".", Path(sys.executable), Path("reports/main"), os.environ) as address:
+    with started(".", Path(sys.executable), Path("reports/main"), os.environ) as service:
+        line.step("package", "package")
+        address = service()
         try_drift(line, address)
         version = line.step("automl", "automl")["version"]
         if is_prod(address, version):
@@ -84,7 +86,7 @@ def try_staging(line: "Line", address: str) -> None:
         print("\nThe gate staged nothing, so there is no A/B test; its reasons stand above.")
         return
     accuracy = ",".join(f"{v}={truth}" for v, truth in zip(versions, TRUTHS, strict=True))
-    line.step("test", "traffic", url=address, requests="1500", users="1500", accuracy=accuracy)
+    line.step("test", "traffic", url=address, requests="800", users="800", accuracy=accuracy)
     if line.step("promote", "promote")["promoted"] == "true":
         reason = "the whole line shows the way back"
         line.step("rollback", "promote", action="rollback", reason=reason)

@@ -65,11 +65,8 @@ class ArmsInForce:
         if prod is None:
             return
         staging = await self._scorer(roster, roster.staging)
-        left, self.current = self.current, Arms(prod, staging)
+        self.current = Arms(prod, staging)
         log.info("arms", extra={"prod": roster.prod, "staging": roster.staging})
-        for scorer in {left.prod, left.staging} - {prod, staging} if left else ():
-            if scorer:
-                scorer.close()
 
     async def _scorer(self, roster: Roster, version: str | None) -> Scorer | None:
         """Loaded beside the event loop, which goes on answering."""

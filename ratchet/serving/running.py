@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,16 @@ SECONDS_TO_END = 30
 
 @contextmanager
 def served(what: str, python: Path, folder: Path, env: Mapping[str, str]) -> Iterator[str]:
-    """Its address on loopback. What it says goes to service.log in the folder.
+    """Its address on loopback. What it says goes to service.log in the folder."""
+    with started(what, python, folder, env) as address:
+        yield address()
+
+
+@contextmanager
+def started(
+    what: str, python: Path, folder: Path, env: Mapping[str, str]
+) -> Iterator[Callable[[], str]]:
+    """Served later: what is yielded waits until it answers, and says its address.
 
     In a session of its own: Ctrl-C is this process' to hear, which then ends it.
     """
@@ -34,9 +43,7 @@ def served(what: str, python: Path, folder: Path, env: Mapping[str, str]) -> Ite
             cwd=folder if Path(what).is_absolute() else None, start_new_session=True,
         )  # fmt: skip
         try:
-            address = f"http://127.0.0.1:{port}"
-            _wait_until_ready(address, process, log)
-            yield address
+            yield lambda: _ready(f"http://127.0.0.1:{port}", process, log)
         finally:
             _end(process)
 
@@ -63,7 +70,7 @@ def _free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def _wait_until_ready(address: str, process: "subprocess.Popen[bytes]", log: Any) -> None:
+def _ready(address: str, process: "subprocess.Popen[bytes]", log: Any) -> str:
     end = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < end and process.poll() is None:
         try:
@@ -71,7 +78,7 @@ def _wait_until_ready(address: str, process: "subprocess.Popen[bytes]", log: Any
         except OSError:
             time.sleep(0.2)
         else:
-            return
+            return address
     log.seek(0)
     raise InputError(f"the service did not get ready: {log.read()[-1000:]}")
 

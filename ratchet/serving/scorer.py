@@ -16,7 +16,11 @@ Results = Sequence[list[Answer] | Exception]
 
 
 class Scorer:
-    """A model that answers in microseconds is asked in the event loop, any other in a thread."""
+    """A model that answers in microseconds is asked in the event loop, any other in a thread.
+
+    The thread ends with the scorer, and that with the last request that waits for it: a version
+    that has left is asked to the end.
+    """
 
     def __init__(self, model: ServedModel) -> None:
         self.model = model
@@ -37,10 +41,6 @@ class Scorer:
     def hangs(self, seconds: float) -> bool:
         """Whether it has not come back from what it was asked that long ago."""
         return self._busy and self._thread is not None and time.monotonic() - self._began > seconds
-
-    def close(self) -> None:
-        if self._thread:
-            self._thread.shutdown(wait=False)
 
     def _begin(self) -> None:
         group = self._next_group()

@@ -1,0 +1,52 @@
+"""A version that leaves answers what it was asked before."""
+
+import asyncio
+import gc
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ratchet.serving import arms
+from ratchet.serving.arms import ArmsInForce
+from ratchet.serving.roster import Roster
+
+
+def slow(folder: Path) -> Any:
+    def answers(rows: list[tuple[Any, ...]]) -> list[tuple[str, None]]:
+        time.sleep(0.05)
+        return [(f"{row[0]} by {folder.name}", None) for row in rows]
+
+    return SimpleNamespace(version=folder.name, instant=False, answers=answers)
+
+
+async def follow_while_asked(in_force: ArmsInForce, rosters: list[Roster]) -> list[Any]:
+    """One request is with the model, two wait for it, and then the next version comes."""
+    waiting = []
+    while rosters:
+        await in_force.look()
+        rosters.pop(0)
+        assert in_force.current
+        for number in range(3):
+            waiting.append(in_force.current.prod.ask([(number,)]))
+            await asyncio.sleep(0.01)
+    in_force.current = None
+    return await asyncio.wait_for(asyncio.gather(*waiting), 5)
+
+
+def test_no_request_is_dropped_when_another_version_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    rosters = [Roster("iris", "8"), Roster("iris", "9")]
+    monkeypatch.setattr(arms, "ServedModel", slow)
+    monkeypatch.setattr(arms, "read_roster", lambda _: rosters[0])
+    answered = asyncio.run(follow_while_asked(ArmsInForce(tmp_path), rosters))
+    assert answered == [[(f"{n} by {v}", None)] for v in ("iris-8", "iris-9") for n in range(3)]
+    gc.collect()
+    end = time.monotonic() + 5
+    while any(thread.name.startswith("viris") for thread in threading.enumerate()):
+        assert time.monotonic() < end, "the thread of a version that is gone has not ended"
+        time.sleep(0.01)
