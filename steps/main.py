@@ -23,7 +23,8 @@ def main(config: Path, until: str) -> None:
     from ratchet.record.tracking import connect, step_run
 
     require_stage(until)
-    require_own_log()
+    if until not in ("train", "evaluate", "package"):
+        require_own_stores()
     load()
     os.environ.setdefault("RATCHET_ADMIN_TOKEN", secrets.token_hex(16))
     connect()
@@ -38,14 +39,16 @@ def main(config: Path, until: str) -> None:
     )
 
 
-def require_own_log() -> None:
-    from ratchet.serving.tables import log_url
-
-    if not log_url().startswith("sqlite"):
-        raise InputError(
-            "RATCHET_LOG_URL is a server's, and the line's traffic is made up: its labels would"
-            " count in real decisions. Unset it for this run"
-        )
+def require_own_stores() -> None:
+    """The line's traffic and labels are made up; they must move no prod but this machine's."""
+    for name in ("MLFLOW_TRACKING_URI", "RATCHET_LOG_URL"):
+        address = os.environ.get(name, "")
+        if "://" in address and not address.startswith(("sqlite", "file")):
+            raise InputError(
+                f"{name} is a server's, and from 'traffic' on the line's requests and labels are"
+                " made up: they would count in real decisions. Unset it, or end before: -P"
+                " until=package"
+            )
 
 
 def run_line(line: "Line", config: Path) -> None:

@@ -215,6 +215,7 @@ def test_it_ends_where_it_is_told_to(tmp_path: Path):
             {"RATCHET_LOG_URL": "postgresql://u:secret@db/log"},
             "RATCHET_LOG_URL is a server's",
         ),
+        ("test", {"MLFLOW_TRACKING_URI": "http://db"}, "MLFLOW_TRACKING_URI is a server's"),
     ],
 )
 def test_what_it_cannot_do_is_said_in_one_line_before_anything_is_done(
