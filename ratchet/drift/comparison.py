@@ -60,6 +60,7 @@ class Drift:
     answers: Mapping[str, Difference]
     accuracy: Pair | None
     dependence: Dependence | None
+    worth: float = 1.0  # of the current rows
 
     @property
     def drifted(self) -> list[str]:
@@ -68,20 +69,23 @@ class Drift:
 
 
 def compare(
-    reference: Profile, current: Profile, dependence: Dependence | None, settings: DriftSettings
-) -> Drift:
+    reference: Profile, current: Profile, dependence: Dependence | None, settings: DriftSettings,
+    worth: float = 1.0,
+) -> Drift:  # fmt: skip
+    """`worth`: the share of the current rows that rows of their own make up, see repeats.py."""
     found = Drift(
         "insufficient",
         f"{current.rows:,} rows against {reference.rows:,} of the reference; a verdict takes"
         f" {settings.minimum_rows:,} on either side (drift.minimum_rows)",
         Pair(reference.rows, current.rows),
         {
-            n: difference(one, current.features[n], settings)
+            n: difference(one, current.features[n], settings, worth)
             for n, one in reference.features.items()
         },
-        {part: difference(*pair, settings) for part, pair in _answers(reference, current)},
+        {part: difference(*pair, settings, worth) for part, pair in _answers(reference, current)},
         _accuracy(reference, current),
         dependence,
+        worth,
     )
     if min(reference.rows, current.rows) < settings.minimum_rows:
         return found
@@ -92,7 +96,9 @@ def compare(
     return replace(found, finding="drifted", reason=f"changed: {'; '.join(changes)}")
 
 
-def difference(reference: Counts, current: Counts, settings: DriftSettings) -> Difference:
+def difference(
+    reference: Counts, current: Counts, settings: DriftSettings, worth: float = 1.0
+) -> Difference:
     missing = Pair(_share(reference.missing, reference), _share(current.missing, current))
     found = Difference(reference.kind, missing)
     if isinstance(current, CategoryCounts) and not current.bins.open:
@@ -100,13 +106,13 @@ def difference(reference: Counts, current: Counts, settings: DriftSettings) -> D
     if min(reference.rows, current.rows) < settings.minimum_rows:
         return found
     psi = population_stability_index(reference.shares, current.shares)
-    p_psi = psi_p_value(reference.shares, current.shares, settings.tau)
+    p_psi = psi_p_value(reference.shares, worth * current.shares, settings.tau)
     found = replace(found, psi=psi, p_value=p_psi)
     n, m = int(reference.counts.sum()), int(current.counts.sum())
     if not isinstance(reference, NumberCounts) or not n or not m:
         return found
     ks = kolmogorov_smirnov(reference.counts, current.counts)
-    p_ks = ks_p_value(ks, n, m, settings.ks_tolerance)
+    p_ks = ks_p_value(ks, n, m * worth, settings.ks_tolerance)
     return replace(found, ks=ks, p_value=min(1.0, 2 * min(p_psi, p_ks)))
 
 

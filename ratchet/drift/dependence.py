@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from ratchet.drift.repeats import can_be_told, distinct
+
 if TYPE_CHECKING:
     import pyarrow
 
@@ -20,8 +22,8 @@ SEED = 42
 LEAST_SHARE = 0.05  # of a category that is looked at by itself
 LIMIT = 0.9  # of the largest difference that noise alone is expected to show
 CLIP = 8.0  # one row's say in one product
+FEWEST = 10  # rows of a half
 MOST = 300  # columns; of more, those that stand first
-UNLIKE = 0.9  # the share of rows that occur once, where rows do not come to be alike by chance
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,10 @@ def dependence(reference: "pyarrow.Table", current: "pyarrow.Table") -> Dependen
     categories = {name: _categories(reference.column(name)) for name in names}
     rng = np.random.default_rng(SEED)
     learn, judge = zip(_halves(reference, rng), _halves(current, rng), strict=True)
+    if min(half.num_rows for half in (*learn, *judge)) < FEWEST:
+        return NOTHING
     sides = [_basis(half, categories, rng) for half in (*learn, *judge)]
-    if min(len(side.values) for side in sides) < 10 or len(set(sides[0].owners)) < 2:
+    if len(set(sides[0].owners)) < 2:
         return NOTHING
     first, second, weights = _weighed(sides[0], sides[1])
     owners = sides[0].owners
@@ -67,23 +71,10 @@ def dependence(reference: "pyarrow.Table", current: "pyarrow.Table") -> Dependen
 def _without_repeats(
     reference: "pyarrow.Table", current: "pyarrow.Table"
 ) -> tuple["pyarrow.Table", "pyarrow.Table"]:
-    """A row that is sent again and again would be learnt in one half and found in the other.
-
-    Where the reference's rows are alike by chance, as those of few categories are, all count.
-    """
-    once = _distinct(reference)
-    if once.num_rows < UNLIKE * reference.num_rows:
+    """A row that is sent again and again would be learnt in one half and found in the other."""
+    if not can_be_told(reference):
         return reference, current
-    return once, _distinct(current)
-
-
-def _distinct(table: "pyarrow.Table") -> "pyarrow.Table":
-    """In their order."""
-    import pyarrow
-
-    places = pyarrow.array(range(table.num_rows))
-    first = table.append_column("", places).group_by(table.column_names).aggregate([("", "min")])
-    return table.take(np.sort(first.column("_min").to_numpy()))
+    return distinct(reference), distinct(current)
 
 
 def _halves(

@@ -60,7 +60,7 @@ def kolmogorov_smirnov(reference: np.ndarray, current: np.ndarray) -> float:
     return float(np.abs(below).max())
 
 
-def ks_p_value(distance: float, n: int, m: int, tolerance: float) -> float:
+def ks_p_value(distance: float, n: float, m: float, tolerance: float) -> float:
     """
     >>> round(ks_p_value(0.08, 20_000, 5_000, tolerance=0.05), 6)
     0.001493

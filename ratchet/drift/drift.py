@@ -9,9 +9,11 @@ from ratchet.drift.dependence import Dependence, dependence
 from ratchet.drift.profile import Profile
 from ratchet.drift.reading import Reading, read_current
 from ratchet.drift.reference import Reference
+from ratchet.drift.repeats import worth
 from ratchet.drift.schema import Schema
 from ratchet.errors import InputError, nearest
 
+A_NOTE = 0.9  # of the rows' worth; from there on nobody would see a difference
 LOG = "log"  # the prediction log that RATCHET_LOG_URL names
 
 
@@ -40,6 +42,11 @@ class Findings:
     def sentences(self) -> list[str]:
         """The columns themselves first, then what is seen across columns."""
         said = list(self.schema.sentences)
+        if self.drift.worth < A_NOTE:
+            said.append(
+                "the same rows came again and again: as evidence they are worth"
+                f" {self.drift.worth * self.current.rows:,.0f} rows"
+            )
         if accuracy := self.drift.accuracy:
             said.append(
                 f"accuracy {accuracy.current:.4f} where labels exist,"
@@ -67,7 +74,10 @@ def find_drift(current: str, before: Reference, checks: Checks, settings: Settin
     profile, limits = before.reading.profile, settings.drift
     _require_known(limits, profile)
     now, changes = _read(current, before, settings)
-    drift = compare(profile, now.profile, _dependence(before.reading, now, limits), limits)
+    drift = compare(
+        profile, now.profile, _dependence(before.reading, now, limits), limits,
+        worth(before.reading.sample, now.sample, now.profile.rows),
+    )  # fmt: skip
     conclusion = conclude(drift, profile, checks, limits)
     called = "the prediction log" if _is_log(current) else current  # its address holds a password
     return Findings(

@@ -26,6 +26,7 @@ def content(found: Findings) -> dict[str, Any]:
         "features": {name: asdict(one) for name, one in drift.features.items()},
         "prediction": _answer(drift, "prediction"),
         "target": _answer(drift, "target"),
+        "rows_worth": round(drift.worth * drift.rows.current),
         "accuracy": drift.accuracy
         and asdict(drift.accuracy) | {"drifted": drift.answers["right"].drifted},
         "dependence": drift.dependence and asdict(drift.dependence),
