@@ -28,6 +28,7 @@ from tests.projects import (
     REPOSITORY,
     environment,
     free_port,
+    heed_ctrl_c,
     new_project,
     process,
     run_step,
@@ -233,6 +234,7 @@ def test_what_is_scored_before_a_kill_is_on_record(how: signal.Signals, pycaret_
     step = subprocess.Popen(
         command, cwd=project, env=environment(PYTHONPATH=str(REPOSITORY)), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        preexec_fn=heed_ctrl_c,
     )  # fmt: skip
     assert step.stdout is not None
     first = next(line for line in step.stdout if "GaussianNB" in line)

@@ -27,6 +27,7 @@ from ratchet.errors import InputError
 
 DEFAULT_URL = "sqlite:///predictions.db"
 SECONDS_TO_WAIT = 10  # for another worker's commit
+PAGES_A_CHECKPOINT = 4000  # of 4 kB: each checkpoint waits for the disk, and whoever writes for it
 MOST_BYTES_OF_WAL = 64 * 1024 * 1024  # that stay on disk when a long read had let it grow
 
 # With PostgreSQL: how soon one that does not answer is gone. Seconds, but the second.
@@ -141,6 +142,7 @@ def _sqlite(address: Any) -> Engine:
         connection.isolation_level = None  # transactions begin where we say so, below
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {PAGES_A_CHECKPOINT}")
         connection.execute(f"PRAGMA journal_size_limit = {MOST_BYTES_OF_WAL}")
 
     @event.listens_for(engine, "begin")
