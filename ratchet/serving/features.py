@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from ratchet.serving.record import json_lines
+encode = msgspec.json.Encoder().encode
 
 ColumnType = Literal["double", "boolean", "datetime", "string"]
 Class = bool | int | str
@@ -92,7 +92,8 @@ class Inputs:
             places = range(len(rows)) if listed else [""]
             values = list(map(self._with_instants, values, places))
         users, labels = [row.user_id for row in rows], [row.label for row in rows]
-        return Asked(users, values, json_lines(features), labels), listed
+        texts = [encode(one).decode() for one in features]
+        return Asked(users, values, texts, labels), listed
 
     def _with_instants(self, values: tuple[Any, ...], position: int | str) -> tuple[Any, ...]:
         changed = list(values)

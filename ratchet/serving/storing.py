@@ -36,7 +36,10 @@ def store_records(connection: Connection, records: Sequence[Record]) -> None:
 
 
 def inserts(records: Sequence[Record]) -> Iterator[tuple[str, list[Any]]]:
-    """For SQLite. What all rows of a full statement share is bound once: half of its time."""
+    """For SQLite. What all rows of a full statement share is bound once.
+
+    That saves a third of the time where two arms answered, and half where one did.
+    """
     for start in range(0, len(records), ROWS_A_STATEMENT):
         rows = records[start : start + ROWS_A_STATEMENT]
         if len(rows) < ROWS_A_STATEMENT:
