@@ -99,9 +99,10 @@ deploy/kubernetes/MLproject:  ## the catalogue for MLflow's Kubernetes backend: 
 
 setup: .venv/ready
 
-.venv/ready: requirements-dev.txt
+.venv/ready: requirements-dev.txt pyproject.toml
 	$(PYTHON) -m venv .ratchet/uv && .ratchet/uv/bin/pip install --quiet --require-hashes -r .ci/uv.txt
 	.ratchet/uv/bin/uv venv --quiet --clear --python 3.11 .venv
 	.ratchet/uv/bin/uv pip install --quiet --python .venv/bin/python --compile-bytecode \
 	  --require-hashes -r requirements-dev.txt
+	.ratchet/uv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
 	touch $@

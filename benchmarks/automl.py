@@ -22,10 +22,10 @@ import numpy as np
 
 from benchmarks.train import REPOSITORY, environment, seconds
 from ratchet.automl.request import as_plain
-from ratchet.config import read_settings
 from ratchet.data.dataset import load_split
 from ratchet.environments import python_of
-from ratchet.record.report import print_table
+from ratchet.report import print_table
+from ratchet.settings import read_settings
 
 LOCK = "requirements-automl.txt"
 STEP = ("steps.automl", "--write", "false", "--jobs", "0")

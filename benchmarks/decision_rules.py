@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ratchet.config import PromotionSettings
-from ratchet.decision.counting import requests_of, trial_of
-from ratchet.decision.decision import decide
-from ratchet.decision.evidence import Answers
-from ratchet.decision.sequential import (
+from ratchet.environments import python_of
+from ratchet.promotion.counting import requests_of, trial_of
+from ratchet.promotion.decision import decide
+from ratchet.promotion.evidence import Answers
+from ratchet.settings import PromotionSettings
+from ratchet.statistics.sequential import (
     BETS,
     Bets,
     Bools,
@@ -25,7 +26,6 @@ from ratchet.decision.sequential import (
     mcnemar_log_e,
     randomised,
 )
-from ratchet.environments import python_of
 
 REPOSITORY = Path(__file__).parent.parent
 LOCK = REPOSITORY / "benchmarks" / "requirements-gbstats.txt"

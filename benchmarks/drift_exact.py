@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import ks_2samp
 
-from ratchet.config import DataSettings, DriftSettings
 from ratchet.drift.comparison import Difference, compare
-from ratchet.drift.profile import NumberCounts, Profile
-from ratchet.drift.reading import read_current, read_reference
-from ratchet.record.report import print_table
+from ratchet.profile.profile import NumberCounts, Profile
+from ratchet.profile.reading import read_current, read_reference
+from ratchet.report import print_table
+from ratchet.settings import DataSettings, DriftSettings
 
 KS_LIMIT, PSI_LIMIT = 0.002, 1e-9
 SIZES = ((1_000_000, 300_000), (2000, 900))

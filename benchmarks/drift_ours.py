@@ -9,15 +9,15 @@ import time
 
 import pyarrow.parquet
 
-from ratchet.config import read_settings
 from ratchet.drift.checks import Checks
 from ratchet.drift.drift import find_drift
 from ratchet.drift.page import page
 from ratchet.drift.reference import reference_of
 from ratchet.drift.report import content, markdown, metrics, table
-from ratchet.record.registry import Registry
-from ratchet.record.report import markdown_table
-from ratchet.record.tracking import connect
+from ratchet.registry.registry import Registry
+from ratchet.registry.tracking import connect
+from ratchet.report import markdown_table
+from ratchet.settings import read_settings
 
 
 def main(current: str) -> None:

@@ -19,12 +19,12 @@ import numpy as np
 import pyarrow
 from scipy.stats import ks_2samp
 
-from ratchet.config import DriftSettings
-from ratchet.drift.bins import number_bins
 from ratchet.drift.comparison import compare
 from ratchet.drift.dependence import dependence
-from ratchet.drift.profile import NumberCounts, Profile
-from ratchet.record.report import print_table
+from ratchet.profile.bins import number_bins
+from ratchet.profile.profile import NumberCounts, Profile
+from ratchet.report import print_table
+from ratchet.settings import DriftSettings
 
 FEATURES, REFERENCE_ROWS = 20, 20_000
 CHECKS = 10  # of one reference: its bins are the slow part of a simulation

@@ -29,7 +29,7 @@ import yaml
 
 from ratchet.environments import python_of
 from ratchet.processes import finish, start
-from ratchet.record.report import print_table
+from ratchet.report import print_table
 
 REPOSITORY = Path(__file__).parent.parent
 LOCK = REPOSITORY / "benchmarks" / "requirements-evidently.txt"

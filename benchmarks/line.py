@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.automl import LOCK, alone, make_project
 from benchmarks.train import REPOSITORY, environment
 from ratchet.environments import python_of
-from ratchet.record.report import print_table
+from ratchet.report import print_table
 
 ROUNDS = 3
 MOST_TIMES_PYCARET = 3.0

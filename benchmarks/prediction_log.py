@@ -20,12 +20,12 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 from sqlalchemy import insert
 
-from ratchet.record.report import print_table
-from ratchet.serving.prediction_log import PredictionLog
-from ratchet.serving.reading import NARROW, read_window
-from ratchet.serving.record import Record, json_text, new_request_id
-from ratchet.serving.storing import insert_statement
-from ratchet.serving.tables import open_engine, predictions
+from ratchet.predictions.prediction_log import PredictionLog
+from ratchet.predictions.reading import NARROW, read_window
+from ratchet.predictions.record import Record, json_text, new_request_id
+from ratchet.predictions.storing import insert_statement
+from ratchet.predictions.tables import open_engine, predictions
+from ratchet.report import print_table
 
 ROUNDS = 5
 RECORDS = 10_000

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ratchet.record.report import print_table
+from ratchet.report import print_table
 from tests.acting import ACT, MISSING, Acted, new_fork
 from tests.github import serving
 from tests.projects import REPOSITORY

@@ -24,7 +24,7 @@ import psutil
 
 from benchmarks.load import Load, wrk
 from ratchet.environments import python_of
-from ratchet.record.report import print_table
+from ratchet.report import print_table
 
 REPOSITORY = Path(__file__).parent.parent
 ROUNDS, SECONDS, CONNECTIONS = 5, 4, 16

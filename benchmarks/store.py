@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from ratchet.record.report import print_table
+from ratchet.report import print_table
 
 REPOSITORY = Path(__file__).parent.parent
 MEGABYTES = (10, 200)

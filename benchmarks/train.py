@@ -19,9 +19,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from ratchet.config import read_settings
 from ratchet.data.dataset import load_split
-from ratchet.record.report import print_table
+from ratchet.report import print_table
+from ratchet.settings import read_settings
 
 REPOSITORY = Path(__file__).parent.parent
 RUN = ("steps.train", "--config", "configs/models/baseline.yaml", "--force", "true")

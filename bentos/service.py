@@ -1,14 +1,18 @@
 """The A/B service: `bentoml serve` in a checkout, or of the Bento that `package` leaves."""
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from _bentoml_sdk import Service
 
-from bentos.packed import read_packed
+from ratchet.serving.packed import read_packed
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
+
+
+PACKED = read_packed(Path(__file__).parent)
 
 
 class RoutedService(Service[Any]):  # type: ignore[misc]
@@ -20,9 +24,9 @@ class RoutedService(Service[Any]):  # type: ignore[misc]
     """
 
     def to_asgi(self, is_main: bool = True) -> "ASGIApp":
-        from bentos.routes import routes
+        from ratchet.serving.routes import routes
 
-        return routes(super().to_asgi(is_main))
+        return routes(super().to_asgi(is_main), PACKED)
 
 
 class AB:
@@ -35,6 +39,6 @@ service = RoutedService(
     config={
         "workers": int(os.environ.get("RATCHET_WORKERS", "1")),
         # A container is reached from outside; a laptop is not.
-        "http": {"host": "0.0.0.0" if read_packed() else "127.0.0.1"},  # noqa: S104
+        "http": {"host": "0.0.0.0" if PACKED else "127.0.0.1"},  # noqa: S104
     },
 )

@@ -14,7 +14,7 @@ import yaml
 
 from ratchet.errors import InputError
 
-MLPROJECT = Path(__file__).parent.parent / "MLproject"
+MLPROJECT = Path("MLproject")
 OBJECTS_BETWEEN_COLLECTIONS = 50_000  # Python's 700 collects again and again while libraries load
 
 
@@ -55,6 +55,8 @@ def stop_once() -> None:
 
 def arguments(step: str, main: Callable[..., None], argv: list[str]) -> dict[str, Any]:
     """Names and defaults from MLproject, types from the function that takes them."""
+    if not MLPROJECT.is_file():
+        raise InputError(f"{Path.cwd()} has no MLproject; run the step in the root of the project")
     declared = yaml.safe_load(MLPROJECT.read_text())["entry_points"][step]
     parser = argparse.ArgumentParser(
         prog=f"python -m steps.{step}",

@@ -11,7 +11,7 @@ from tempfile import NamedTemporaryFile
 
 from ratchet.errors import InputError, nearest
 from ratchet.processes import beside, warm_up
-from ratchet.record.tracking import LINE_RUN
+from ratchet.registry.tracking import LINE_RUN
 
 STAGES = (
     "train", "evaluate", "package", "traffic", "drift", "automl", "gate", "test", "promote",
@@ -20,7 +20,7 @@ STAGES = (
 LOADED = (
     "mlflow", "mlflow.sklearn", "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.store.model_registry.sqlalchemy_store", "duckdb", "rich.progress", "skops.io",
-    "ratchet.training.pictures", "ratchet.training.train", "ratchet.training.preparation",
+    "ratchet.training.pictures", "ratchet.training.train", "ratchet.model.preparation",
 )  # fmt: skip
 
 

@@ -4,15 +4,15 @@ from ratchet import entry
 
 
 def main(current: str, reference: str) -> None:
-    from ratchet.config import read_settings
     from ratchet.drift.checks import Checks, tags
     from ratchet.drift.drift import find_drift
     from ratchet.drift.page import page
     from ratchet.drift.reference import reference_of
     from ratchet.drift.report import content, hidden, markdown, metrics, table
-    from ratchet.record.registry import Registry
-    from ratchet.record.report import Report, markdown_table, print_table, publish
-    from ratchet.record.tracking import connect, step_run
+    from ratchet.registry.registry import Registry
+    from ratchet.registry.tracking import connect, step_run
+    from ratchet.report import Report, markdown_table, print_table, publish
+    from ratchet.settings import read_settings
 
     settings = read_settings()
     client = connect()

@@ -6,14 +6,14 @@ from ratchet import entry
 
 
 def main(version: str, force: bool) -> None:
-    from ratchet.config import read_settings
     from ratchet.data.dataset import load_split
-    from ratchet.decision.gate import weakest_evidence
-    from ratchet.decision.judging import candidates, judge_each, settle
+    from ratchet.evaluation.gate import weakest_evidence
+    from ratchet.evaluation.judge import candidates, judge_each, settle
     from ratchet.progress import progress
-    from ratchet.record.registry import Registry
-    from ratchet.record.report import Report, print_table, publish
-    from ratchet.record.tracking import connect, step_run
+    from ratchet.registry.registry import Registry
+    from ratchet.registry.tracking import connect, step_run
+    from ratchet.report import Report, print_table, publish
+    from ratchet.settings import read_settings
 
     settings = read_settings()
     registry = Registry(connect(), settings.model)
@@ -55,7 +55,7 @@ def main(version: str, force: bool) -> None:
 def _markdown(
     sentence: str, rows: list[dict[str, object]], metrics: list[dict[str, object]], notes: list[str]
 ) -> str:
-    from ratchet.record.report import markdown_table
+    from ratchet.report import markdown_table
 
     by_metric = ["On the same holdout, with the difference to prod:", markdown_table(metrics)]
     parts = ["## Gate", sentence, markdown_table(rows), *(by_metric if metrics else []), *notes]

@@ -7,11 +7,11 @@ from ratchet.errors import InputError, nearest
 
 
 def main(alias: str) -> None:
-    from ratchet.config import read_settings
-    from ratchet.record.mirror import prod_tags
-    from ratchet.record.registry import ALIASES, Registry
-    from ratchet.record.report import Report, leave, markdown_table, print_table
-    from ratchet.record.tracking import connect
+    from ratchet.registry.mirror import prod_tags
+    from ratchet.registry.registry import ALIASES, Registry
+    from ratchet.registry.tracking import connect
+    from ratchet.report import Report, leave, markdown_table, print_table
+    from ratchet.settings import read_settings
 
     if alias not in (*ALIASES, "all"):
         raise InputError(f"alias={alias}: {nearest(alias, (*ALIASES, 'all'))}")

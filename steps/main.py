@@ -19,8 +19,8 @@ TRUTHS = (0.80, 0.95)  # the accuracies that the labels of the A/B test give pro
 
 def main(config: Path, until: str) -> None:
     from ratchet.line import Finished, Line, load, require_stage
-    from ratchet.record.report import print_table
-    from ratchet.record.tracking import connect, step_run
+    from ratchet.registry.tracking import connect, step_run
+    from ratchet.report import print_table
 
     require_stage(until)
     if until not in ("train", "evaluate", "package"):
@@ -52,8 +52,8 @@ def require_own_stores() -> None:
 
 
 def run_line(line: "Line", config: Path) -> None:
-    from ratchet.serving.demo import is_prod
-    from ratchet.serving.running import started
+    from ratchet.packaging.running import started
+    from ratchet.traffic.demo import is_prod
 
     line.step("train", "train", config=str(config))
     line.step("evaluate", "evaluate")
@@ -72,7 +72,7 @@ def run_line(line: "Line", config: Path) -> None:
 
 def try_drift(line: "Line", address: str) -> None:
     """Rows of the holdout, one column of them shifted."""
-    from ratchet.serving.demo import a_number
+    from ratchet.traffic.demo import a_number
 
     column = a_number(address)
     shift = f"{column}:{SHIFT}" if column else "none"
@@ -82,7 +82,7 @@ def try_drift(line: "Line", address: str) -> None:
 
 def try_staging(line: "Line", address: str) -> None:
     """An A/B test whose truth is known, the promotion it earns, and the way back."""
-    from ratchet.serving.demo import split_evenly
+    from ratchet.traffic.demo import split_evenly
 
     versions = split_evenly(address, os.environ["RATCHET_ADMIN_TOKEN"])
     if versions is None:

@@ -9,12 +9,12 @@ from ratchet.errors import InputError
 
 
 def main(smoke: bool) -> None:
-    from ratchet.config import read_settings
-    from ratchet.record.registry import Registry
-    from ratchet.record.report import Report, markdown_table, print_table, publish
-    from ratchet.record.tracking import connect, step_run
-    from ratchet.serving.packing import pack
-    from ratchet.serving.smoke import ask_each_arm
+    from ratchet.packaging.bento import pack
+    from ratchet.packaging.smoke import ask_each_arm
+    from ratchet.registry.registry import Registry
+    from ratchet.registry.tracking import connect, step_run
+    from ratchet.report import Report, markdown_table, print_table, publish
+    from ratchet.settings import read_settings
 
     settings = read_settings()
     registry = Registry(connect(), settings.model)

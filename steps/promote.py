@@ -7,26 +7,26 @@ from ratchet import entry
 from ratchet.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from ratchet.config import PromotionSettings
+    from ratchet.settings import PromotionSettings
 
 
 def main(
     action: str, reason: str, log: str, dry_run: bool, plan: bool, split: float, accuracy: float,
     users_a_day: int,
 ) -> None:  # fmt: skip
-    from ratchet.config import read_settings
+    from ratchet.settings import read_settings
 
     settings = read_settings()
     if plan:
         show_plan(settings.promotion, split, accuracy, users_a_day)
         return
-    from ratchet.decision.page import page
-    from ratchet.decision.promotion import ACTIONS, BY_HAND, promote
-    from ratchet.decision.report import arm_rows, check_rows, content, markdown, promoted
-    from ratchet.record.registry import Registry
-    from ratchet.record.report import Report, print_table, publish
-    from ratchet.record.tracking import connect, step_run
-    from ratchet.serving.tables import log_url
+    from ratchet.predictions.tables import log_url
+    from ratchet.promotion.page import page
+    from ratchet.promotion.promotion import ACTIONS, BY_HAND, promote
+    from ratchet.promotion.report import arm_rows, check_rows, content, markdown, promoted
+    from ratchet.registry.registry import Registry
+    from ratchet.registry.tracking import connect, step_run
+    from ratchet.report import Report, print_table, publish
 
     if action not in ACTIONS:
         raise InputError(f"action={action}: {nearest(action, ACTIONS)}")
@@ -51,11 +51,11 @@ def main(
 def show_plan(
     settings: "PromotionSettings", split: float, accuracy: float, users_a_day: int
 ) -> None:
-    from ratchet.decision.planning import TRUTHS, plans
-    from ratchet.decision.report import plan_rows, plan_sentence
     from ratchet.progress import progress
-    from ratchet.record.report import Report, markdown_table, print_table, publish
-    from ratchet.record.tracking import connect, step_run
+    from ratchet.promotion.planning import TRUTHS, plans
+    from ratchet.promotion.report import plan_rows, plan_sentence
+    from ratchet.registry.tracking import connect, step_run
+    from ratchet.report import Report, markdown_table, print_table, publish
 
     found = progress(plans(settings, split, accuracy, users_a_day, seed=0), len(TRUTHS), "plan")
     rows, sentence = plan_rows(found, users_a_day), plan_sentence(settings, split, accuracy)

@@ -6,9 +6,9 @@ from ratchet import entry
 
 
 def main(run_id: str) -> None:
-    from ratchet.record.report import Report, markdown_table, print_table, publish
-    from ratchet.record.tracking import connect, step_run
-    from ratchet.training.reproduction import find, reproduce
+    from ratchet.registry.tracking import connect, step_run
+    from ratchet.report import Report, markdown_table, print_table, publish
+    from ratchet.training.reproduce import find, reproduce
 
     client = connect()
     run = find(client, run_id)

@@ -9,10 +9,10 @@ def main(
     url: str, data: str, requests: int, users: int, rate: float, concurrency: int, delay: float,
     labelled: float, accuracy: str, correlation: float, shift: str, seed: int, log: str,
 ) -> None:  # fmt: skip
-    from ratchet.config import read_settings
     from ratchet.progress import bar
-    from ratchet.record.report import Report, markdown_table, print_table, publish
-    from ratchet.record.tracking import connect, step_run
+    from ratchet.registry.tracking import connect, step_run
+    from ratchet.report import Report, markdown_table, print_table, publish
+    from ratchet.settings import read_settings
     from ratchet.traffic.traffic import NOT_COMPARED, Wanted, agreement, drive, rows_by_arm, told
 
     settings = read_settings()

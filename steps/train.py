@@ -13,7 +13,7 @@ def main(config: Path, force: bool, jobs: int, watch: bool) -> None:
     if not watch:
         train(config, force, jobs)
         return
-    from ratchet.training.watching import changes
+    from ratchet.training.watch import changes
 
     for _ in changes(config):
         try:
@@ -23,22 +23,22 @@ def main(config: Path, force: bool, jobs: int, watch: bool) -> None:
 
 
 def train(config: Path, force: bool, jobs: int) -> None:
-    from ratchet.training.spec import config_files, read_specs
+    from ratchet.model.spec import config_files, read_specs
 
     specs, broken = read_specs(config_files(config))
     if not specs:
         raise InputError("; ".join(broken.values()))
     from ratchet.processes import warm_up
 
-    fits = ("ratchet.training.train", "ratchet.training.preparation") if len(specs) > 1 else ()
+    fits = ("ratchet.training.train", "ratchet.model.preparation") if len(specs) > 1 else ()
     warm_up("ratchet.training.pictures", *fits)
-    from ratchet.config import read_settings
     from ratchet.data.dataset import load_split
     from ratchet.progress import progress
-    from ratchet.record.registry import Registry
-    from ratchet.record.report import Report, markdown_table, print_table, publish
-    from ratchet.record.tracking import connect, end_dead_runs, step_run
-    from ratchet.training.recording import Outcome, train_and_register
+    from ratchet.registry.registry import Registry
+    from ratchet.registry.tracking import connect, end_dead_runs, step_run
+    from ratchet.report import Report, markdown_table, print_table, publish
+    from ratchet.settings import read_settings
+    from ratchet.training.record import Outcome, train_and_register
 
     settings = read_settings()
     split = load_split(settings.data)
@@ -67,7 +67,7 @@ def train(config: Path, force: bool, jobs: int) -> None:
 
 
 def _linked(rows: list[dict[str, object]], outcomes: "list[Outcome]") -> list[dict[str, object]]:  # type: ignore[name-defined]  # noqa: F821
-    from ratchet.record.links import link_of
+    from ratchet.store.links import link_of
 
     links = [link_of(one.run_id) if one.run_id else None for one in outcomes]
     if not any(links):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ratchet.data.dataset import Table
-from ratchet.training.spec import build, parse_spec
+from ratchet.model.spec import build, parse_spec
 
 LINEAR = {"estimator": "LogisticRegression"}
 TREE = {"estimator": "DecisionTreeClassifier", "params": {"max_depth": 3}}

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from ratchet.data.source import of_frame
-from ratchet.drift.counting import column, counts, first_counts
-from ratchet.drift.profile import Profile, emptied
+from ratchet.profile.counting import column, counts, first_counts
+from ratchet.profile.profile import Profile, emptied
 
 
 def profile_of(frame: pd.DataFrame, like: Profile | None = None, rows: int = 1000) -> Profile:

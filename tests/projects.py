@@ -51,6 +51,8 @@ def run_step(
     project: Path, step: str, env: Mapping[str, str] | None = None, **arguments: str
 ) -> subprocess.CompletedProcess[str]:
     """`run_step(project, "train", config=BASELINE)` is `python -m steps.train --config ...`."""
+    if not (project / "MLproject").exists():
+        (project / "MLproject").symlink_to(REPOSITORY / "MLproject")
     command = [sys.executable, "-m", f"steps.{step}"]
     for name, value in arguments.items():
         command += [f"--{name}", value]

@@ -2,7 +2,7 @@
 
 import time
 
-from ratchet.serving.record import Record, json_text, new_request_id
+from ratchet.predictions.record import Record, json_text, new_request_id
 
 
 def a_record(user: str = "user-1", at: float | None = None, **more: object) -> Record:

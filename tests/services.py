@@ -21,8 +21,8 @@ TOKEN = "a-token-of-the-tests"
 FEATURES = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 ALIASES = """
 import sys
-from ratchet.record.registry import Registry
-from ratchet.record.tracking import connect
+from ratchet.registry.registry import Registry
+from ratchet.registry.tracking import connect
 to = dict(pair.split("=") for pair in sys.argv[1:])
 Registry(connect(), "iris").move({a: v or None for a, v in to.items()}, "a test", "none")
 """

@@ -16,12 +16,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from ratchet.config import ABSettings
-from ratchet.serving.assignment import arm_of
-from ratchet.serving.export import csv_pages
-from ratchet.serving.prediction_log import PredictionLog
-from ratchet.serving.reading import Window
-from ratchet.serving.record import Label, Record, json_text, new_request_id
+from ratchet.predictions.assignment import arm_of
+from ratchet.predictions.export import csv_pages
+from ratchet.predictions.prediction_log import PredictionLog
+from ratchet.predictions.reading import Window
+from ratchet.predictions.record import Label, Record, json_text, new_request_id
+from ratchet.settings import ABSettings
 
 TOKEN = "a token"
 

@@ -6,8 +6,8 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from ratchet.config import DataSettings
 from ratchet.data.dataset import Table, load
+from ratchet.settings import DataSettings
 
 CLASSES = ("leaves", "stays", "upgrades")
 

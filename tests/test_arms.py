@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from ratchet.serving import arms
+from ratchet.serving.active_versions import Roster
 from ratchet.serving.arms import ArmsInForce
-from ratchet.serving.roster import Roster
 
 
 def slow(folder: Path) -> Any:

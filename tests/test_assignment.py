@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from ratchet.serving.assignment import arm_of, hidden, position
+from ratchet.predictions.assignment import arm_of, hidden, position
 
 USERS = [f"user-{number}" for number in range(20_000)]
 SHARES = st.floats(0, 1)
@@ -53,7 +53,7 @@ def test_every_test_shuffles_users_anew() -> None:
 
 
 def test_the_hash_is_that_of_every_machine_and_process() -> None:
-    code = "from ratchet.serving.assignment import *; print(position('Åse', '7'))"
+    code = "from ratchet.predictions.assignment import *; print(position('Åse', '7'))"
     printed = {
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True,

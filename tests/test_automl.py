@@ -24,12 +24,12 @@ from ratchet.automl.finding import Found, require_agreement
 from ratchet.automl.outcome import write_config
 from ratchet.automl.request import as_plain, searched, write_request
 from ratchet.automl.translation import as_spec
-from ratchet.config import AutomlSettings, Settings
 from ratchet.data.dataset import Split, load_split
 from ratchet.errors import InputError
-from ratchet.training.metrics import Answers, scores
-from ratchet.training.preparation import preparation
-from ratchet.training.spec import read_spec
+from ratchet.model.metrics import Answers, scores
+from ratchet.model.preparation import preparation
+from ratchet.model.spec import read_spec
+from ratchet.settings import AutomlSettings, Settings
 from tests.projects import REPOSITORY
 from tests.tables import mixed_frame, write
 
@@ -157,7 +157,7 @@ def test_a_blend_is_a_voting_of_configs():
 
 def parity() -> ModuleType:
     """It runs in PyCaret's environment, and means the same in this one."""
-    path = REPOSITORY / "steps/automl/parity.py"
+    path = REPOSITORY / "ratchet/automl/parity.py"
     spec = importlib.util.spec_from_file_location("parity", path)
     assert spec
     assert spec.loader

@@ -20,9 +20,9 @@ from ratchet.automl.candidates import Candidate, leaderboard
 from ratchet.automl.process import Search
 from ratchet.automl.request import as_plain, write_request
 from ratchet.automl.translation import as_spec
-from ratchet.config import Settings
 from ratchet.data.dataset import load_split
 from ratchet.environments import python_of
+from ratchet.settings import Settings
 from ratchet.training.train import train
 from tests.projects import (
     REPOSITORY,
@@ -39,7 +39,7 @@ from tests.tables import mixed_frame, write
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 LOCK = "requirements-automl.txt"
-SEARCH = REPOSITORY / "steps/automl/search.py"
+SEARCH = REPOSITORY / "ratchet/automl/search.py"
 SMALL = {
     "estimators": ["LogisticRegression", "KNeighborsClassifier", "GaussianNB"],
     "folds": 3, "n_select": 2, "tune_iterations": 2,

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ratchet.config import DataSettings, DriftSettings, Settings
-from ratchet.drift.cluster import LOCK, read_on_cluster
-from ratchet.drift.profile import Profile, to_json
-from ratchet.drift.reading import read_current, read_reference
 from ratchet.environments import ENVIRONMENTS, python_of
 from ratchet.errors import InputError
+from ratchet.profile.cluster import LOCK, read_on_cluster
+from ratchet.profile.profile import Profile, to_json
+from ratchet.profile.reading import read_current, read_reference
+from ratchet.settings import DataSettings, DriftSettings, Settings
 from tests.projects import REPOSITORY, free_port, new_project, process, run_step
 
 pytestmark = pytest.mark.slow
@@ -156,10 +156,10 @@ def test_workers_that_live_long_take_the_code_of_each_check(
         (tmp_path / f"{number}.parquet").write_text("no Parquet")
     settings = Settings(model="m", data=data, drift=DriftSettings(engine="dask", address=dask))
     shutil.copytree(REPOSITORY / "ratchet", tmp_path / "newer" / "ratchet")
-    changed = tmp_path / "newer/ratchet/drift/parts.py"
+    changed = tmp_path / "newer/ratchet/profile/parts.py"
     for source, says in ((REPOSITORY, "by a worker"), (tmp_path / "newer", "by a newer worker")):
         changed.write_text(changed.read_text().replace("by a worker", "by a newer worker"))
-        monkeypatch.setattr("ratchet.drift.cluster.SOURCE", source)
+        monkeypatch.setattr("ratchet.profile.cluster.SOURCE", source)
         with pytest.raises(InputError, match=says):
             read_on_cluster(str(tmp_path / "*.parquet"), settings, reference)
 

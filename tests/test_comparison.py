@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ratchet.config import DriftSettings
-from ratchet.drift.bins import category_bins
 from ratchet.drift.comparison import Pair, compare
 from ratchet.drift.dependence import Dependence
-from ratchet.drift.distances import holm, population_stability_index, psi_p_value
 from ratchet.drift.pictures import picture
-from ratchet.drift.profile import CategoryCounts, Profile
+from ratchet.profile.bins import category_bins
+from ratchet.profile.profile import CategoryCounts, Profile
+from ratchet.settings import DriftSettings
+from ratchet.statistics.distances import holm, population_stability_index, psi_p_value
 from tests.profiles import answered, profile_of
 
 LIMITS = DriftSettings()

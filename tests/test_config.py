@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from ratchet.config import PROJECT, read_settings
 from ratchet.errors import InputError
+from ratchet.settings import PROJECT, read_settings
 from tests.tables import write_text
 
 LEAST = "model: churn\ndata: {source: churn.csv, target: left}\n"

@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ratchet.config import PromotionSettings
-from ratchet.decision.counting import requests_of, trial_of
-from ratchet.decision.decision import decide
-from ratchet.decision.evidence import Answers
-from ratchet.decision.log_source import ABTest
-from ratchet.decision.promotion import both_answers
-from ratchet.decision.trial import Trial
 from ratchet.errors import InputError
+from ratchet.predictions.log_source import ABTest
+from ratchet.promotion.counting import requests_of, trial_of
+from ratchet.promotion.decision import decide
+from ratchet.promotion.evidence import Answers
+from ratchet.promotion.promotion import both_answers
+from ratchet.promotion.trial import Trial
+from ratchet.settings import PromotionSettings
 from tests.traffic import START, rows_of_test
 
 LONG_AFTER = START + 1e6

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from ratchet.config import PromotionSettings
-from ratchet.decision.decision import decide
-from ratchet.decision.trial import Arm, Evidence, Slice, Trial
+from ratchet.promotion.decision import decide
+from ratchet.promotion.trial import Arm, Evidence, Slice, Trial
+from ratchet.settings import PromotionSettings
 
 SETTINGS = PromotionSettings()
 A_DAY = 86_400.0

@@ -13,11 +13,11 @@ import skops.io
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ratchet.config import DataSettings
 from ratchet.data.dataset import load
+from ratchet.model.spec import ModelSpec, build
 from ratchet.serving.features import Column
 from ratchet.serving.served_model import CARD, Card, ServedModel, same
-from ratchet.training.spec import ModelSpec, build
+from ratchet.settings import DataSettings
 
 COLUMNS = {
     "plan": "string", "joined": "datetime", "newsletter": "boolean", "visits": "double",

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from ratchet.config import DataSettings
 from ratchet.data.dataset import load_split
 from ratchet.entry import arguments
+from ratchet.settings import DataSettings
 from tests.projects import REPOSITORY, clone, free_port, process, run, run_step
 from tests.services import Service, move
 

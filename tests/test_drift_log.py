@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ratchet.drift import log_rows as log_rows_module
-from ratchet.drift.log_rows import log_rows
-from ratchet.drift.profile import to_json
-from ratchet.drift.reading import read_current, read_training, with_answers
 from ratchet.errors import InputError
-from ratchet.serving.prediction_log import PredictionLog
-from ratchet.serving.record import json_text
+from ratchet.predictions import log_rows as log_rows_module
+from ratchet.predictions.log_rows import log_rows
+from ratchet.predictions.prediction_log import PredictionLog
+from ratchet.predictions.record import json_text
+from ratchet.profile.profile import to_json
+from ratchet.profile.reading import read_current, read_training, with_answers
 from tests.clusters import new_cluster
 from tests.records import a_record
 from tests.tables import settings

@@ -18,8 +18,8 @@ import yaml
 from mlflow import MlflowClient
 
 from ratchet.data.source import read
-from ratchet.serving.prediction_log import PredictionLog
-from ratchet.serving.record import json_text
+from ratchet.predictions.prediction_log import PredictionLog
+from ratchet.predictions.record import json_text
 from tests.projects import BASELINE, REPOSITORY, environment, new_project, run_step
 from tests.records import a_record
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ratchet.config import GateSettings
-from ratchet.decision.gate import Contender, Verdict, best, guessing, judge, weakest_evidence
-from ratchet.training.metrics import Answers
+from ratchet.evaluation.gate import Contender, Verdict, best, guessing, judge, weakest_evidence
+from ratchet.model.metrics import Answers
+from ratchet.settings import GateSettings
 
 CLASSES = np.array(["no", "yes"])
 SETTINGS = GateSettings(floor=0.5)

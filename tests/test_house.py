@@ -113,7 +113,7 @@ def test_the_main_environment_knows_no_pycaret():
 
 def test_only_the_search_imports_pycaret_and_it_imports_nothing_of_the_project():
     roots = {file: {name.split(".")[0] for name in imported(file)} for file in PYTHON_FILES}
-    search = ROOT / "steps/automl/search.py"
+    search = ROOT / "ratchet/automl/search.py"
     assert [file for file, names in roots.items() if "pycaret" in names] == [search]
     assert not roots[search] & {"ratchet", "steps", "mlflow"}
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from ratchet.config import ABSettings
-from ratchet.serving.journal import Journal
-from ratchet.serving.prediction_log import PredictionLog
-from ratchet.serving.reading import read_engine, read_window
-from ratchet.serving.record import Label, Shadow
-from ratchet.serving.tables import predictions, refused_labels
+from ratchet.predictions.journal import Journal
+from ratchet.predictions.prediction_log import PredictionLog
+from ratchet.predictions.reading import read_engine, read_window
+from ratchet.predictions.record import Label, Shadow
+from ratchet.predictions.tables import predictions, refused_labels
+from ratchet.settings import ABSettings
 from tests.clusters import Cluster, new_cluster
 from tests.records import a_record
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from ratchet.record.registry import Registry
+from ratchet.registry.registry import Registry
 from tests.projects import (
     clone,
     environment,

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from ratchet.training.metrics import METRICS, Answers, calibration_error, recall_by_class, scores
+from ratchet.model.metrics import METRICS, Answers, calibration_error, recall_by_class, scores
 
 
 def answers(rows: int, classes: int, seed: int, decimals: int | None = None) -> Answers:

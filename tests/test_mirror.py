@@ -5,8 +5,8 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from ratchet.record.mirror import prod_tags
-from ratchet.record.registry import Registry
+from ratchet.registry.mirror import prod_tags
+from ratchet.registry.registry import Registry
 
 
 @pytest.fixture

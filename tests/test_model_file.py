@@ -18,9 +18,9 @@ from threadpoolctl import threadpool_limits
 
 from ratchet.data.dataset import Table, split
 from ratchet.errors import InputError
-from ratchet.training import model_file
-from ratchet.training.estimators import ALLOWED
-from ratchet.training.spec import build, parse_spec
+from ratchet.model import model_file
+from ratchet.model.estimators import ALLOWED
+from ratchet.model.spec import build, parse_spec
 from tests.estimators import NEEDED, TWO_CLASS_VARIANTS, TWO_CLASSES_ONLY, VARIANTS
 from tests.tables import mixed_table
 

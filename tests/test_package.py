@@ -8,25 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from ratchet.serving.packing import SERVICE, modules
+from ratchet.packaging.bento import SERVICE, modules
 from ratchet.serving.served_model import copy_from_mlflow, read_card
 from tests.projects import REPOSITORY, environment, new_project, run_step
 from tests.services import iris_project
 
 IMPORTED = """
 import sys
-import bentos.routes, bentos.service, ratchet.serving.served_model
+import ratchet.serving.routes, bentos.service, ratchet.serving.served_model
 print(sorted({"duckdb", "matplotlib", "mlflow", "pandas"} & set(sys.modules)))
 """
 
 
 def test_what_serving_imports_knows_neither_mlflow_nor_training() -> None:
     files = modules(SERVICE)
-    assert {"bentos/routes.py", "ratchet/serving/served_model.py"} <= files
+    assert {"ratchet/serving/routes.py", "ratchet/serving/served_model.py"} <= files
     assert "ratchet/serving/following.py" not in files
-    assert [file for file in files if file.startswith("ratchet/record")] == []
-    training = [file for file in files if file.startswith("ratchet/training")]
-    assert sorted(training) == ["ratchet/training/__init__.py", "ratchet/training/model_file.py"]
+    assert [file for file in files if file.startswith("ratchet/registry")] == []
+    training = [file for file in files if file.startswith(("ratchet/training", "ratchet/model/"))]
+    assert sorted(training) == ["ratchet/model/__init__.py", "ratchet/model/model_file.py"]
     texts = {file: (REPOSITORY / file).read_text() for file in files}
     forbidden = re.compile(r"^\s*(import|from) (mlflow|pycaret)", re.M)
     assert [file for file, text in texts.items() if forbidden.search(text)] == []

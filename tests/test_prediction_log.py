@@ -17,12 +17,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ratchet.config import ABSettings
 from ratchet.errors import InputError
-from ratchet.serving.group_commit import LogError
-from ratchet.serving.prediction_log import PredictionLog
-from ratchet.serving.reading import read_window
-from ratchet.serving.record import Label, Shadow, first_request_id, json_text, new_request_id
+from ratchet.predictions.group_commit import LogError
+from ratchet.predictions.prediction_log import PredictionLog
+from ratchet.predictions.reading import read_window
+from ratchet.predictions.record import Label, Shadow, first_request_id, json_text, new_request_id
+from ratchet.settings import ABSettings
 from tests.projects import REPOSITORY, environment
 from tests.records import a_record
 
@@ -202,7 +202,7 @@ def test_a_closed_log_takes_nothing(tmp_path: Path) -> None:
 
 WRITER = """
 import asyncio, sys
-from ratchet.serving.prediction_log import PredictionLog
+from ratchet.predictions.prediction_log import PredictionLog
 from tests.records import a_record
 
 log = PredictionLog(sys.argv[1])
@@ -255,8 +255,8 @@ def test_no_kill_loses_an_answered_request_or_leaves_half_a_row(tmp_path: Path) 
 DISK = """
 import sys
 from pathlib import Path
-from ratchet.serving.group_commit import LogError
-from ratchet.serving.prediction_log import PredictionLog
+from ratchet.predictions.group_commit import LogError
+from ratchet.predictions.prediction_log import PredictionLog
 from tests.records import a_record
 
 folder = Path(sys.argv[1])

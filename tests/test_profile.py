@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
-from ratchet.config import DataSettings
-from ratchet.drift.bins import category_bins, number_bins
-from ratchet.drift.distances import kolmogorov_smirnov, population_stability_index
-from ratchet.drift.profile import Profile, from_json, summed, to_json
-from ratchet.drift.reading import read_current, read_reference
 from ratchet.errors import InputError
+from ratchet.profile.bins import category_bins, number_bins
+from ratchet.profile.profile import Profile, from_json, summed, to_json
+from ratchet.profile.reading import read_current, read_reference
+from ratchet.settings import DataSettings
+from ratchet.statistics.distances import kolmogorov_smirnov, population_stability_index
 from tests.profiles import profile_of
 
 PROJECT = DataSettings(source="x.csv", target="target")

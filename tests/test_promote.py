@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from ratchet.record.registry import Overtaken, Registry
-from ratchet.serving.prediction_log import PredictionLog
+from ratchet.predictions.prediction_log import PredictionLog
+from ratchet.registry.registry import Overtaken, Registry
 from tests.projects import BASELINE, REPOSITORY, environment, new_project, run, run_step
 from tests.traffic import records, rows_of_test
 
@@ -225,8 +225,8 @@ promotion: {method: paired, min_labelled: 20, min_errors: 0}
 
 def test_pairs_are_rescored_by_the_models_where_the_log_lacks_an_answer(project: Path):
     """Iris' own rows as traffic: each version is asked for what the other one answered."""
-    from ratchet.config import read_settings
     from ratchet.data.dataset import load_split
+    from ratchet.settings import read_settings
 
     (project / "configs/project.yaml").open("a").write(PAIRED)
     split = load_split(read_settings(project / "configs/project.yaml").data)
@@ -249,7 +249,7 @@ def test_pairs_are_rescored_by_the_models_where_the_log_lacks_an_answer(project:
 
 KILLED = """
 import os, signal, sys
-import ratchet.record.registry as module
+import ratchet.registry.registry as module
 from mlflow import MlflowClient
 
 calls = 0

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from ratchet.record.registry import Registry
+from ratchet.registry.registry import Registry
 from tests.projects import new_project, run_step
 from tests.services import TOKEN, Service, move, serving, train
 

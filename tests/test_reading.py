@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from ratchet.errors import InputError
-from ratchet.serving.export import csv_pages
-from ratchet.serving.prediction_log import PredictionLog
-from ratchet.serving.reading import Window, opened_log, read_window
-from ratchet.serving.record import Label, Record, json_text
-from ratchet.serving.retention import delete_older
-from ratchet.serving.tables import open_engine
+from ratchet.predictions.export import csv_pages
+from ratchet.predictions.prediction_log import PredictionLog
+from ratchet.predictions.reading import Window, opened_log, read_window
+from ratchet.predictions.record import Label, Record, json_text
+from ratchet.predictions.retention import delete_older
+from ratchet.predictions.tables import open_engine
 from tests.clusters import new_cluster
 from tests.records import a_record
 

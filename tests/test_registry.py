@@ -11,8 +11,8 @@ import pytest
 from mlflow import MlflowClient
 
 from ratchet.errors import InputError
-from ratchet.record import turn as turns
-from ratchet.record.registry import Registry
+from ratchet.registry import lock as turns
+from ratchet.registry.registry import Registry
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_an_alias_can_be_taken_away(registry: Registry):
 KILLED_IN_A_MOVE = """
 import os, signal
 from mlflow import MlflowClient
-from ratchet.record.registry import Registry
+from ratchet.registry.registry import Registry
 
 class Dying(MlflowClient):
     calls = 0

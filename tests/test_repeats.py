@@ -5,11 +5,11 @@ import pandas as pd
 import pyarrow
 import pytest
 
-from ratchet.config import DataSettings, DriftSettings, Kind
 from ratchet.drift.comparison import Drift, compare
 from ratchet.drift.dependence import dependence
-from ratchet.drift.reading import read_current, read_training
-from ratchet.drift.repeats import LEAST, distinct, worth
+from ratchet.profile.reading import read_current, read_training
+from ratchet.settings import DataSettings, DriftSettings, Kind
+from ratchet.statistics.repeats import LEAST, distinct, worth
 
 SETTINGS = DataSettings(source="customers.csv", target="outcome")
 LIMITS = DriftSettings()

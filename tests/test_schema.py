@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ratchet.drift.reading import read_current, read_training
 from ratchet.errors import InputError
+from ratchet.profile.reading import read_current, read_training
 from tests.tables import settings
 
 PROJECT = settings("unused.csv")

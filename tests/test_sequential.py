@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from ratchet.decision.sequential import (
+from ratchet.statistics.sequential import (
     BETS,
     betting,
     confidence_interval,

@@ -13,7 +13,7 @@ from typing import Any
 import bentoml
 import pytest
 
-from ratchet.serving.assignment import arm_of
+from ratchet.predictions.assignment import arm_of
 from tests.projects import new_project
 from tests.services import FEATURES, TOKEN, Service, iris_project, move, serving, train
 

@@ -15,8 +15,8 @@ from threadpoolctl import threadpool_limits
 
 from ratchet.data.dataset import Table, load, split
 from ratchet.errors import InputError
-from ratchet.training.estimators import ALLOWED
-from ratchet.training.spec import build, config_files, parse_spec, read_spec, read_specs
+from ratchet.model.estimators import ALLOWED
+from ratchet.model.spec import build, config_files, parse_spec, read_spec, read_specs
 from tests.estimators import model
 from tests.tables import mixed_table, settings, write_text
 

@@ -460,8 +460,9 @@ def test_the_step_takes_locks_and_puts_back_what_train_records(
     done = run_step(laptop, "store", action="take", folder=".ratchet/store")
     assert done.returncode == 0, done.stderr
     script = (
-        "from ratchet.record.registry import Registry; from ratchet.record.tracking import connect;"
-        "from ratchet.training.model_file import load;"
+        "from ratchet.registry.registry import Registry;"
+        "from ratchet.registry.tracking import connect;"
+        "from ratchet.model.model_file import load;"
         "r = Registry(connect(), 'iris'); v = r.holder('prod');"
         "print(v, type(load(r.folder(v))).__name__)"
     )

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ratchet.config import read_settings
 from ratchet.errors import InputError
-from ratchet.serving.reading import read_window
+from ratchet.predictions.reading import read_window
+from ratchet.settings import read_settings
 from ratchet.traffic.agreement import compare
 from ratchet.traffic.habits import Ask, asks
 from ratchet.traffic.rows import Rows, read_rows, shifted

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ratchet.serving.record import Record, json_text, new_request_id
+from ratchet.predictions.record import Record, json_text, new_request_id
 
 START = 1_790_000_000.0  # September 2026
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from ratchet.config import Metric
-from ratchet.training.metrics import LOWER_IS_BETTER
+from ratchet.model.metrics import LOWER_IS_BETTER
+from ratchet.settings import Metric
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from ratchet.automl.candidates import Candidate, Failure, leaderboard
 from ratchet.automl.process import Search
 from ratchet.automl.recording import record
 from ratchet.automl.translation import as_spec
-from ratchet.config import Settings
 from ratchet.data.dataset import Split
 from ratchet.errors import InputError
+from ratchet.settings import Settings
 from ratchet.training.train import Failed, Trained, train_each
 
 

@@ -7,9 +7,9 @@ import yaml
 
 from ratchet.automl.candidates import Candidate, draw, leaderboard, rows
 from ratchet.automl.finding import Found
-from ratchet.config import Metric, Settings
-from ratchet.record.report import REPORTS, Report, markdown_table
-from ratchet.training.spec import ModelSpec
+from ratchet.model.spec import ModelSpec
+from ratchet.report import REPORTS, Report, markdown_table
+from ratchet.settings import Metric, Settings
 
 FOLDER = REPORTS / "automl"
 

@@ -15,6 +15,7 @@ from typing import Any, Self
 from ratchet.automl.candidates import Candidate, Failure, Searched, read_line
 from ratchet.errors import InputError
 
+SEARCH = Path(__file__).with_name("search.py")  # runs in PyCaret's environment, by its path
 GRACE = 30.0  # seconds for a fit to hear of the budget's end: one in C hears nothing until it ends
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ratchet.automl.candidates import Candidate
-from ratchet.config import Settings
 from ratchet.data.dataset import Split
-from ratchet.record.tracking import nested_run
-from ratchet.training.spec import ModelSpec
+from ratchet.model.spec import ModelSpec
+from ratchet.registry.tracking import nested_run
+from ratchet.settings import Settings
 
 
 def search_tags(split: Split, lock: Path) -> dict[str, str]:

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from ratchet.automl.agreement import rows_between
-from ratchet.config import AutomlSettings, Kind, Metric, Settings
 from ratchet.data.dataset import Split
 from ratchet.errors import InputError, nearest
-from ratchet.training.estimators import ALLOWED
-from ratchet.training.metrics import FROM_PROBABILITIES
+from ratchet.model.estimators import ALLOWED
+from ratchet.model.metrics import FROM_PROBABILITIES
+from ratchet.settings import AutomlSettings, Kind, Metric, Settings
 
 QUICK = (
     "LogisticRegression", "KNeighborsClassifier", "GaussianNB", "DecisionTreeClassifier",

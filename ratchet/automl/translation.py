@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ratchet.automl.candidates import Candidate
-from ratchet.training.estimators import ALLOWED
-from ratchet.training.spec import ModelSpec, parse_spec
+from ratchet.model.estimators import ALLOWED
+from ratchet.model.spec import ModelSpec, parse_spec
 
 NAME = "automl"
 NOT_OF_THE_MODEL = ("n_jobs", "verbose")

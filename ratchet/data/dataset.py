@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ratchet.config import DataSettings, Kind
 from ratchet.data import source
 from ratchet.errors import InputError, nearest
+from ratchet.settings import DataSettings, Kind
 
 EXACT = 2**53  # above it floats skip whole numbers
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ratchet.config import DriftSettings
 from ratchet.drift.comparison import Drift, Verdict
-from ratchet.drift.profile import Profile, to_json
+from ratchet.profile.profile import Profile, to_json
+from ratchet.settings import DriftSettings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ratchet.config import DriftSettings, Kind
 from ratchet.drift.dependence import Dependence
-from ratchet.drift.distances import (
+from ratchet.profile.profile import CategoryCounts, Counts, NumberCounts, Profile
+from ratchet.settings import DriftSettings, Kind
+from ratchet.statistics.distances import (
     holm,
     kolmogorov_smirnov,
     ks_p_value,
     population_stability_index,
     psi_p_value,
 )
-from ratchet.drift.profile import CategoryCounts, Counts, NumberCounts, Profile
 
 Verdict = Literal["drifted", "stable", "insufficient"]
 ANSWERS = {"prediction": "the predicted classes", "target": "the true classes", "right": "accuracy"}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from ratchet.drift.repeats import can_be_told, distinct
+from ratchet.statistics.repeats import can_be_told, distinct
 
 if TYPE_CHECKING:
     import pyarrow

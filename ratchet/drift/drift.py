@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass
 
-from ratchet.config import DriftSettings, Settings
 from ratchet.drift.checks import Checks, Conclusion, conclude
 from ratchet.drift.comparison import Drift, compare
 from ratchet.drift.dependence import Dependence, dependence
-from ratchet.drift.profile import Profile
-from ratchet.drift.reading import Reading, read_current
 from ratchet.drift.reference import Reference
-from ratchet.drift.repeats import worth
-from ratchet.drift.schema import Schema
 from ratchet.errors import InputError, nearest
+from ratchet.profile.profile import Profile
+from ratchet.profile.reading import Reading, read_current
+from ratchet.profile.schema import Schema
+from ratchet.settings import DriftSettings, Settings
+from ratchet.statistics.repeats import worth
 
 A_NOTE = 0.9  # of the rows' worth; from there on nobody would see a difference
 LOG = "log"  # the prediction log that RATCHET_LOG_URL names
@@ -91,11 +91,11 @@ def _read(current: str, before: Reference, settings: Settings) -> tuple[Reading,
     if not _is_log(current):
         if settings.drift.engine == "duckdb":
             return read_current(current, settings.data, profile)
-        from ratchet.drift.cluster import read_on_cluster
+        from ratchet.profile.cluster import read_on_cluster
 
         return read_on_cluster(current, settings, profile)
-    from ratchet.drift.log_rows import log_rows
-    from ratchet.serving.tables import log_url
+    from ratchet.predictions.log_rows import log_rows
+    from ratchet.predictions.tables import log_url
 
     url = log_url() if current == LOG else current
     with log_rows(url, settings.model, settings.drift.log_days, before.version) as rows:

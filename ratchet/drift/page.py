@@ -7,9 +7,9 @@ from pathlib import Path
 from ratchet.drift.comparison import ANSWERS, Difference, worst_first
 from ratchet.drift.drift import Findings
 from ratchet.drift.pictures import picture
-from ratchet.drift.profile import Counts
 from ratchet.drift.report import said
-from ratchet.record.report import html_page
+from ratchet.profile.profile import Counts
+from ratchet.report import html_page
 
 TEMPLATE = Path(__file__).with_name("page.html")
 COLUMNS = ("feature", "kind", "verdict", "PSI", "KS", "p-value", "missing then", "missing now",

@@ -4,7 +4,7 @@ from html import escape
 
 import numpy as np
 
-from ratchet.drift.profile import CategoryCounts, Counts, NumberCounts
+from ratchet.profile.profile import CategoryCounts, Counts, NumberCounts
 
 WIDTH, HEIGHT = 168, 36
 BARS = 24

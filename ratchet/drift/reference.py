@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ratchet.config import DataSettings
-from ratchet.drift.reading import FOLDER, Reading, load, read_reference
 from ratchet.errors import InputError
-from ratchet.record.registry import ALIASES, Registry, Version
+from ratchet.profile.reading import FOLDER, Reading, load, read_reference
+from ratchet.registry.registry import ALIASES, Registry, Version
+from ratchet.settings import DataSettings
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, case, func, select
 
-from ratchet.config import PromotionSettings
-from ratchet.decision.sequential import mean_interval
-from ratchet.serving.reading import Window
-from ratchet.serving.tables import predictions
+from ratchet.predictions.reading import Window
+from ratchet.predictions.tables import predictions
+from ratchet.settings import PromotionSettings
+from ratchet.statistics.sequential import mean_interval
 
 BUCKETS = 60  # points of a curve
 LATENCIES = 2000  # the newest of an arm

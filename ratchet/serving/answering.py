@@ -6,16 +6,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from ratchet.config import ABSettings
+from ratchet.predictions.assignment import Arm, arms_of, hidden
+from ratchet.predictions.prediction_log import PredictionLog
+from ratchet.predictions.record import Record, json_text, new_request_ids
 from ratchet.serving.arms import Arms
-from ratchet.serving.assignment import Arm, arms_of, hidden
 from ratchet.serving.direct import Rows
 from ratchet.serving.features import Asked
-from ratchet.serving.prediction_log import PredictionLog
-from ratchet.serving.record import Record, json_text, new_request_ids
 from ratchet.serving.scorer import Scorer
 from ratchet.serving.served_model import Answer
 from ratchet.serving.shadowing import Shadowing, ToShadow
+from ratchet.settings import ABSettings
 
 SECONDS_FOR_PROD = 30.0
 ARMS: tuple[Arm, Arm] = ("A", "B")

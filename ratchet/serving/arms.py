@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ratchet.serving.assignment import Arm
-from ratchet.serving.roster import Roster, read_roster
+from ratchet.predictions.assignment import Arm
+from ratchet.serving.active_versions import Roster, read_roster
 from ratchet.serving.scorer import Scorer
 from ratchet.serving.served_model import ServedModel
 

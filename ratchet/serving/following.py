@@ -14,11 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ratchet.serving.roster import Roster, read_roster, write_roster
+from ratchet.serving.active_versions import Roster, read_roster, write_roster
 from ratchet.serving.served_model import CARD, ServedModel, copy_from_mlflow, read_card
 
 if TYPE_CHECKING:
-    from ratchet.record.registry import Registry
+    from ratchet.registry.registry import Registry
 
 SECONDS_BETWEEN_LOOKS = 1.0
 MODELS_KEPT = 6
@@ -107,8 +107,8 @@ class Follower:
 
 
 def main() -> None:
-    from ratchet.config import read_settings
     from ratchet.serving.json_logs import log_as_json
+    from ratchet.settings import read_settings
 
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
@@ -126,8 +126,8 @@ def main() -> None:
 
 
 def _connect(model: str) -> "Registry":
-    from ratchet.record.registry import Registry
-    from ratchet.record.tracking import connect
+    from ratchet.registry.registry import Registry
+    from ratchet.registry.tracking import connect
 
     return Registry(connect(), model)
 

@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 
 from ratchet.errors import InputError
+from ratchet.model import model_file
+from ratchet.predictions.record import json_text
 from ratchet.serving.direct import Direct, Rows, Scores
 from ratchet.serving.features import Column, Inputs, instant
-from ratchet.serving.record import json_text
-from ratchet.training import model_file
 
 if TYPE_CHECKING:
     import pandas as pd

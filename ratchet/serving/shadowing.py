@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from ratchet.serving.group_commit import LogError
-from ratchet.serving.prediction_log import PredictionLog
-from ratchet.serving.record import Shadow
+from ratchet.predictions.group_commit import LogError
+from ratchet.predictions.prediction_log import PredictionLog
+from ratchet.predictions.record import Shadow
 from ratchet.serving.scorer import Scorer
 
 MOST_WAITING = 100_000

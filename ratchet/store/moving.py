@@ -150,7 +150,7 @@ def _ask(server: str) -> tuple[dict[str, int], int]:
     import mlflow
     from mlflow.artifacts import download_artifacts
 
-    from ratchet.training import model_file
+    from ratchet.model import model_file
 
     client = mlflow.MlflowClient(server, server)
     experiments = [one.experiment_id for one in _all(client.search_experiments, view_type=3)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ratchet.errors import InputError
-from ratchet.serving.record import time_of
+from ratchet.predictions.record import time_of
 from ratchet.traffic.sending import OUTCOMES_KEPT, Sent
 
 EXAMPLES = 5
@@ -67,8 +67,8 @@ def log_lines(
 
 def _pages(url: str, log: str, since: float, token: str | None) -> Iterator[str]:
     if log != "service":
-        from ratchet.serving.export import csv_pages
-        from ratchet.serving.reading import Window
+        from ratchet.predictions.export import csv_pages
+        from ratchet.predictions.reading import Window
 
         yield from csv_pages(log, Window(since=since))
         return

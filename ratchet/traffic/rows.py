@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ratchet.config import Settings
 from ratchet.data.dataset import load, split
 from ratchet.errors import InputError, nearest
+from ratchet.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,7 @@ def shifted(rows: Rows, shift: str) -> Rows:
 
 
 def _rows_of_log(url: str) -> Rows:
-    from ratchet.serving.reading import read_window
+    from ratchet.predictions.reading import read_window
 
     frame = read_window(url, columns=("user_id", "features", "label"))
     if frame.empty:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ratchet.config import Settings
 from ratchet.errors import InputError
-from ratchet.serving.assignment import hidden
-from ratchet.serving.tables import shown
+from ratchet.predictions.assignment import hidden
+from ratchet.predictions.tables import shown
+from ratchet.settings import Settings
 from ratchet.traffic.agreement import Agreement, compare, log_lines
 from ratchet.traffic.habits import asks
 from ratchet.traffic.rows import read_rows, shifted

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ratchet.training.metrics import FROM_LABELS, Answers
+from ratchet.model.metrics import FROM_LABELS, Answers
 
 INK = "#1f4e79"
 MOST = 20  # classes or features in one picture

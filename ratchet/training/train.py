@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ratchet.data.dataset import Split
+from ratchet.model.metrics import Answers, ask, scores
+from ratchet.model.spec import ModelSpec, build
 from ratchet.processes import beside
-from ratchet.training.metrics import Answers, ask, scores
-from ratchet.training.spec import ModelSpec, build
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline

@@ -1,0 +1,112 @@
+"""What stands before an estimator, so that a model takes raw rows.
+
+Made of scikit-learn's own parts alone: a model is opened without this repository.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    KBinsDiscretizer,
+    MinMaxScaler,
+    OneHotEncoder,
+    OrdinalEncoder,
+    StandardScaler,
+)
+
+from ratchet.model.estimators import Preparation
+from ratchet.settings import Kind
+
+Group = Literal["numbers", "dates", "codes", "texts"]
+
+MISSING = "(missing)"
+NOT_A_TIME = float(np.iinfo("int64").min)  # what NaT becomes as a number
+MOST_COLUMNS = 100  # of one category, one-hot; the rarer values share one
+MOST_CODES = 254  # HistGradientBoosting's limit
+
+
+def preparation(
+    needs: Preparation, kinds: Mapping[str, Kind], dtypes: Mapping[str, Any]
+) -> ColumnTransformer:
+    groups: dict[Group, list[str]] = {}
+    for name, kind in kinds.items():
+        groups.setdefault(_group(kind, dtypes[name]), []).append(name)
+    return ColumnTransformer(
+        [(group, _pipeline(group, needs), names) for group, names in groups.items()],
+        sparse_threshold=0.0 if needs in ("dense", "boosted", "trees", "binned") else 0.3,
+        verbose_feature_names_out=False,
+    )
+
+
+def _group(kind: Kind, dtype: Any) -> Group:
+    if kind == "categorical":
+        return "codes" if pd.api.types.is_numeric_dtype(dtype) else "texts"
+    return "dates" if kind == "date" else "numbers"
+
+
+def _pipeline(group: Group, needs: Preparation) -> Pipeline:
+    if group == "texts":
+        # As objects: where every text of a request is missing, pandas holds floats.
+        return make_pipeline(_as("object"), *_filled_texts(), _encoder(needs))
+    if group == "codes":
+        return make_pipeline(_as("float64"), _encoder(needs))
+    if group == "dates":
+        seconds = (_as("datetime64[s]"), _as("float64"))
+        return make_pipeline(*seconds, _filled(NOT_A_TIME), *_scaler(needs))
+    if needs == "boosted":
+        return make_pipeline(_as("float64"))
+    return make_pipeline(_as("float64"), _filled(np.nan), *_scaler(needs))
+
+
+def _as(dtype: str) -> FunctionTransformer:
+    """Also turns None in a column of booleans into NaN."""
+    return FunctionTransformer(np.asarray, kw_args={"dtype": dtype}, feature_names_out="one-to-one")
+
+
+def _filled(missing: float) -> SimpleImputer:
+    return SimpleImputer(missing_values=missing, strategy="median", keep_empty_features=True)
+
+
+def _filled_texts() -> list[SimpleImputer]:
+    """A missing text is None in JSON and NaN in pandas; both are one category."""
+    return [
+        SimpleImputer(missing_values=marker, strategy="constant", fill_value=MISSING)
+        for marker in (np.nan, None)  # in this order: looking for None, it refuses NaN
+    ]
+
+
+def _scaler(needs: Preparation) -> list[Any]:
+    if needs in ("scaled", "dense"):
+        return [StandardScaler()]
+    if needs == "positive":
+        return [MinMaxScaler(clip=True)]
+    if needs == "binned":
+        return [
+            KBinsDiscretizer(
+                n_bins=10, encode="onehot-dense", quantile_method="averaged_inverted_cdf"
+            )
+        ]
+    return []
+
+
+def _encoder(needs: Preparation) -> Any:
+    """A category unseen in training counts with the rare ones, or as missing."""
+    if needs in ("boosted", "trees"):
+        unknown = np.nan if needs == "boosted" else -1
+        return OrdinalEncoder(
+            handle_unknown="use_encoded_value",
+            unknown_value=unknown,
+            encoded_missing_value=unknown,
+            max_categories=MOST_CODES,
+        )
+    return OneHotEncoder(
+        handle_unknown="infrequent_if_exist",
+        max_categories=MOST_COLUMNS,
+        sparse_output=needs != "binned",
+    )

@@ -1,0 +1,172 @@
+"""A data set as counts in frozen bins: profiles of parts add up to the profile of the whole."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ratchet.errors import InputError
+from ratchet.profile.bins import CategoryBins, NumberBins
+from ratchet.settings import Kind
+
+VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class NumberCounts:
+    """Of numbers, and of dates as seconds since 1970. What is not finite is missing."""
+
+    kind: Kind
+    bins: NumberBins
+    counts: np.ndarray
+    missing: int = 0
+    unreadable: int = 0  # of the missing: there was a value, and it was no number
+
+    @property
+    def rows(self) -> int:
+        return int(self.counts.sum()) + self.missing
+
+    @property
+    def shares(self) -> np.ndarray:
+        """What PSI compares: the deciles' bins, and the missing."""
+        return np.append(self.bins.into_coarse(self.counts), self.missing)
+
+    def __add__(self, other: "NumberCounts") -> "NumberCounts":
+        return replace(
+            self,
+            counts=self.counts + other.counts,
+            missing=self.missing + other.missing,
+            unreadable=self.unreadable + other.unreadable,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        edges = {key: getattr(self.bins, key).tolist() for key in ("cuts", "atoms", "coarse")}
+        return {
+            "kind": self.kind, **edges, "counts": self.counts.tolist(),
+            "missing": self.missing, "unreadable": self.unreadable,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class CategoryCounts:
+    """Of text, of numbers that name categories, and of booleans."""
+
+    kind: Kind
+    numbers: bool  # the categories are numbers: 1 and 1.0 are one category
+    bins: CategoryBins
+    counts: np.ndarray  # each name's, the rare ones', the new ones'
+    missing: int = 0
+    unreadable: int = 0
+    examples: Mapping[str, int] = field(default_factory=dict)  # of new names
+
+    @property
+    def rows(self) -> int:
+        return int(self.counts.sum()) + self.missing
+
+    @property
+    def unseen(self) -> int:
+        return int(self.counts[-1])
+
+    @property
+    def shares(self) -> np.ndarray:
+        return np.append(self.counts, self.missing)
+
+    def share_of(self, name: str) -> float | None:
+        """Of what is not missing."""
+        present = int(self.counts.sum())
+        return int(self.counts[self.bins.names.index(name)]) / present if present else None
+
+    def __add__(self, other: "CategoryCounts") -> "CategoryCounts":
+        names = self.examples.keys() | other.examples.keys()
+        both = {name: self.examples.get(name, 0) + other.examples.get(name, 0) for name in names}
+        return replace(
+            self,
+            counts=self.counts + other.counts,
+            missing=self.missing + other.missing,
+            unreadable=self.unreadable + other.unreadable,
+            examples=self.bins.examples(both),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind, "numbers": self.numbers, "names": list(self.bins.names),
+            "rare": list(self.bins.rare), "open": self.bins.open, "counts": self.counts.tolist(),
+            "missing": self.missing, "unreadable": self.unreadable, "examples": dict(self.examples),
+        }  # fmt: skip
+
+
+Counts = NumberCounts | CategoryCounts
+
+
+@dataclass(frozen=True)
+class Profile:
+    """`prediction` and `right` hold what a model said, where it was asked."""
+
+    rows: int
+    features: Mapping[str, Counts]
+    target: CategoryCounts | None = None
+    prediction: CategoryCounts | None = None
+    right: CategoryCounts | None = None  # of the labelled rows with a prediction: true or false
+
+    def __add__(self, other: "Profile") -> "Profile":
+        return Profile(
+            self.rows + other.rows,
+            {name: summed(counts, other.features[name]) for name, counts in self.features.items()},
+            *(summed(getattr(self, part), getattr(other, part)) for part in PARTS),
+        )
+
+
+PARTS = ("target", "prediction", "right")
+
+
+def emptied(counts: Counts) -> Counts:
+    """The same bins, and nothing in them yet."""
+    nothing = np.zeros_like(counts.counts)
+    if isinstance(counts, CategoryCounts):
+        return replace(counts, counts=nothing, missing=0, unreadable=0, examples={})
+    return replace(counts, counts=nothing, missing=0, unreadable=0)
+
+
+def summed(one: Any, other: Any) -> Any:
+    return None if one is None or other is None else one + other
+
+
+def to_json(profile: Profile) -> str:
+    content: dict[str, Any] = {"version": VERSION, "rows": profile.rows}
+    content["features"] = {name: counts.as_json() for name, counts in profile.features.items()}
+    for part in PARTS:
+        counts = getattr(profile, part)
+        content[part] = None if counts is None else counts.as_json()
+    return json.dumps(content, separators=(",", ":"))
+
+
+def from_json(text: str, where: str) -> Profile:
+    try:
+        content = json.loads(text)
+        if content["version"] != VERSION:
+            raise InputError(
+                f"{where} is a profile of version {content['version']}, this is version {VERSION};"
+                " train again: mlflow run . -e train"
+            )
+        features = {name: _counts(counts) for name, counts in content["features"].items()}
+        parts: list[Any] = [_counts(content[part]) if content[part] else None for part in PARTS]
+        return Profile(content["rows"], features, *parts)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{where} is no profile ({type(error).__name__}: {error});"
+            " train again: mlflow run . -e train"
+        ) from None
+
+
+def _counts(content: dict[str, Any]) -> Counts:
+    counts = np.array(content["counts"], dtype=np.int64)
+    tallies = {"missing": content["missing"], "unreadable": content["unreadable"]}
+    if "cuts" in content:
+        bins = NumberBins(*(np.array(content[key], float) for key in ("cuts", "atoms", "coarse")))
+        return NumberCounts(content["kind"], bins, counts, **tallies)
+    names = CategoryBins(tuple(content["names"]), tuple(content["rare"]), content["open"])
+    return CategoryCounts(
+        content["kind"], content["numbers"], names, counts, **tallies, examples=content["examples"]
+    )

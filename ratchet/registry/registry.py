@@ -1,0 +1,208 @@
+"""Versions, aliases and the ledger. The only code that touches MLflow's registry.
+
+A move is one ledger line, written before any alias is touched and marked done after the last one.
+A process that is killed in between leaves a line that is not done; the next call finishes it.
+The lines are tags of the registered model, so they live wherever the registry does.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from getpass import getuser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ratchet.errors import InputError
+from ratchet.registry.lock import turn
+from ratchet.registry.provenance import origin
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+ALIASES = ("prod", "staging", "previous")
+STAGES = {"prod": "Production", "staging": "Staging", "previous": "Archived"}
+LEDGER = "ledger."
+
+
+@dataclass(frozen=True)
+class Version:
+    number: str
+    run_id: str
+    tags: Mapping[str, str]
+    aliases: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str | None:
+        return self.tags.get("verdict")
+
+    def __str__(self) -> str:
+        return f"v{self.number} ({self.tags.get('config', '?')})"
+
+
+@dataclass(frozen=True)
+class LedgerLine:
+    time: str
+    moves: dict[str, tuple[str | None, str | None]]  # alias: from, to
+    reason: str
+    commit: str
+    evidence: str  # the run that holds it
+    by: str
+    done: bool = False
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)  # version: what it is now tagged
+
+
+class Overtaken(Exception):  # noqa: N818
+    """Another process moved the aliases after they were looked at."""
+
+    def __init__(self, line: LedgerLine) -> None:
+        super().__init__(line.reason)
+        self.line = line
+
+
+class Registry:
+    def __init__(self, client: "MlflowClient", model: str) -> None:
+        self._client = client
+        self.model = model
+
+    def versions(self) -> list[Version]:
+        """The newest first, with tags and aliases."""
+        found = self._client.search_model_versions(f"name = '{self.model}'", max_results=10_000)
+        held = self.aliases()
+        versions = [
+            Version(
+                str(v.version),
+                v.run_id or "",
+                dict(v.tags),
+                tuple(alias for alias, number in held.items() if number == str(v.version)),
+            )
+            for v in found
+        ]
+        return sorted(versions, key=lambda version: -int(version.number))
+
+    def version(self, number: str) -> Version:
+        for version in self.versions():
+            if number in (version.number, *version.aliases):
+                return version
+        raise InputError(
+            f"No version '{number}' of model '{self.model}'. Train one first: mlflow run . -e train"
+        )
+
+    def holder(self, alias: str) -> Version | None:
+        return next((v for v in self.versions() if alias in v.aliases), None)
+
+    def aliases(self) -> dict[str, str]:
+        model = self._registered_model()
+        known = model.aliases if model else {}
+        return {alias: str(number) for alias, number in known.items() if alias in ALIASES}
+
+    def register(self, run_id: str, model_id: str, tags: Mapping[str, str]) -> Version:
+        """Once the run has ended and its model is stored: a version never lacks its model."""
+        if self._registered_model() is None:
+            self._client.create_registered_model(self.model)
+        made = self._client.create_model_version(
+            self.model, f"models:/{model_id}", run_id, tags=dict(tags), model_id=model_id
+        )
+        return Version(str(made.version), run_id, dict(tags), ())
+
+    def tag(self, version: Version, **tags: str) -> None:
+        for key, value in tags.items():
+            self._client.set_model_version_tag(self.model, version.number, key, value)
+
+    def folder(self, version: Version) -> Path:
+        """The version's MLflow model, on this machine."""
+        from mlflow.artifacts import download_artifacts
+
+        return Path(download_artifacts(f"models:/{self.model}/{version.number}"))
+
+    def move(
+        self,
+        to: Mapping[str, str | None],
+        reason: str,
+        evidence: str,
+        tags: Mapping[str, Mapping[str, str]] = {},
+        seen: Mapping[str, str] | None = None,
+    ) -> LedgerLine:
+        """Aliases to versions, or to None. All of them, or with the next call all of them.
+
+        `seen`: the aliases that the decision was made by; where they moved since, nothing moves.
+        """
+        with turn(self._client, self.model):
+            self._finish()
+            held = self.aliases()
+            if seen is not None and held != seen:
+                raise Overtaken(self.ledger()[-1])
+            moves = {a: (held.get(a), number) for a, number in to.items() if held.get(a) != number}
+            now = datetime.now(UTC)
+            line = LedgerLine(
+                now.isoformat(), moves, reason, origin().revision, evidence, _who(),
+                tags={number: dict(values) for number, values in tags.items()},
+            )  # fmt: skip
+            self._carry_out(f"{LEDGER}{now:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}", line)
+        return replace(line, done=True)
+
+    def finish_moves(self) -> list[LedgerLine]:
+        """What a killed process left half done."""
+        if all(line.done for _, line in self._lines()):
+            return []
+        with turn(self._client, self.model):
+            return self._finish()
+
+    def _finish(self) -> list[LedgerLine]:
+        unfinished = [(key, line) for key, line in self._lines() if not line.done]
+        for key, line in unfinished:
+            self._carry_out(key, line)
+        return [line for _, line in unfinished]
+
+    def ledger(self) -> list[LedgerLine]:
+        """The oldest first."""
+        return [line for _, line in self._lines()]
+
+    def _carry_out(self, key: str, line: LedgerLine) -> None:
+        self._write(key, line)
+        for alias, (_, number) in line.moves.items():
+            if number is None:
+                self._client.delete_registered_model_alias(self.model, alias)
+            else:
+                self._client.set_registered_model_alias(self.model, alias, number)
+        for number, tags in line.tags.items():
+            for tag, value in tags.items():
+                self._client.set_model_version_tag(self.model, number, tag, value)
+        self._mirror_stages(line)
+        self._write(key, replace(line, done=True))
+
+    def _mirror_stages(self, line: LedgerLine) -> None:
+        held = {number: alias for alias, number in self.aliases().items()}
+        for number in {number for pair in line.moves.values() for number in pair if number}:
+            stage = STAGES[held[number]] if number in held else "Archived"
+            self._client.set_model_version_tag(self.model, number, "stage", stage)
+
+    def _write(self, key: str, line: LedgerLine) -> None:
+        self._client.set_registered_model_tag(self.model, key, json.dumps(asdict(line)))
+
+    def _lines(self) -> list[tuple[str, LedgerLine]]:
+        model = self._registered_model()
+        tags = model.tags if model else {}
+        keys = sorted(key for key in tags if key.startswith(LEDGER))
+        return [(key, _parse(json.loads(tags[key]))) for key in keys]
+
+    def _registered_model(self) -> Any:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self._client.get_registered_model(self.model)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+
+
+def _parse(content: dict[str, Any]) -> LedgerLine:
+    moves = {alias: (pair[0], pair[1]) for alias, pair in content["moves"].items()}
+    return LedgerLine(**content | {"moves": moves})
+
+
+def _who() -> str:
+    return os.environ.get("GITHUB_ACTOR") or getuser()

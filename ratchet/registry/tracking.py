@@ -1,0 +1,92 @@
+"""MLflow set-up, and who and what a run is."""
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from ratchet.errors import InputError
+from ratchet.registry.provenance import origin, process_id, process_is_over
+
+if TYPE_CHECKING:
+    from mlflow import ActiveRun, MlflowClient
+
+DEFAULT_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
+A_DAY = 24 * 3600
+LINE_RUN = "RATCHET_LINE_RUN"  # the run of the whole line, for its steps
+
+
+def connect() -> "MlflowClient":
+    """A client of the store that MLFLOW_TRACKING_URI names, or of ./mlflow.db.
+
+    An address that does not answer is said at once; MLflow itself would try again for minutes.
+    """
+    _require_answer(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    import mlflow
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return mlflow.MlflowClient()
+
+
+def _require_answer(uri: str) -> None:
+    address = urlsplit(uri)
+    if not address.hostname:
+        return
+    port = address.port or DEFAULT_PORTS.get(address.scheme.split("+")[0], 443)
+    try:
+        socket.create_connection((address.hostname, port), timeout=5).close()
+    except OSError as error:
+        raise InputError(
+            f"MLFLOW_TRACKING_URI: {address.hostname}:{port} does not answer ({error}); start the"
+            " server (make ui), or unset MLFLOW_TRACKING_URI to use ./mlflow.db"
+        ) from None
+
+
+@contextmanager
+def step_run(step: str) -> Iterator["ActiveRun"]:
+    """The run that `mlflow run` made for this step, or a new one; in the whole line, below its."""
+    import mlflow
+
+    name = None if "MLFLOW_RUN_ID" in os.environ else step
+    parent = os.environ.get(LINE_RUN)
+    tags = run_tags() | {"step": step}
+    with mlflow.start_run(run_name=name, parent_run_id=parent, tags=tags) as run:
+        yield run
+
+
+@contextmanager
+def nested_run(name: str, tags: dict[str, str]) -> Iterator["ActiveRun"]:
+    import mlflow
+
+    with mlflow.start_run(run_name=name, nested=True, tags=run_tags() | tags) as run:
+        yield run
+
+
+def run_tags() -> dict[str, str]:
+    """MLflow's own commit tag is set as well: a dirty tree is never mistaken for its commit."""
+    made = origin()
+    return made.tags() | {"mlflow.source.git.commit": made.revision, "process": process_id()}
+
+
+def end_dead_runs(client: "MlflowClient") -> list[str]:
+    """Runs that say RUNNING though their process was killed: ended as KILLED, and named.
+
+    A run of another machine is given a day; no job of GitHub's lasts longer.
+    """
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    running = client.search_runs(experiments, "attributes.status = 'RUNNING'", max_results=1000)
+    dead = []
+    for run in running:
+        age = time.time() - run.info.start_time / 1000
+        process = run.data.tags.get("process")
+        if process is not None and process_is_over(process, or_unknown=age > A_DAY):
+            client.set_terminated(run.info.run_id, "KILLED")
+            dead.append(run.info.run_id)
+    return dead

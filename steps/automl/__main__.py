@@ -1,5 +1,0 @@
-from ratchet import entry
-
-from . import main
-
-entry.run(main)
