@@ -5,12 +5,12 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ratchet.columns import Kind
 from ratchet.documents import read_mapping
 from ratchet.errors import InputError, nearest
 
 PROJECT = Path("configs/project.yaml")
 
-Kind = Literal["numeric", "categorical", "boolean", "date"]
 Metric = Literal["accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier"]
 
 

@@ -13,9 +13,9 @@ import skops.io
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ratchet.columns import Column
 from ratchet.data.dataset import load
 from ratchet.model.spec import ModelSpec, build
-from ratchet.serving.features import Column
 from ratchet.serving.served_model import CARD, Card, ServedModel, same
 from ratchet.settings import DataSettings
 

@@ -5,10 +5,11 @@ import pandas as pd
 import pyarrow
 import pytest
 
+from ratchet.columns import Kind
 from ratchet.drift.comparison import Drift, compare
 from ratchet.drift.dependence import dependence
 from ratchet.profile.reading import read_current, read_training
-from ratchet.settings import DataSettings, DriftSettings, Kind
+from ratchet.settings import DataSettings, DriftSettings
 from ratchet.statistics.repeats import LEAST, distinct, worth
 
 SETTINGS = DataSettings(source="customers.csv", target="outcome")

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from ratchet.automl.agreement import rows_between
+from ratchet.columns import Kind
 from ratchet.data.dataset import Split
 from ratchet.errors import InputError, nearest
 from ratchet.model.estimators import ALLOWED
 from ratchet.model.metrics import FROM_PROBABILITIES
-from ratchet.settings import AutomlSettings, Kind, Metric, Settings
+from ratchet.settings import AutomlSettings, Metric, Settings
 
 QUICK = (
     "LogisticRegression", "KNeighborsClassifier", "GaussianNB", "DecisionTreeClassifier",

@@ -1,7 +1,6 @@
 """A table ready to learn from, the same split every time, and the sha256 of what training sees."""
 
 import hashlib
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,16 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ratchet.columns import Kind, as_booleans, as_kind, is_boolean, kind_of_values
 from ratchet.data import source
 from ratchet.errors import InputError, nearest
-from ratchet.settings import DataSettings, Kind
+from ratchet.settings import DataSettings
 
 EXACT = 2**53  # above it floats skip whole numbers
 
 
 @dataclass(frozen=True)
 class Table:
-    """Features in canonical types (see `_canonical`), and the target."""
+    """The features, with one pandas type a kind (see `ratchet.columns`), and the target."""
 
     name: str
     features: pd.DataFrame
@@ -157,81 +157,26 @@ def _show(label: Any) -> str:
 
 
 def _kind(column: pd.Series, settings: DataSettings) -> Kind:
-    if pd.api.types.is_datetime64_any_dtype(column):
-        return "date"
-    if _is_boolean(column):
-        return "boolean"
-    if pd.api.types.is_numeric_dtype(column):
-        return "numeric"
     if pd.api.types.is_timedelta64_dtype(column):
         raise InputError(
             f"{settings.source}: column '{column.name}' holds durations; give them as numbers"
         )
-    return "categorical"
-
-
-def _is_boolean(column: pd.Series) -> bool:
-    """Booleans proper, or the words true and false, as CSV holds them."""
-    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
-        return False
-    present = pd.unique(column.dropna())
-    if not 0 < len(present) <= 6:  # true, True and TRUE
-        return False
-    return {str(value).lower() for value in present} <= {"true", "false"}
+    return kind_of_values(column)
 
 
 def _canonical(column: pd.Series, kind: Kind) -> pd.Series:
-    """One type a kind, so that every source and every request looks the same to a model.
-
-    numeric: float64. categorical: text, or float64 where the categories are numbers.
-    boolean: bool, or True, False and None. date: datetime64[us] in UTC, without a zone.
-    """
     try:
-        if kind == "date":
-            return _dates(column)
-        if kind == "boolean":
-            return _booleans(column)
-        if kind == "numeric" or pd.api.types.is_numeric_dtype(column) or _is_boolean(column):
-            return _numbers(column)
+        return as_kind(column, kind)
     except (ValueError, TypeError) as error:
         raise InputError(
             f"Column '{column.name}' cannot be read as {kind} (data.kinds): {error}"
         ) from None
-    text = column.astype(object)
-    return text.where(text.isna(), text.astype(str)).where(text.notna(), None)
-
-
-def _dates(column: pd.Series) -> pd.Series:
-    if pd.api.types.is_numeric_dtype(column):
-        raise ValueError(f"{column.dropna().iloc[0]} may be seconds, days or a year; write dates")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # where it cannot tell the format it asks each value
-        instants = pd.to_datetime(column, utc=True)
-    return instants.dt.tz_localize(None).astype("datetime64[us]")
-
-
-def _numbers(column: pd.Series) -> pd.Series:
-    if pd.api.types.is_datetime64_any_dtype(column):
-        raise ValueError("it holds dates")
-    known = _booleans(column) if _is_boolean(column) else pd.to_numeric(column)
-    numbers = known.astype("float64")
-    return numbers.where(np.isfinite(numbers))
-
-
-def _booleans(column: pd.Series) -> pd.Series:
-    values = column.astype(object)
-    words = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
-    unknown = {str(value) for value in values.dropna() if str(value).lower() not in words}
-    if unknown:
-        raise ValueError(f"{sorted(unknown)[0]!r} is neither true nor false")
-    known = values.map(lambda value: None if pd.isna(value) else words[str(value).lower()])
-    return known.astype(bool) if values.notna().all() else known.astype(object)
 
 
 def _target(column: pd.Series, settings: DataSettings) -> np.ndarray:
     """What a class can be: text, bool or int64. Whole floats are integers that met a gap."""
-    if _is_boolean(column):
-        return _booleans(column).to_numpy(dtype=bool)
+    if is_boolean(column):
+        return as_booleans(column).to_numpy(dtype=bool)
     if pd.api.types.is_numeric_dtype(column):
         whole = (column == np.round(column)) & (column.abs() < EXACT)
         if whole.all():

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ratchet.columns import Kind
 from ratchet.drift.dependence import Dependence
 from ratchet.profile.profile import CategoryCounts, Counts, NumberCounts, Profile
-from ratchet.settings import DriftSettings, Kind
+from ratchet.settings import DriftSettings
 from ratchet.statistics.distances import (
     holm,
     kolmogorov_smirnov,

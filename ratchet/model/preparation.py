@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -20,8 +19,8 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
+from ratchet.columns import Kind, column_type
 from ratchet.model.estimators import Preparation
-from ratchet.settings import Kind
 
 Group = Literal["numbers", "dates", "codes", "texts"]
 
@@ -46,7 +45,7 @@ def preparation(
 
 def _group(kind: Kind, dtype: Any) -> Group:
     if kind == "categorical":
-        return "codes" if pd.api.types.is_numeric_dtype(dtype) else "texts"
+        return "codes" if column_type(kind, dtype) == "double" else "texts"
     return "dates" if kind == "date" else "numbers"
 
 

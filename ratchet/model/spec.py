@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ratchet.columns import Kind
 from ratchet.documents import SUFFIXES, read_mapping
 from ratchet.errors import InputError, nearest
 from ratchet.model.estimators import ALLOWED, Estimator
 from ratchet.model.parameters import check_parameters
-from ratchet.settings import Kind
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline

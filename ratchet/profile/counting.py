@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ratchet.columns import SQL_DATES, SQL_NUMBERS, Kind, kind_of_sql_type
 from ratchet.data.source import Rows
 from ratchet.profile.bins import TRUTH, category_bins, number_bins
 from ratchet.profile.profile import CategoryCounts, Counts, NumberCounts, summed
 from ratchet.profile.sample import Drawing, Sample
-from ratchet.settings import Kind
 
 if TYPE_CHECKING:
     import pyarrow
@@ -49,15 +49,12 @@ class Column:
     def expects(self, kind: str) -> bool:
         """Whether every value of this type of DuckDB's can be read."""
         if self.kind == "date":
-            return kind.startswith(DATES)
+            return kind.startswith(SQL_DATES)
         if self.kind == "numeric" or self.numbers:
-            return kind.startswith((*NUMBERS, "BOOLEAN"))
-        return kind == "BOOLEAN" if self.kind == "boolean" else not kind.startswith(NUMBERS)
+            return kind.startswith((*SQL_NUMBERS, "BOOLEAN"))
+        return kind == "BOOLEAN" if self.kind == "boolean" else not kind.startswith(SQL_NUMBERS)
 
 
-NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT",
-           "UINTEGER", "UBIGINT", "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL")  # fmt: skip
-DATES = ("DATE", "TIMESTAMP")
 TRUE, FALSE = "('true', '1', '1.0')", "('false', '0', '0.0')"
 
 
@@ -68,16 +65,8 @@ def quoted(name: str) -> str:
 
 def column(name: str, kind: str, given: Kind | None = None) -> Column:
     """As the settings say, or as its type suggests."""
-    wanted = given or _suggested(kind)
-    return Column(name, wanted, wanted == "categorical" and kind.startswith(NUMBERS))
-
-
-def _suggested(kind: str) -> Kind:
-    if kind.startswith(NUMBERS):
-        return "numeric"
-    if kind.startswith(DATES):
-        return "date"
-    return "boolean" if kind == "BOOLEAN" else "categorical"
+    wanted = given or kind_of_sql_type(kind)
+    return Column(name, wanted, wanted == "categorical" and kind.startswith(SQL_NUMBERS))
 
 
 def first_counts(

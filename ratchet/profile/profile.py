@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ratchet.columns import Kind
 from ratchet.errors import InputError
 from ratchet.profile.bins import CategoryBins, NumberBins
-from ratchet.settings import Kind
 
 VERSION = 1
 

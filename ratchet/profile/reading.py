@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ratchet.columns import Kind
 from ratchet.data.source import Rows, connect, of_frame, opened
 from ratchet.errors import InputError
 from ratchet.profile.counting import Column, column, counts, first_counts, place_of, quoted
 from ratchet.profile.profile import Counts, Profile, emptied, from_json, to_json
 from ratchet.profile.sample import Sample
 from ratchet.profile.schema import Schema, check_columns, schema
-from ratchet.settings import DataSettings, Kind
+from ratchet.settings import DataSettings
 
 if TYPE_CHECKING:
     import duckdb

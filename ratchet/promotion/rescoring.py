@@ -1,12 +1,12 @@
 """What a version answers to the rows of a log."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ratchet.columns import Column, from_text, signature_columns
 from ratchet.errors import InputError
 from ratchet.registry.registry import Registry
 
@@ -27,29 +27,14 @@ class Rescorer:
             )
         folder = self._registry.folder(self._registry.version(version))
         described = yaml.safe_load((folder / "MLmodel").read_text())
-        columns = {one["name"]: one["type"] for one in json.loads(described["signature"]["inputs"])}
-        answers = model_file.load(folder).predict(_frame(rows["features"], columns))
+        frame = _frame(rows["features"], signature_columns(described))
+        answers = model_file.load(folder).predict(frame)
         return _as_logged(np.asarray(answers).tolist(), rows["prediction"])
 
 
-def _frame(features: "pd.Series[Any]", columns: dict[str, str]) -> pd.DataFrame:
-    """As training saw them: one type a kind. An export holds texts alone."""
-    given = pd.DataFrame(list(features), columns=list(columns))
-    return pd.DataFrame({name: _typed(given[name], kind) for name, kind in columns.items()})
-
-
-def _typed(values: "pd.Series[Any]", kind: str) -> "pd.Series[Any]":
-    if kind == "double":
-        return pd.to_numeric(values).astype("float64")
-    if kind == "datetime":
-        moments = pd.to_datetime(values, utc=True, format="ISO8601")
-        return moments.dt.tz_localize(None).astype("datetime64[us]")
-    values = values.astype(object).where(values.notna(), None)
-    return (
-        values.map({"true": True, "false": False, True: True, False: False})
-        if kind == ("boolean")
-        else values
-    )
+def _frame(features: "pd.Series[Any]", columns: Sequence[Column]) -> pd.DataFrame:
+    given = pd.DataFrame(list(features), columns=[column.name for column in columns])
+    return pd.DataFrame({name: from_text(given[name], type_) for name, type_ in columns})
 
 
 def _as_logged(answers: list[Any], logged: "pd.Series[Any]") -> list[Any]:

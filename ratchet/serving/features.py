@@ -4,27 +4,28 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 
+from ratchet.columns import Column, ColumnType
+
 encode = msgspec.json.Encoder().encode
 
-ColumnType = Literal["double", "boolean", "datetime", "string"]
 Class = bool | int | str
 MOST_ROWS = 10_000
 LONGEST_USER_ID = 256
 LONGEST_SHOWN = 80
 LARGEST = 3.4e38  # what scikit-learn's trees take; a larger number overflows on its way to a sum
 
-EXPECTED: Mapping[str, str] = {
+EXPECTED: Mapping[ColumnType, str] = {
     "double": f"a number between {-LARGEST:g} and {LARGEST:g}, or null",
     "boolean": "true, false or null",
     "datetime": "a date or time in ISO 8601, or null",
     "string": "a text or null",
 }
 Number = Annotated[float, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
-TYPES: Mapping[str, Any] = {
+TYPES: Mapping[ColumnType, Any] = {
     "double": Number | None,
     "boolean": bool | None,
     "datetime": str | None,
@@ -32,11 +33,6 @@ TYPES: Mapping[str, Any] = {
 }
 A_USER_ID = f"a text of 1 to {LONGEST_USER_ID} characters, none of them NUL"
 A_CLASS = {str: "a text", int: "a whole number", bool: "true or false"}
-
-
-class Column(NamedTuple):
-    name: str
-    type: ColumnType
 
 
 @dataclass(frozen=True)
@@ -183,7 +179,7 @@ def _is_user_id(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= LONGEST_USER_ID and "\0" not in value
 
 
-CHECKS: Mapping[str, Callable[[object], bool]] = {
+CHECKS: Mapping[ColumnType, Callable[[object], bool]] = {
     "double": _is_number,
     "boolean": lambda value: value is None or isinstance(value, bool),
     "datetime": _is_instant,

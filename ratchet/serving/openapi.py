@@ -5,11 +5,12 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ratchet.serving.features import LARGEST, LONGEST_USER_ID, MOST_ROWS, Column
+from ratchet.columns import Column, ColumnType
+from ratchet.serving.features import LARGEST, LONGEST_USER_ID, MOST_ROWS
 from ratchet.serving.replies import json_response
 from ratchet.serving.worker import Worker
 
-KINDS: dict[str, dict[str, Any]] = {
+KINDS: dict[ColumnType, dict[str, Any]] = {
     "double": {"type": ["number", "null"], "minimum": -LARGEST, "maximum": LARGEST},
     "boolean": {"type": ["boolean", "null"]},
     "datetime": {"type": ["string", "null"], "format": "date-time"},

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from ratchet.errors import InputError
+from ratchet.columns import Column, from_json, signature_columns
 from ratchet.model import model_file
 from ratchet.predictions.record import json_text
 from ratchet.serving.direct import Direct, Rows, Scores
-from ratchet.serving.features import Column, Inputs, instant
+from ratchet.serving.features import Inputs, instant
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CARD = "served.json"
-TYPES = ("double", "boolean", "datetime", "string")
 
 
 @dataclass(frozen=True)
@@ -43,18 +42,13 @@ def copy_from_mlflow(source: Path, model: str, version: str, config: str, into: 
     import yaml
 
     described = yaml.safe_load((source / "MLmodel").read_text())
-    columns = [
-        Column(one["name"], one["type"]) for one in json.loads(described["signature"]["inputs"])
-    ]
-    for column in columns:
-        if column.type not in TYPES:
-            raise InputError(f"{column.name} is {column.type}; expected {', '.join(TYPES)}")
+    columns = signature_columns(described)
     example = json.loads((source / "input_example.json").read_text())
     places = {column: example["columns"].index(column.name) for column in columns}
     rows = tuple(tuple(_cell(row[i], of) for of, i in places.items()) for row in example["data"])
     into.mkdir(parents=True)
     shutil.copyfile(source / model_file.FILE, into / model_file.FILE)
-    card = Card(model, version, config, tuple(columns), rows)
+    card = Card(model, version, config, columns, rows)
     (into / CARD).write_text(json.dumps(asdict(card), indent=1) + "\n")
 
 
@@ -116,14 +110,8 @@ class ServedModel:
         """As training saw them: one type a kind."""
         import pandas as pd
 
-        dtypes = {"double": "float64", "datetime": "datetime64[us]"}
         columns = zip(self.card.columns, zip(*rows, strict=True), strict=True)
-        return pd.DataFrame(
-            {
-                column.name: pd.Series(list(cells), dtype=dtypes.get(column.type, "object"))
-                for column, cells in columns
-            }
-        )
+        return pd.DataFrame({one.name: from_json(cells, one.type) for one, cells in columns})
 
     def example(self) -> list[tuple[Any, ...]]:
         dates = [column.type == "datetime" for column in self.card.columns]

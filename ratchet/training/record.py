@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ratchet.columns import column_type
 from ratchet.data.dataset import Split
 from ratchet.model.metrics import Answers
 from ratchet.model.model_file import TRUSTED
@@ -201,15 +202,12 @@ def _log_model(trained: Trained, split: Split) -> str:
 def _signature(split: Split) -> "ModelSignature":
     """By column kind: what is inferred from an example forgets that a number may be missing."""
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+    from mlflow.types import ColSpec, Schema, TensorSpec
 
     table = split.table
-    kinds = {"numeric": DataType.double, "boolean": DataType.boolean, "date": DataType.datetime}
     columns: list[ColSpec | TensorSpec] = [
-        ColSpec(
-            kinds.get(kind) or (DataType.double if dtype == "float64" else DataType.string), name
-        )
-        for (name, kind), dtype in zip(table.kinds.items(), table.features.dtypes, strict=True)
+        ColSpec(column_type(kind, table.features[name].dtype), name)
+        for name, kind in table.kinds.items()
     ]
-    answer = {"b": DataType.boolean, "i": DataType.long}.get(table.target.dtype.kind)
-    return ModelSignature(Schema(columns), Schema([ColSpec(answer or DataType.string)]))
+    answer = {"b": "boolean", "i": "long"}.get(table.target.dtype.kind, "string")
+    return ModelSignature(Schema(columns), Schema([ColSpec(answer)]))

@@ -1,0 +1,163 @@
+"""The column types of the whole project, and the conversions between their forms.
+
+| kind in the settings | type in a model's signature | values in a table (pandas) |
+| --- | --- | --- |
+| numeric | double | float64 |
+| categorical | string; double if the categories are numbers | object: text or None; float64 |
+| boolean | boolean | bool; object if a value is missing: True, False or None |
+| date | datetime | datetime64[us], in UTC, without a time zone |
+"""
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+from ratchet.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    Series = pd.Series[Any]
+
+Kind = Literal["numeric", "categorical", "boolean", "date"]
+ColumnType = Literal["double", "boolean", "datetime", "string"]
+
+SQL_NUMBERS = (
+    *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL"),
+    *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"),
+)
+SQL_DATES = ("DATE", "TIMESTAMP")
+WORDS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
+
+
+class Column(NamedTuple):
+    """A column of a model's signature."""
+
+    name: str
+    type: ColumnType
+
+
+def column_type(kind: Kind, dtype: Any) -> ColumnType:
+    """Return the type in a model's signature of a column that has this kind and pandas dtype."""
+    from pandas.api.types import is_numeric_dtype
+
+    if kind == "categorical":
+        return "double" if is_numeric_dtype(dtype) else "string"
+    types: dict[Kind, ColumnType] = {"numeric": "double", "boolean": "boolean", "date": "datetime"}
+    return types[kind]
+
+
+def signature_columns(mlmodel: Mapping[str, Any]) -> tuple[Column, ...]:
+    """Return the inputs that the content of an `MLmodel` file declares."""
+    columns = json.loads(mlmodel["signature"]["inputs"])
+    for column in columns:
+        if column["type"] not in get_args(ColumnType):
+            raise InputError(
+                f"Column '{column['name']}' of the model's signature has the type"
+                f" {column['type']}; expected one of {', '.join(get_args(ColumnType))}."
+                " Train the model again: mlflow run . -e train"
+            )
+    return tuple(Column(column["name"], column["type"]) for column in columns)
+
+
+def kind_of_sql_type(sql_type: str) -> Kind:
+    if sql_type.startswith(SQL_NUMBERS):
+        return "numeric"
+    if sql_type.startswith(SQL_DATES):
+        return "date"
+    return "boolean" if sql_type == "BOOLEAN" else "categorical"
+
+
+def kind_of_values(column: "Series") -> Kind:
+    from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
+
+    if is_datetime64_any_dtype(column):
+        return "date"
+    if is_boolean(column):
+        return "boolean"
+    return "numeric" if is_numeric_dtype(column) else "categorical"
+
+
+def is_boolean(column: "Series") -> bool:
+    """Return whether all values are booleans, or the words true and false, as a CSV has them."""
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    if is_numeric_dtype(column) and not is_bool_dtype(column):
+        return False
+    present = column.dropna().unique()
+    if not 0 < len(present) <= 6:  # true, True and TRUE
+        return False
+    return {str(value).lower() for value in present} <= {"true", "false"}
+
+
+def as_kind(column: "Series", kind: Kind) -> "Series":
+    """Return the column with the one pandas type of its kind; raise ValueError if it does not fit.
+
+    A model therefore sees the same types from every source and from every request.
+    """
+    from pandas.api.types import is_numeric_dtype
+
+    if kind == "date":
+        return _as_dates(column)
+    if kind == "boolean":
+        return as_booleans(column)
+    if kind == "numeric" or is_numeric_dtype(column) or is_boolean(column):
+        return _as_numbers(column)
+    text = column.astype(object)
+    return text.where(text.isna(), text.astype(str)).where(text.notna(), None)
+
+
+def _as_dates(column: "Series") -> "Series":
+    import pandas as pd
+
+    if pd.api.types.is_numeric_dtype(column):
+        raise ValueError(f"{column.dropna().iloc[0]} may be seconds, days or a year; write dates")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pandas warns if it has to guess each value's format
+        moments = pd.to_datetime(column, utc=True)
+    return moments.dt.tz_localize(None).astype("datetime64[us]")
+
+
+def _as_numbers(column: "Series") -> "Series":
+    import numpy as np
+    import pandas as pd
+
+    if pd.api.types.is_datetime64_any_dtype(column):
+        raise ValueError("it holds dates")
+    numbers = as_booleans(column) if is_boolean(column) else pd.to_numeric(column)
+    numbers = numbers.astype("float64")
+    return numbers.where(np.isfinite(numbers))
+
+
+def as_booleans(column: "Series") -> "Series":
+    values = column.astype(object)
+    unknown = {str(value) for value in values.dropna() if str(value).lower() not in WORDS}
+    if unknown:
+        raise ValueError(f"{min(unknown)!r} is neither true nor false")
+    words = values.map(lambda value: WORDS[str(value).lower()], na_action="ignore")
+    if values.notna().all():
+        return words.astype(bool)
+    return words.astype(object).where(values.notna(), None)
+
+
+def from_json(values: Sequence[Any], type_: ColumnType) -> "Series":
+    """Return the decoded cells of a request as a column of a table; dates are datetimes already."""
+    import pandas as pd
+
+    dtypes = {"double": "float64", "datetime": "datetime64[us]"}
+    return pd.Series(list(values), dtype=dtypes.get(type_, "object"))
+
+
+def from_text(values: "Series", type_: ColumnType) -> "Series":
+    """Return the cells of an exported prediction log, which may all be text, as a column."""
+    import pandas as pd
+
+    if type_ == "double":
+        return pd.to_numeric(values).astype("float64")
+    if type_ == "datetime":
+        moments = pd.to_datetime(values, utc=True, format="ISO8601")
+        return moments.dt.tz_localize(None).astype("datetime64[us]")
+    if type_ == "boolean":
+        return as_booleans(values)
+    return values.astype(object).where(values.notna(), None)
