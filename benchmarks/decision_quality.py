@@ -32,7 +32,9 @@ from benchmarks.decision_rules import (
     z_test,
 )
 from ratchet.report import print_table
-from ratchet.statistics.sequential import Bets, Bools, sample_ratio_log_e
+from ratchet.statistics.arrays import Bools
+from ratchet.statistics.betting import Bets
+from ratchet.statistics.sample_ratio import sample_ratio_log_e
 
 TESTS, BATCH = 2000, 100
 EQUAL_THIRDS: Bets = ((2.0, 1 / 3), (1.0, 1 / 3), (0.4, 1 / 3))  # what the mixture is compared with

@@ -16,16 +16,9 @@ from ratchet.promotion.counting import requests_of, trial_of
 from ratchet.promotion.decision import decide
 from ratchet.promotion.evidence import Answers
 from ratchet.settings import PromotionSettings
-from ratchet.statistics.sequential import (
-    BETS,
-    Bets,
-    Bools,
-    Floats,
-    Process,
-    betting,
-    mcnemar_log_e,
-    randomised,
-)
+from ratchet.statistics.arrays import Bools, Floats
+from ratchet.statistics.betting import BETS, Bets, Process, betting, randomised
+from ratchet.statistics.mcnemar import mcnemar_log_e
 
 REPOSITORY = Path(__file__).parent.parent
 LOCK = REPOSITORY / "benchmarks" / "requirements-gbstats.txt"

@@ -15,6 +15,17 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
+class Check:
+    """One named condition of a verdict, with the number that decided it."""
+
+    name: str
+    passed: bool
+    value: float | str | None
+    limit: float | str | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Report:
     step: str
     content: Mapping[str, Any]

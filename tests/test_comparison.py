@@ -15,7 +15,8 @@ from ratchet.drift.pictures import picture
 from ratchet.profile.bins import category_bins
 from ratchet.profile.profile import CategoryCounts, Profile
 from ratchet.settings import DriftSettings
-from ratchet.statistics.distances import holm, population_stability_index, psi_p_value
+from ratchet.statistics.distances import population_stability_index, psi_p_value
+from ratchet.statistics.holm import holm
 from tests.profiles import answered, profile_of
 
 LIMITS = DriftSettings()

@@ -2,17 +2,17 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from ratchet.statistics.sequential import (
+from ratchet.statistics.betting import (
     BETS,
     betting,
     confidence_interval,
     growth,
-    mcnemar_log_e,
-    mean_interval,
     paired,
     randomised,
-    sample_ratio_log_e,
 )
+from ratchet.statistics.intervals import mean_interval
+from ratchet.statistics.mcnemar import mcnemar_log_e
+from ratchet.statistics.sample_ratio import sample_ratio_log_e
 
 
 def played(
@@ -113,7 +113,7 @@ def test_costs_between_nothing_and_all_are_compared_too():
 def test_where_both_answer_alike_nothing_is_won_and_nothing_lost():
     right, arm_b, split = played(300, 0.9, 0.9, 0.5, seed=10)
     alike = np.ones(300, dtype=bool)
-    process = betting(randomised(right, arm_b, split, alike, answer_alone=True), 0.0, 0.05)
+    process = betting(randomised(right, arm_b, split, alike, answer_decides=True), 0.0, 0.05)
     assert np.allclose(process.promote, 0)
     assert np.allclose(process.reject, 0)
 
@@ -128,7 +128,7 @@ def test_answers_on_record_need_a_third_of_the_requests():
         np.argmax(betting(scores, 0.0, 0.05).promote >= np.log(20), -1).mean()
         for scores in (
             randomised(right, arm_b, split),
-            randomised(right, arm_b, split, alike, answer_alone=True),
+            randomised(right, arm_b, split, alike, answer_decides=True),
         )
     ]
     assert firsts[1] < 0.45 * firsts[0]

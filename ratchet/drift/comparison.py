@@ -13,12 +13,12 @@ from ratchet.drift.dependence import Dependence
 from ratchet.profile.profile import CategoryCounts, Counts, NumberCounts, Profile
 from ratchet.settings import DriftSettings
 from ratchet.statistics.distances import (
-    holm,
     kolmogorov_smirnov,
     ks_p_value,
     population_stability_index,
     psi_p_value,
 )
+from ratchet.statistics.holm import holm
 
 Verdict = Literal["drifted", "stable", "insufficient"]
 ANSWERS = {"prediction": "the predicted classes", "target": "the true classes", "right": "accuracy"}

@@ -6,11 +6,9 @@ better: thirty rows can prove little, and that is what the A/B test is for.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
 from ratchet.model.metrics import (
     LOWER_IS_BETTER,
@@ -20,8 +18,9 @@ from ratchet.model.metrics import (
     recall_by_class,
     scores,
 )
+from ratchet.report import Check
 from ratchet.settings import GateSettings, Metric
-from ratchet.statistics.check import Check
+from ratchet.statistics.mcnemar import exact_mcnemar
 
 
 @dataclass(frozen=True)
@@ -164,19 +163,6 @@ def compare(
         recall={str(name): (float(ours), float(theirs)) for name, ours, theirs in recalls},
         slices=_by_slice(candidate, prod, slices),
     )
-
-
-def exact_mcnemar(
-    candidate_alone: int, prod_alone: int, alternative: Literal["two-sided", "less"] = "two-sided"
-) -> float:
-    """
-    >>> round(exact_mcnemar(2, 8), 4)
-    0.1094
-    >>> exact_mcnemar(0, 0)
-    1.0
-    """
-    n = candidate_alone + prod_alone
-    return float(binomtest(candidate_alone, n, alternative=alternative).pvalue) if n else 1.0
 
 
 def _interval(

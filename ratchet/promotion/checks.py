@@ -1,11 +1,12 @@
 """What must hold before evidence counts, each check by name with its number."""
 
-from math import log
+from math import exp, log
 
 from ratchet.promotion.trial import Arm, Slice, Trial
+from ratchet.report import Check
 from ratchet.settings import PromotionSettings
-from ratchet.statistics.check import Check
-from ratchet.statistics.sequential import mean_interval
+from ratchet.statistics.holm import holm
+from ratchet.statistics.intervals import mean_interval
 
 FAULT_ALPHA = 0.001  # a fault stops a test of weeks, so it is called one only when it is sure
 MOST_SWITCHED = 0.01  # of the users
@@ -102,23 +103,18 @@ def _latency(arm: Arm, settings: PromotionSettings) -> Check:
 
 
 def slice_check(trial: Trial, settings: PromotionSettings) -> Check:
-    """Holm over slices: an e-value's inverse is a p-value that holds at any look.
-
-    >>> worse_slices([Slice("a", (9, 9), (1, 1), 5.0), Slice("b", (9, 9), (1, 1), 3.5)], 0.05)
-    ['a', 'b']
-    >>> worse_slices([Slice("a", (9, 9), (1, 1), 3.5), Slice("b", (9, 9), (1, 1), 0.0)], 0.05)
-    []
-    """
     worse = worse_slices(trial.slices, settings.alpha)
     note = f"worse where {', '.join(worse)}" if worse else f"{len(trial.slices)} looked at"
     return Check("slices", not worse, ", ".join(worse) or None, None, note)
 
 
 def worse_slices(slices: list[Slice], alpha: float) -> list[str]:
-    ranked = sorted(slices, key=lambda one: -one.log_e_worse)
-    found: list[str] = []
-    for rank, one in enumerate(ranked):
-        if one.log_e_worse < log((len(ranked) - rank) / alpha):
-            break
-        found.append(one.name)
-    return found
+    """Return the slices in which staging is worse, by Holm: 1 / e-value is a valid p-value.
+
+    >>> worse_slices([Slice("a", (9, 9), (1, 1), 5.0), Slice("b", (9, 9), (1, 1), 3.5)], 0.05)
+    ['a', 'b']
+    >>> worse_slices([Slice("a", (9, 9), (1, 1), 3.5), Slice("b", (9, 9), (1, 1), 0.0)], 0.05)
+    []
+    """
+    rejected = holm([exp(-max(one.log_e_worse, 0.0)) for one in slices], alpha)
+    return [one.name for one, is_worse in zip(slices, rejected, strict=True) if is_worse]

@@ -14,15 +14,10 @@ import pandas as pd
 from ratchet.promotion.evidence import Answers, Units, evidence_of, log_e_worse, outcome
 from ratchet.promotion.trial import Arm, Slice, Trial
 from ratchet.settings import PromotionSettings
-from ratchet.statistics.sequential import (
-    Bools,
-    Codes,
-    Floats,
-    betting,
-    mean_interval,
-    randomised,
-    sample_ratio_log_e,
-)
+from ratchet.statistics.arrays import Bools, Codes, Floats
+from ratchet.statistics.betting import betting, randomised
+from ratchet.statistics.intervals import mean_interval
+from ratchet.statistics.sample_ratio import sample_ratio_log_e
 
 AT_ONCE = 60.0  # seconds: a label that comes later does not come with its request
 MOST_VALUES = 20  # of a column that slices; a number with more is cut at its quartiles

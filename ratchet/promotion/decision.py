@@ -5,8 +5,8 @@ from typing import Literal
 
 from ratchet.promotion.checks import enough_check, faults, guardrails, slice_check
 from ratchet.promotion.trial import Arm, Evidence, Trial
+from ratchet.report import Check
 from ratchet.settings import PromotionSettings
-from ratchet.statistics.check import Check
 
 Answer = Literal["promote", "reject", "keep_testing"]
 

@@ -10,18 +10,17 @@ import pandas as pd
 from ratchet.errors import InputError
 from ratchet.promotion.trial import Evidence, First, Slice
 from ratchet.settings import PromotionSettings
-from ratchet.statistics.sequential import (
-    Bools,
-    Floats,
+from ratchet.statistics.arrays import Bools, Floats
+from ratchet.statistics.betting import (
     Process,
     Scores,
     betting,
     confidence_interval,
     growth,
-    mcnemar_log_e,
     paired,
     randomised,
 )
+from ratchet.statistics.mcnemar import mcnemar_log_e
 
 POINTS_OF_THE_CURVE = 300
 
@@ -177,7 +176,7 @@ def _interval(
     low, high = confidence_interval(scores, effect, alpha)
     if first_at is None:
         return low, high
-    then = confidence_interval(scores.begun(first_at), effect, alpha)
+    then = confidence_interval(scores.first(first_at), effect, alpha)
     both = max(low, then[0]), min(high, then[1])
     return both if both[0] <= both[1] else then
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from ratchet.errors import InputError
 from ratchet.settings import PromotionSettings
-from ratchet.statistics.sequential import Floats, betting, randomised
+from ratchet.statistics.arrays import Floats
+from ratchet.statistics.betting import betting, randomised
 
 REPLICATIONS = 200
 A_BATCH = 20

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, case, func, select
 from ratchet.predictions.reading import Window
 from ratchet.predictions.tables import predictions
 from ratchet.settings import PromotionSettings
-from ratchet.statistics.sequential import mean_interval
+from ratchet.statistics.intervals import mean_interval
 
 BUCKETS = 60  # points of a curve
 LATENCIES = 2000  # the newest of an arm

@@ -4,8 +4,6 @@ The plain tests call any difference drift once the data are large. These ask whe
 more than a tolerance: Potgieter et al., arXiv 2307.11878, after Yurdakul 2018.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy.special import chndtr
 
@@ -67,17 +65,3 @@ def ks_p_value(distance: float, n: float, m: float, tolerance: float) -> float:
     """
     beyond = max(distance - tolerance, 0)
     return float(min(1, 2 * np.exp(-2 * n * m / (n + m) * beyond**2)))
-
-
-def holm(p_values: Sequence[float], alpha: float) -> list[bool]:
-    """Which hypotheses fall so that all that stand are true in all but alpha of checks.
-
-    >>> holm([0.004, 0.03, 0.002], alpha=0.01)
-    [True, False, True]
-    """
-    fallen = [False] * len(p_values)
-    for rank, index in enumerate(np.argsort(p_values, kind="stable")):
-        if not p_values[index] <= alpha / (len(p_values) - rank):
-            break
-        fallen[index] = True
-    return fallen
