@@ -1,12 +1,19 @@
-"""The A/B service: `bentoml serve` in a checkout, or of the Bento that `package` leaves."""
+"""The A/B service: `bentoml serve` in a checkout, or `bentoml serve ratchet:latest` for a Bento."""
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from _bentoml_sdk import Service
 
-from ratchet.serving.packed import read_packed
+# Before `bentoml serve ratchet:latest` looks for a Bento it imports a module named `ratchet`. That
+# may be another copy of the package than the one in this Bento; this one has to be imported anew.
+imported = sys.modules.get("ratchet")
+if imported and Path(imported.__path__[0]).resolve().parent != Path(__file__).resolve().parents[1]:
+    del sys.modules["ratchet"]
+
+from ratchet.serving.packed import read_packed  # noqa: E402
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -16,11 +23,11 @@ PACKED = read_packed(Path(__file__).parent)
 
 
 class RoutedService(Service[Any]):  # type: ignore[misc]
-    """Our routes stand before BentoML's, which keep /metrics and the page at /.
+    """A service whose own routes come before BentoML's, which keep /metrics and the page at /.
 
-    Behind them each request would pass BentoML's tracing, metrics and time-out. The last keeps a
-    timer and a future of every request for a minute; walking over those, Python's garbage
-    collector stops a worker for a tenth of a second, again and again.
+    Behind BentoML's, each request would pass its tracing, metrics and timeout. The timeout keeps a
+    timer and a future of every request for a minute, and Python's garbage collector stops a worker
+    for a tenth of a second, again and again, to walk over them.
     """
 
     def to_asgi(self, is_main: bool = True) -> "ASGIApp":
@@ -38,7 +45,7 @@ service = RoutedService(
     inner=AB,
     config={
         "workers": int(os.environ.get("RATCHET_WORKERS", "1")),
-        # A container is reached from outside; a laptop is not.
+        # A container has to be reached from outside; a laptop must not.
         "http": {"host": "0.0.0.0" if PACKED else "127.0.0.1"},  # noqa: S104
     },
 )

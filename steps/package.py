@@ -1,4 +1,4 @@
-"""prod and staging as a Bento, tried out: python -m steps.package --smoke true"""
+"""Build a Bento of prod and staging and try it out: python -m steps.package --smoke true"""
 
 import json
 from dataclasses import asdict
@@ -6,6 +6,8 @@ from pathlib import Path
 
 from ratchet import entry
 from ratchet.errors import InputError
+
+SERVICE = Path(__file__).parents[1] / "bentos"
 
 
 def main(smoke: bool) -> None:
@@ -25,15 +27,21 @@ def main(smoke: bool) -> None:
             " mlflow run . -e train, then -e evaluate"
         )
     with step_run("package"):
-        bento = pack(prod, staging, registry)
+        bento = pack(prod, staging, registry, SERVICE)
         answers = ask_each_arm(Path(bento.path)) if smoke else {}
         versions = {"prod": str(prod), "staging": str(staging) if staging else None}
-        told = {arm: json.dumps(answer["prediction"]) for arm, answer in answers.items()}
+        predictions = {arm: json.dumps(one["prediction"]) for arm, one in answers.items()}
         rows = [
-            {"arm": arm, "role": role, "version": versions[role],
-             "BentoML model": bento.models[role], "answered": told.get(arm, "not asked")}
-            for arm, role in (("A", "prod"), ("B", "staging")) if role in bento.models
-        ]  # fmt: skip
+            {
+                "arm": arm,
+                "role": role,
+                "version": versions[role],
+                "BentoML model": bento.models[role],
+                "answered": predictions.get(arm, "not asked"),
+            }
+            for arm, role in (("A", "prod"), ("B", "staging"))
+            if role in bento.models
+        ]
         pair = "-".join(f"v{one.number}" for one in (prod, staging) if one)
         sentence = f"{bento.tag} {'was there already' if bento.was_there else 'is built'}."
         publish(

@@ -1,43 +1,92 @@
-"""A Bento of prod and staging: what it holds, and that the same versions give the same one."""
+"""The Bento of prod and staging, and the wheel that it carries."""
 
+import hashlib
 import json
 import re
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
-from ratchet.packaging.bento import SERVICE, modules
+from ratchet.packaging.running import ask, served
+from ratchet.packaging.wheel import wheel
 from ratchet.serving.served_model import copy_from_mlflow, read_card
-from tests.projects import REPOSITORY, environment, new_project, run_step
+from tests.projects import REPOSITORY, environment, new_project, run, run_step
 from tests.services import iris_project
 
-IMPORTED = """
+IMPORT = """
 import sys
-import ratchet.serving.routes, bentos.service, ratchet.serving.served_model
-print(sorted({"duckdb", "matplotlib", "mlflow", "pandas"} & set(sys.modules)))
+import bentos.service, ratchet.serving.routes, ratchet.serving.served_model
+print(*sorted(sys.modules))
+"""
+INSTALLED = """
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+sys.path.insert(0, "site")
+from ratchet.errors import InputError
+from ratchet.packaging.running import ask, served
+from ratchet.packaging.wheel import wheel
+try:
+    print(wheel(Path("built")))
+except InputError as error:
+    sys.exit(str(error))
 """
 
 
-def test_what_serving_imports_knows_neither_mlflow_nor_training() -> None:
-    files = modules(SERVICE)
-    assert {"ratchet/serving/routes.py", "ratchet/serving/served_model.py"} <= files
-    assert "ratchet/serving/following.py" not in files
-    assert [file for file in files if file.startswith("ratchet/registry")] == []
-    training = [file for file in files if file.startswith(("ratchet/training", "ratchet/model/"))]
-    assert sorted(training) == ["ratchet/model/__init__.py", "ratchet/model/model_file.py"]
-    texts = {file: (REPOSITORY / file).read_text() for file in files}
-    forbidden = re.compile(r"^\s*(import|from) (mlflow|pycaret)", re.M)
-    assert [file for file, text in texts.items() if forbidden.search(text)] == []
-
-
-def test_a_worker_loads_no_mlflow_and_pandas_only_for_a_model_that_needs_it() -> None:
+@pytest.fixture(scope="module")
+def modules() -> set[str]:
+    """Return the modules of a process that imported all that a worker imports."""
     done = subprocess.run(
-        [sys.executable, "-c", IMPORTED], cwd=REPOSITORY, env=environment(), text=True,
-        capture_output=True, check=True,
-    )  # fmt: skip
-    assert done.stdout.strip() == "[]"
+        [sys.executable, "-c", IMPORT],
+        cwd=REPOSITORY,
+        env=environment(),
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+def test_a_worker_imports_neither_mlflow_nor_training_nor_duckdb(modules: set[str]) -> None:
+    assert {"ratchet.serving.routes", "ratchet.serving.served_model"} <= modules
+    assert not {"duckdb", "matplotlib", "mlflow", "pycaret"} & modules
+    rooms = {name.split(".")[1] for name in modules if name.startswith("ratchet.")}
+    assert not {"training", "registry", "store", "automl", "drift", "profile"} & rooms
+    assert {name for name in modules if name.startswith("ratchet.model.")} == {
+        "ratchet.model.model_file"
+    }
+
+
+def test_a_worker_imports_pandas_only_for_a_model_that_needs_it(modules: set[str]) -> None:
+    assert "pandas" not in modules
+
+
+def test_two_builds_of_the_wheel_are_the_same_bytes_and_hold_the_pages(tmp_path: Path) -> None:
+    built = [wheel(tmp_path / name) for name in ("one", "two")]
+    first, second = (hashlib.sha256(file.read_bytes()).hexdigest() for file in built)
+    assert first == second
+    names = set(ZipFile(built[0]).namelist())
+    pages = {str(file.relative_to(REPOSITORY)) for file in REPOSITORY.glob("ratchet/**/*.html")}
+    assert "ratchet/serving/ab.html" in pages
+    assert pages <= names
+
+
+def test_an_installed_package_returns_the_wheel_it_came_from(tmp_path: Path) -> None:
+    """It is installed into a folder that has no pyproject.toml, as site-packages has none."""
+    file = wheel(tmp_path)
+    install = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "--offline"]
+    subprocess.run([*install, "--target", str(tmp_path / "site"), str(file)], check=True)
+    found = run([sys.executable, "-c", INSTALLED], tmp_path)
+    assert found.stdout.strip() == str(file), found.stderr
+    file.unlink()
+    missing = run([sys.executable, "-c", INSTALLED], tmp_path)
+    assert missing.returncode == 1
+    assert str(file) in missing.stderr
+    assert "Install ratchet from a wheel file and keep that file" in missing.stderr
 
 
 def test_a_missing_date_in_the_example_is_missing_and_a_text_stays_a_text(tmp_path: Path) -> None:
@@ -78,6 +127,21 @@ def test_a_bento_serves_both_arms_from_its_own_lock_and_is_built_the_same_again(
         assert len(list((tmp_path / name / "models").rglob("model.skops"))) == 2
     again = run_step(project, "package", {"BENTOML_HOME": str(tmp_path / "one")}, smoke="false")
     assert "was there already" in again.stdout
+
+
+@pytest.mark.slow
+def test_a_bento_serves_its_own_code_even_from_a_checkout(tmp_path: Path) -> None:
+    """Its page is changed in the Bento only, and served from the folder of this checkout."""
+    project = iris_project(tmp_path / "project")
+    home = {"BENTOML_HOME": str(tmp_path / "home")}
+    assert run_step(project, "package", home, smoke="false").returncode == 0
+    (page,) = (tmp_path / "home").glob("bentos/ratchet/*/src/ratchet/serving/ab.html")
+    page.write_text("the page of the Bento")
+    env = environment(RATCHET_LOG_URL=f"sqlite:///{tmp_path}/predictions.db", **home)
+    with served("ratchet:latest", Path(sys.executable), tmp_path, env) as address:
+        with urllib.request.urlopen(f"{address}/ab") as response:
+            assert response.read() == b"the page of the Bento"
+        assert ask(f"{address}/status")["prod"]["version"] == "1"
 
 
 def contents(folder: Path) -> dict[str, bytes]:

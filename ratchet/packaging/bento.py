@@ -1,31 +1,27 @@
-"""prod and staging -> a Bento: both models, the modules that serving imports, a lock of its own.
+"""The Bento of `prod` and `staging`: both models, the package's wheel, the service and its lock.
 
-Its version is a digest of its content, so the same versions and code give the same Bento.
+The version of a Bento is a digest of its content, so the same models and code give the same Bento.
 """
 
-import ast
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from zipfile import ZipFile
 
 import yaml
 
 from ratchet.errors import InputError
+from ratchet.packaging.wheel import wheel
 from ratchet.registry.registry import Registry, Version
+from ratchet.serving import packed
 from ratchet.serving.served_model import ServedModel, copy_from_mlflow
 from ratchet.settings import PROJECT
-
-ROOT = Path(__file__).parents[2]
-SERVICE = "bentos/service.py"
-PACKED = "bentos/packed.json"
-BESIDE = ("ratchet/serving/ab.html", "bentos/requirements.txt")  # what no import names
 
 
 @dataclass(frozen=True)
@@ -38,16 +34,21 @@ class Bento:
     was_there: bool
 
 
-def pack(prod: Version, staging: Version | None, registry: Registry) -> Bento:
+def pack(prod: Version, staging: Version | None, registry: Registry, service: Path) -> Bento:
+    """Build the Bento, unless it is in BentoML's store already.
+
+    `service` is the folder of service.py and of requirements.txt, its lock.
+    """
+    models = {"prod": store_model(prod, registry)}
+    if staging:
+        models["staging"] = store_model(staging, registry)
     with TemporaryDirectory() as folder:
         context = Path(folder)
-        models = {"prod": store_model(prod, registry)}
-        if staging:
-            models["staging"] = store_model(staging, registry)
-        files = copy_service(context)
-        packed = {"model": registry.model, "staging": None, **models}
-        (context / PACKED).write_text(json.dumps(packed, indent=1) + "\n")
-        (context / "bentofile.yaml").write_text(yaml.safe_dump(_bentofile(models)))
+        copy_code(service, context)
+        content = {"model": registry.model, "staging": None, **models}
+        (context / service.name / packed.FILE).write_text(json.dumps(content, indent=1) + "\n")
+        (context / "bentofile.yaml").write_text(yaml.safe_dump(_bentofile(service.name, models)))
+        files = [str(file.relative_to(context)) for file in _files(context)]
         digest = content_digest(context)
         tag = f"ratchet:{digest[:16]}"
         was_there = _is_stored(tag)
@@ -59,82 +60,58 @@ def pack(prod: Version, staging: Version | None, registry: Registry) -> Bento:
 
 
 def store_model(version: Version, registry: Registry) -> str:
-    """In BentoML's model store, once it was loaded and has answered its own example.
+    """Store the version in BentoML's model store and return its tag.
 
-    The tag tells the version and the content: another project's model of that name has another.
+    The version has to answer its own input example first. The tag names the version and a digest of
+    its content, so that models of the same name in other projects have other tags.
     """
     import bentoml
 
-    with TemporaryDirectory() as folder:
-        made = Path(folder) / "model"
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "model"
         source, config = registry.folder(version), version.tags.get("config", "")
-        copy_from_mlflow(source, registry.model, version.number, config, made)
-        model = ServedModel(made)
+        copy_from_mlflow(source, registry.model, version.number, config, folder)
+        model = ServedModel(folder)
         model.answers(model.example())
         name = registry.model.lower().replace("_", "-")
-        tag = f"{name}:v{version.number}-{content_digest(made)[:12]}"
+        tag = f"{name}:v{version.number}-{content_digest(folder)[:12]}"
         if not _is_stored(tag, models=True):
             with bentoml.models.create(tag, labels={"version": version.number}) as stored:
-                shutil.copytree(made, stored.path, dirs_exist_ok=True)
+                shutil.copytree(folder, stored.path, dirs_exist_ok=True)
     return tag
 
 
-def copy_service(context: Path) -> list[str]:
-    files = sorted({*modules(SERVICE), *BESIDE, str(PROJECT)})
-    for name in files:
-        source = Path(name) if name == str(PROJECT) else ROOT / name
-        target = context / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
-    return files
-
-
-def modules(start: str) -> set[str]:
-    """The project's own files that a module imports, and those that these import."""
-    found, left = set[str](), [start]
-    while left:
-        name = left.pop()
-        if name not in found:
-            found.add(name)
-            left += _imported(ROOT / name)
-    return found
-
-
-def _imported(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_text())):
-        names = []
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        for name in names:
-            yield from _files(name.split("."))
-
-
-def _files(parts: list[str]) -> Iterator[str]:
-    """The module and the packages that it lies in."""
-    for end in range(1, len(parts) + 1):
-        path = "/".join(parts[:end])
-        for name in (f"{path}/__init__.py", f"{path}.py"):
-            if (ROOT / name).is_file():
-                yield name
+def copy_code(service: Path, context: Path) -> None:
+    """Unpack the wheel and copy the service: a Bento runs the code it was built with."""
+    with TemporaryDirectory() as folder, ZipFile(wheel(Path(folder))) as content:
+        content.extractall(context)
+    target = context / service.name
+    target.mkdir()
+    for name in ("__init__.py", "service.py", "requirements.txt"):
+        shutil.copyfile(service / name, target / name)
+    (context / PROJECT).parent.mkdir(parents=True)
+    shutil.copyfile(PROJECT, context / PROJECT)
 
 
 def content_digest(folder: Path) -> str:
     digest = hashlib.sha256()
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+    for file in _files(folder):
         content = hashlib.sha256(file.read_bytes()).hexdigest()
         digest.update(f"{file.relative_to(folder).as_posix()} {content}\n".encode())
     return digest.hexdigest()
 
 
-def _bentofile(models: dict[str, str]) -> dict[str, object]:
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _bentofile(package: str, models: dict[str, str]) -> dict[str, object]:
     return {
-        "service": "bentos.service:service",
-        "description": "prod and staging of a classifier, side by side behind one address.",
+        "service": f"{package}.service:service",
+        "description": "prod and staging behind one address.",
         "include": ["*"],
         "models": list(models.values()),
-        "python": {"requirements_txt": "bentos/requirements.txt", "lock_packages": False},
+        "python": {"requirements_txt": f"{package}/requirements.txt", "lock_packages": False},
         "docker": {"python_version": "3.11"},
     }
 
@@ -151,13 +128,12 @@ def _is_stored(tag: str, models: bool = False) -> bool:
 
 
 def _build(context: Path, version: str) -> None:
-    """In a process of its own: the service is imported from the copy, not from the checkout."""
-    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    """Build in a new process, which imports the service from the context, not from the checkout."""
     command = [sys.executable, "-m", "bentoml", "build", "--version", version, str(context)]
+    env = os.environ | {"BENTOML_DO_NOT_TRACK": "True"}
     done = subprocess.run(
-        command, cwd=context, env=env | {"BENTOML_DO_NOT_TRACK": "True"}, text=True,
-        capture_output=True, check=False,
-    )  # fmt: skip
+        command, cwd=context, env=env, text=True, capture_output=True, check=False
+    )
     if done.returncode:
-        said = (done.stderr or done.stdout).strip()[-1000:]
-        raise InputError(f"bentoml build failed: {said}")
+        message = (done.stderr or done.stdout).strip()[-1000:]
+        raise InputError(f"The Bento could not be built: {message}")

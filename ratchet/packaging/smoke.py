@@ -1,4 +1,4 @@
-"""A built Bento, served in an environment made from its own lock alone, asked once per arm."""
+"""The smoke test of a Bento: it runs in an environment made from its own lock alone."""
 
 import os
 from pathlib import Path
@@ -12,8 +12,9 @@ from ratchet.predictions.assignment import arm_of
 
 
 def ask_each_arm(bento: Path) -> dict[str, dict[str, Any]]:
-    """Arm -> its answer to the model's own example."""
-    python = python_of(bento / "src" / "bentos" / "requirements.txt")
+    """Return each arm's answer to the input example of `prod`."""
+    (lock,) = (bento / "src").glob("*/requirements.txt")
+    python = python_of(lock)
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("RATCHET_", "PYTHON"))}
     with TemporaryDirectory() as folder:
         env = kept | {
@@ -32,14 +33,14 @@ def _answers(address: str) -> dict[str, dict[str, Any]]:
     split = status["split"]["ab_split_b"]
     arms = ["A", "B"] if staging and split > 0 else ["A"]
     users = (f"user-{n}" for n in range(1_000_000))
-    asked = {arm: next(u for u in users if arm_of(u, staging, split) == arm) for arm in arms}
+    user_of = {arm: next(u for u in users if arm_of(u, staging, split) == arm) for arm in arms}
     return {
         arm: _checked(ask(f"{address}/predict", example | {"user_id": user}), arm)
-        for arm, user in asked.items()
+        for arm, user in user_of.items()
     }
 
 
 def _checked(answer: dict[str, Any], arm: str) -> dict[str, Any]:
     if answer["variant"] != arm or answer["fallback"]:
-        raise InputError(f"the Bento answered {answer} where arm {arm} was asked")
+        raise InputError(f"Arm {arm} was asked and the Bento answered {answer}")
     return answer

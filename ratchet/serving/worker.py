@@ -5,7 +5,6 @@ import contextlib
 import fcntl
 import gc
 import logging
-import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -105,9 +104,12 @@ async def _keep_a_follower(settings: ServiceSettings) -> None:
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
         while True:
             follower = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "ratchet.serving.following", str(settings.models),
-                stdin=subprocess.PIPE, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            )  # fmt: skip
+                sys.executable,
+                "-m",
+                "ratchet.serving.following",
+                str(settings.models),
+                stdin=subprocess.PIPE,
+            )
             code = await follower.wait()
             log.error("the follower ended and is started again", extra={"code": code})
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
