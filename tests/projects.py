@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from ratchet.environments import ENVIRONMENTS
+from tests import warm
 
 REPOSITORY = Path(__file__).parent.parent
 BASELINE = "configs/models/baseline.yaml"
@@ -27,7 +28,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def new_project(folder: Path, settings: Mapping[str, Any] | None = None) -> Path:
-    """A folder with the shipped configs, and with these settings where they are given."""
+    """Make a folder with MLproject, the shipped model configs, and these settings if given."""
     models = folder / "configs" / "models"
     models.mkdir(parents=True)
     for file in (REPOSITORY / "configs" / "models").iterdir():
@@ -35,7 +36,13 @@ def new_project(folder: Path, settings: Mapping[str, Any] | None = None) -> Path
     shipped = (REPOSITORY / "configs" / "project.yaml").read_text()
     text = shipped if settings is None else yaml.safe_dump(dict(settings))
     (folder / "configs" / "project.yaml").write_text(text)
+    link_catalogue(folder)
     return folder
+
+
+def link_catalogue(folder: Path) -> None:
+    if not (folder / "MLproject").exists():
+        (folder / "MLproject").symlink_to(REPOSITORY / "MLproject")
 
 
 def share_environments(project: Path) -> Path:
@@ -50,14 +57,23 @@ def share_environments(project: Path) -> Path:
 def run_step(
     project: Path, step: str, env: Mapping[str, str] | None = None, **arguments: str
 ) -> subprocess.CompletedProcess[str]:
-    """`run_step(project, "train", config=BASELINE)` is `python -m steps.train --config ...`."""
-    if not (project / "MLproject").exists():
-        (project / "MLproject").symlink_to(REPOSITORY / "MLproject")
-    command = [sys.executable, "-m", f"steps.{step}"]
+    """Run `python -m steps.train --config ...` for `run_step(project, "train", config=...)`."""
+    link_catalogue(project)
+    words = ["-m", f"steps.{step}"]
     for name, value in arguments.items():
-        command += [f"--{name}", value]
-    more = {"PYTHONPATH": str(REPOSITORY)} | dict(env or {})
-    return run(command, project, **more)
+        words += [f"--{name}", value]
+    return run_python(words, project, **(env or {}))
+
+
+def run_python(arguments: list[str], folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run `python <arguments>` with this repository's package.
+
+    A fork of a process that has the libraries is as good as a new process, and starts at once. A
+    folder with code of its own, or a test that changes Python's path, needs a new one.
+    """
+    if (folder / "steps").exists() or "PYTHONPATH" in env:
+        return run([sys.executable, *arguments], folder, **env)
+    return warm.run_python(arguments, folder, environment(**env))
 
 
 def run(command: list[str], folder: Path, **env: str) -> subprocess.CompletedProcess[str]:

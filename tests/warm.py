@@ -1,0 +1,138 @@
+"""A process that has loaded the libraries of the steps, and forks for each command of a test.
+
+A step spends three to five seconds of processor time on imports. Its fork has them already, and is
+a process of its own like any other: with its own folder, environment, output and exit code.
+"""
+
+import atexit
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+LOADED = (
+    "mlflow",
+    "mlflow.sklearn",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "duckdb",
+    "rich.progress",
+    "skops.io",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    "sklearn.pipeline",
+    "sklearn.linear_model",
+    "scipy.stats",
+    "git",
+    "jinja2",
+    "narwhals",
+    "mlflow.pyfunc.scoring_server",
+    "mlflow.store.tracking.sqlalchemy_workspace_store",
+    "mlflow.store.model_registry.sqlalchemy_workspace_store",
+)
+
+
+def run_python(
+    arguments: list[str], folder: Path, env: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Return what `python <arguments>` (-m module or -c script) leaves in that folder."""
+    with TemporaryDirectory() as outputs, socket.socket(socket.AF_UNIX) as connection:
+        out, err = Path(outputs, "out"), Path(outputs, "err")
+        connection.connect(_address())
+        request = [arguments, str(folder.absolute()), dict(env), str(out), str(err)]
+        connection.sendall(json.dumps(request).encode())
+        connection.shutdown(socket.SHUT_WR)
+        code = int(_read(connection))
+        return subprocess.CompletedProcess(arguments, code, out.read_text(), err.read_text())
+
+
+@cache
+def _address() -> str:
+    """Start the process once per test worker, and return the address at which it listens."""
+    folder = TemporaryDirectory()
+    address = f"{folder.name}/socket"
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tests.warm", address],
+        cwd=Path(__file__).parent.parent,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+        | {"MLFLOW_DISABLE_TELEMETRY": "true", "GIT_PYTHON_REFRESH": "quiet"},
+    )
+    assert server.stdout is not None
+    assert server.stdout.readline() == b"ready\n"
+
+    def end() -> None:
+        server.kill()
+        server.wait()
+        folder.cleanup()
+
+    atexit.register(end)
+    return address
+
+
+def _read(connection: socket.socket) -> str:
+    return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+
+
+def _next_command(address: str) -> list[str]:
+    """Listen; return, in a fork, the arguments of each command. End when the tests have ended."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen(64)
+        print("ready", flush=True)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks that only wait
+        while True:
+            ready, _, _ = select.select([listener, sys.stdin], [], [])
+            if sys.stdin in ready:
+                sys.exit()
+            connection, _ = listener.accept()
+            if os.fork() == 0:
+                break
+            connection.close()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    arguments, folder, env, out, err = json.loads(_read(connection))
+    command = os.fork()
+    if command:
+        _, status = os.waitpid(command, 0)
+        connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+        os._exit(0)
+    connection.close()
+    _become(folder, env, out, err)
+    return list(arguments)
+
+
+def _become(folder: str, env: dict[str, str], out: str, err: str) -> None:
+    """Take over what a new process would have been started with."""
+    for path, descriptor in ((os.devnull, 0), (out, 1), (err, 2)):
+        file = os.open(path, os.O_RDWR | os.O_CREAT)
+        os.dup2(file, descriptor)
+        os.close(file)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(env)
+    sys.path[0] = folder
+
+
+def _main() -> None:
+    for module in LOADED:
+        import_module(module)
+    how, what, *rest = _next_command(sys.argv[1])
+    sys.argv = [what if how == "-m" else how, *rest]
+    if how == "-m":
+        runpy.run_module(what, run_name="__main__", alter_sys=True)
+    else:
+        exec(what, {"__name__": "__main__"})
+
+
+if __name__ == "__main__":
+    _main()
