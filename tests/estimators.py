@@ -1,4 +1,4 @@
-"""Every allowed estimator with what it needs, and the parameters that bring in other types."""
+"""Parameters for every allowed estimator, and parameters that bring further types into a model."""
 
 from typing import Any
 
@@ -25,6 +25,8 @@ NEEDED: dict[str, dict[str, Any]] = {
     "RandomForestClassifier": {"n_estimators": 10},
     "ExtraTreesClassifier": {"n_estimators": 10},
     "AdaBoostClassifier": {"n_estimators": 10},
+    "CatBoostClassifier": {"n_estimators": 10},
+    "XGBClassifier": {"n_estimators": 10},
 }
 TWO_CLASSES_ONLY = ("FixedThresholdClassifier", "TunedThresholdClassifierCV")
 
@@ -79,6 +81,15 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("LGBMClassifier", {"n_estimators": 5, "boosting_type": "dart"}),
     ("LGBMClassifier", {"n_estimators": 5, "objective": "multiclass"}),
     ("LGBMClassifier", {"n_estimators": 5, "importance_type": "gain"}),
+    ("XGBClassifier", {"n_estimators": 5, "booster": "dart"}),
+    ("XGBClassifier", {"n_estimators": 5, "booster": "gblinear"}),
+    ("XGBClassifier", {"n_estimators": 5, "tree_method": "exact", "objective": "multi:softmax"}),
+    ("CatBoostClassifier", {"n_estimators": 5, "auto_class_weights": "Balanced"}),
+    (
+        "CatBoostClassifier",
+        {"iterations": 5, "random_seed": 3, "loss_function": "MultiClassOneVsAll"},
+    ),
+    ("BaggingClassifier", {"estimator": {"estimator": "XGBClassifier"}, "n_estimators": 2}),
     (
         "StackingClassifier",
         {
@@ -101,6 +112,6 @@ TWO_CLASS_VARIANTS: list[tuple[str, dict[str, Any]]] = [
 
 
 def model(estimator: str, table: Table, seed: int = 0, /, **params: Any) -> Any:
-    """Unfitted, as a config with these parameters makes it."""
+    """Return the unfitted model of a config with these parameters."""
     spec = parse_spec("a", {"estimator": estimator, "params": params}, "a.yaml")
     return build(spec, table.kinds, table.features.dtypes.to_dict(), seed)

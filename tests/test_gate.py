@@ -63,7 +63,7 @@ def test_what_is_worse_with_confidence_is_blocked():
 
 def test_what_may_be_as_good_passes():
     prod = answering(0.9, rows=30)
-    one_flip = np.arange(30) == int(np.flatnonzero(prod.right)[0])
+    one_flip = np.arange(30) == int(np.flatnonzero(prod.correct)[0])
     judged = verdict(on_the_same_rows(prod, one_flip), prod)
     assert judged.passed
     assert judged.comparison is not None

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from ratchet.data.dataset import Table, load, split
 from ratchet.errors import InputError
 from ratchet.model.estimators import ALLOWED
+from ratchet.model.parameters import defaults
 from ratchet.model.spec import build, config_files, parse_spec, read_spec, read_specs
 from tests.estimators import model
 from tests.tables import mixed_table, settings, write_text
@@ -122,8 +123,32 @@ def test_an_unknown_estimator_is_refused_with_the_nearest() -> None:
         " did you mean 'LogisticRegression'?"
     )
     assert "'os.system' is not on the list; known: AdaBoostClassifier" in said_of("os.system")
-    assert "'estimator' must name one" in said_of(None)
-    assert "'estimator' must name one" in said_of(["SVC"])
+    assert "'estimator' must be a name" in said_of(None)
+    assert "'estimator' must be a name" in said_of(["SVC"])
+
+
+@pytest.mark.parametrize("estimator", ["SVR", "XGBRFClassifier", "CatBoostRegressor"])
+def test_a_known_estimator_that_is_not_allowed_is_not_taken_for_a_misspelt_one(
+    estimator: str,
+) -> None:
+    message = said_of(estimator)
+    assert f"'{estimator}' is not on the list; it cannot be used in a model config" in message
+    assert "did you mean" not in message
+
+
+def test_a_library_that_is_not_installed_is_named_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ratchet.model.estimators.find_spec", lambda name: None)
+    assert said_of("CatBoostClassifier") == (
+        "a.yaml: CatBoostClassifier needs the package catboost, which is not installed; add it to"
+        " requirements.in, run make lock and make setup"
+    )
+
+
+@pytest.mark.parametrize("parameter", ["train_dir", "snapshot_file", "allow_writing_files"])
+def test_a_config_cannot_make_catboost_write_files(parameter: str) -> None:
+    assert "takes no parameter" in said_of("CatBoostClassifier", **{parameter: "x"})
 
 
 def test_an_unknown_key_is_refused_with_the_nearest() -> None:
@@ -133,7 +158,7 @@ def test_an_unknown_key_is_refused_with_the_nearest() -> None:
 
 @pytest.mark.parametrize("params", [[], [1], 0, "C=1", ""])
 def test_params_are_a_mapping(params: object) -> None:
-    with pytest.raises(InputError, match="expected a mapping of names to values"):
+    with pytest.raises(InputError, match="must map names to values"):
         parse_spec("a", {"estimator": "SVC", "params": params}, "a.yaml")
 
 
@@ -167,7 +192,9 @@ def test_a_parameter_that_was_renamed_gets_its_new_name() -> None:
         ("LGBMClassifier", {"n_estimators": "many"}, "for the 'n_estimators' parameter"),
         ("LGBMClassifier", {"learning_rate": [1]}, "for the 'learning_rate' parameter"),
         ("LGBMClassifier", {"n_estimators": 1.5}, "Got 1.5"),
-        ("StackingClassifier", {"estimators": {"a": LINEAR}, "cv": "prefit"}, "delete it"),
+        ("XGBClassifier", {"max_depth": "deep"}, "for the 'max_depth' parameter"),
+        ("XGBClassifier", {"eta": 0.1}, "takes no parameter 'eta'"),
+        ("StackingClassifier", {"estimators": {"a": LINEAR}, "cv": "prefit"}, "delete the line"),
     ],
 )
 def test_a_parameter_is_checked_before_anything_is_fitted(
@@ -222,10 +249,8 @@ VALUES = st.recursive(
 @hypothesis.settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_any_value_of_any_parameter_is_taken_or_refused(data: st.DataObject) -> None:
-    import inspect
-
     allowed = ALLOWED[data.draw(st.sampled_from(sorted(ALLOWED)))]
-    names = [name for name in inspect.signature(allowed.load()).parameters if name != "kwargs"]
+    names = list(defaults(allowed))
     params = data.draw(st.dictionaries(st.sampled_from(names), VALUES, max_size=3))
     with suppress(InputError):
         spec = parse_spec("a", {"estimator": allowed.name, "params": params}, "a.yaml")
@@ -240,6 +265,9 @@ def test_a_seed_in_the_config_is_respected_and_otherwise_the_projects_is_taken(
         return model("RandomForestClassifier", mixed, 42, **params)["model"].random_state
 
     assert (seeds(), seeds(random_state=1), seeds(random_state=None)) == (42, 1, 42)
+    ((_, coded),) = model("CatBoostClassifier", mixed, 42, random_seed=3)["model"].estimators
+    assert coded.get_params()["random_seed"] == 3
+    assert "random_state" not in coded.get_params()
     nested = model("BaggingClassifier", mixed, 42, estimator=TREE)["model"]
     assert (nested.random_state, nested.estimator.random_state) == (42, 42)
 
@@ -292,7 +320,13 @@ def test_each_member_of_a_blend_is_prepared_in_its_own_way(mixed: Table) -> None
 
 
 def test_the_same_config_and_seed_give_the_same_model_bit_for_bit(mixed: Table) -> None:
-    for estimator in ("RandomForestClassifier", "LGBMClassifier", "ExtraTreesClassifier"):
+    for estimator in (
+        "RandomForestClassifier",
+        "LGBMClassifier",
+        "ExtraTreesClassifier",
+        "XGBClassifier",
+        "CatBoostClassifier",
+    ):
         first, second = (
             model(estimator, mixed, 7)
             .fit(mixed.features, mixed.target)

@@ -148,8 +148,8 @@ def compare(
     metric: Metric, settings: GateSettings, seed: int,
 ) -> Comparison:  # fmt: skip
     low, high = _interval(candidate, prod, METRICS[metric], settings.confidence, seed)
-    only_candidate = int((candidate.right & ~prod.right).sum())
-    only_prod = int((prod.right & ~candidate.right).sum())
+    only_candidate = int((candidate.correct & ~prod.correct).sum())
+    only_prod = int((prod.correct & ~candidate.correct).sum())
     ours, theirs = scores(candidate), scores(prod)
     recalls = zip(classes, recall_by_class(candidate), recall_by_class(prod), strict=True)
     return Comparison(
@@ -190,7 +190,7 @@ def _lost_class(
     p_values = []
     for code in range(len(classes)):
         rows = candidate.truth == code
-        ours, theirs = candidate.right[rows], prod.right[rows]
+        ours, theirs = candidate.correct[rows], prod.correct[rows]
         won, lost = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
         within = lost - won <= tolerance * rows.sum()
         p_values.append(1.0 if within else exact_mcnemar(won, lost, "less"))

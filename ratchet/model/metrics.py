@@ -1,6 +1,7 @@
-"""What a classifier scores. Labels are codes 0..k-1, probabilities one column a class.
+"""Metrics of a classifier. Labels are codes 0..k-1; probabilities have one column for each class.
 
-In NumPy alone, so that a bootstrap can ask a thousand times. Values are scikit-learn's (a test).
+They use NumPy only, because a bootstrap computes them a thousand times and scikit-learn's versions
+are too slow for that. A test holds their values equal to scikit-learn's.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ LOWER_IS_BETTER = ("log_loss", "brier", "calibration_error")
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model said of rows whose truth is known."""
+    """A model's predictions on labelled rows."""
 
     truth: np.ndarray
     labels: np.ndarray
@@ -22,7 +23,7 @@ class Answers:
     classes: int
 
     @property
-    def right(self) -> np.ndarray:
+    def correct(self) -> np.ndarray:
         return np.asarray(self.truth == self.labels)
 
     def take(self, rows: np.ndarray) -> "Answers":
@@ -31,7 +32,7 @@ class Answers:
 
 
 def ask(model: Any, features: Any, target: np.ndarray, classes: np.ndarray) -> Answers:
-    """Classes that the model has never heard of get no probability from it."""
+    """Return the model's predictions; a class that it was not trained on has probability 0."""
     predicted = np.asarray(model.predict(features))
     probabilities = None
     if hasattr(model, "predict_proba"):
@@ -51,60 +52,63 @@ def accuracy(answers: Answers) -> float:
     >>> accuracy(Answers(np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0]), None, 2))
     0.75
     """
-    return float(answers.right.mean())
+    return float(answers.correct.mean())
 
 
 def precision(answers: Answers) -> float:
-    return _weighted(answers, *_hits(answers)[:2])
+    return _weighted(answers, *_correct(answers)[:2])
 
 
 def recall(answers: Answers) -> float:
-    hits, _, actual = _hits(answers)
-    return _weighted(answers, hits, actual)
+    correct, _, actual = _correct(answers)
+    return _weighted(answers, correct, actual)
 
 
 def f1(answers: Answers) -> float:
-    hits, predicted, actual = _hits(answers)
-    return _weighted(answers, 2 * hits, predicted + actual)
+    correct, predicted, actual = _correct(answers)
+    return _weighted(answers, 2 * correct, predicted + actual)
 
 
 def recall_by_class(answers: Answers) -> np.ndarray:
-    hits, _, actual = _hits(answers)
+    correct, _, actual = _correct(answers)
     with np.errstate(invalid="ignore"):
-        return np.asarray(hits / actual)
+        return np.asarray(correct / actual)
 
 
-def _hits(answers: Answers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _correct(answers: Answers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     def count(codes: np.ndarray) -> np.ndarray:
         return np.bincount(codes, minlength=answers.classes).astype(float)
 
-    return count(answers.truth[answers.right]), count(answers.labels), count(answers.truth)
+    return count(answers.truth[answers.correct]), count(answers.labels), count(answers.truth)
 
 
-def _weighted(answers: Answers, above: np.ndarray, below: np.ndarray) -> float:
-    """The mean over classes by their share of the truth; 0 where nothing was predicted."""
+def _weighted(answers: Answers, numerator: np.ndarray, denominator: np.ndarray) -> float:
+    """Return the mean ratio over classes, weighted by their share of the true labels.
+
+    The ratio of a class is 0 if its denominator is 0, as in scikit-learn.
+    """
     share = np.bincount(answers.truth, minlength=answers.classes) / len(answers.truth)
-    ratio = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+    ratio = np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
     return float(share @ ratio)
 
 
 def log_loss(answers: Answers) -> float:
-    given = np.clip(_of_truth(answers), np.finfo(float).eps, 1.0)
-    return float(-np.log(given).mean())
+    clipped = np.clip(_of_true_class(answers), np.finfo(float).eps, 1.0)
+    return float(-np.log(clipped).mean())
 
 
 def brier(answers: Answers) -> float:
-    """The squared distance to the truth; halved for two classes, as is the custom."""
-    given = _probabilities(answers)
-    squares = (given**2).sum(axis=1) - 2 * _of_truth(answers) + 1
+    """Return the mean squared distance to the true class; half of it if there are two classes."""
+    probabilities = _probabilities(answers)
+    squares = (probabilities**2).sum(axis=1) - 2 * _of_true_class(answers) + 1
     return float(squares.mean() / (2 if answers.classes == 2 else 1))
 
 
 def roc_auc(answers: Answers) -> float:
-    """One against the rest, weighted by class. With two classes, of the second."""
-    given = _probabilities(answers)
+    """Return the area for the second of two classes, or the weighted mean of one-vs-rest areas."""
+    probabilities = _probabilities(answers)
     codes = [1] if answers.classes == 2 else range(answers.classes)
-    pairs = [(answers.truth == code, given[:, code]) for code in codes]
+    pairs = [(answers.truth == code, probabilities[:, code]) for code in codes]
     parts = [
         (truth.sum(), _rank_auc(truth, scores)) for truth, scores in pairs if 0 < truth.mean() < 1
     ]
@@ -122,20 +126,23 @@ def _rank_auc(positive: np.ndarray, scores: np.ndarray) -> float:
 
 
 def calibration_error(answers: Answers, bins: int = 10) -> float:
-    """Expected: the mean gap between confidence and accuracy, over bins of equal width."""
+    """Return the expected calibration error: the mean gap between confidence and accuracy.
+
+    The confidences are grouped in bins of equal width; each bin counts by its number of rows.
+    """
     confidence = _probabilities(answers).max(axis=1)
     index = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = np.bincount(index, weights=answers.right - confidence, minlength=bins)
+    gaps = np.bincount(index, weights=answers.correct - confidence, minlength=bins)
     return float(np.abs(gaps).sum() / len(confidence))
 
 
 def _probabilities(answers: Answers) -> np.ndarray:
     if answers.probabilities is None:
-        raise ValueError("this model gives labels only, no probabilities")
+        raise ValueError("this model predicts labels only, without probabilities")
     return answers.probabilities
 
 
-def _of_truth(answers: Answers) -> np.ndarray:
+def _of_true_class(answers: Answers) -> np.ndarray:
     rows = np.arange(len(answers.truth))
     return np.asarray(_probabilities(answers)[rows, answers.truth])
 
@@ -156,5 +163,5 @@ METRICS = FROM_LABELS | FROM_PROBABILITIES
 
 
 def scores(answers: Answers) -> dict[str, float]:
-    known = FROM_LABELS if answers.probabilities is None else METRICS
-    return {name: metric(answers) for name, metric in known.items()}
+    metrics = FROM_LABELS if answers.probabilities is None else METRICS
+    return {name: metric(answers) for name, metric in metrics.items()}

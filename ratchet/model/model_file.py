@@ -1,7 +1,7 @@
-"""A model saved and loaded without pickle: skops, against a fixed list of types.
+"""Models saved and loaded without pickle: skops, checked against a fixed list of types.
 
-MLflow stores the list that a model was saved with beside the model; whoever can write the model can
-write that list too. So loading here goes by the list in this file alone.
+MLflow stores the list that a model was saved with next to the model. Whoever can write the model
+can also write that list, so loading trusts only the list in this file.
 """
 
 from pathlib import Path
@@ -14,15 +14,18 @@ if TYPE_CHECKING:
 
 FILE = "model.skops"
 
-# What the allowed estimators and their preparation are made of, beyond what skops trusts itself.
-# A functools.partial is loaded only where the function in it is trusted too.
+# The types inside the allowed estimators and their preparation that skops does not trust itself.
+# A functools.partial is loaded only if the function in it is trusted too. XGBoost and CatBoost keep
+# their trees as bytes in a format of their own (UBJSON and cbm), which holds data and no code.
 TRUSTED = (
+    "catboost.core.CatBoostClassifier",
     "collections.OrderedDict",
     "functools.partial",
     "lightgbm.basic.Booster",
     "lightgbm.sklearn.LGBMClassifier",
     "numpy.asarray",
     "numpy.dtype",
+    "scipy.sparse._csr.csr_matrix",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.calibration._TemperatureScaling",
@@ -66,11 +69,13 @@ TRUSTED = (
     "sklearn.utils._metadata_requests.MetadataRequest",
     "sklearn.utils._metadata_requests.MethodMetadataRequest",
     "sklearn.utils.validation.check_array",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
 )
 
 
 def load(folder: Path) -> "Pipeline":
-    """The model in an MLflow model's folder."""
+    """Return the model of an MLflow model's folder."""
     import skops.io
 
     file = folder / FILE
@@ -79,8 +84,8 @@ def load(folder: Path) -> "Pipeline":
     unknown = sorted(_types(file) - set(TRUSTED))
     if unknown:
         raise InputError(
-            f"{file} holds the type {unknown[0]}, which no model of this project is made of;"
-            " it was not loaded. If it belongs there, add it to TRUSTED in"
+            f"{file} holds the type {unknown[0]}, which is not on the list of trusted types; it was"
+            " not loaded. If a model of this project needs it, add it to TRUSTED in"
             " ratchet/model/model_file.py"
         )
     return skops.io.load(file, trusted=list(TRUSTED))
@@ -91,8 +96,9 @@ def _types(file: Path) -> set[str]:
 
     try:
         return set(skops.io.get_untrusted_types(file=file))
-    except Exception as error:  # whatever a broken file makes of the reader
+    except Exception as error:  # a broken file can make skops raise anything
         reason = str(error) or type(error).__name__
         raise InputError(
-            f"{file} is no model in skops format ({reason}); train it again: mlflow run . -e train"
+            f"{file} is not a model in skops format ({reason}); train it again:"
+            " mlflow run . -e train"
         ) from None

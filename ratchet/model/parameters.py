@@ -1,4 +1,4 @@
-"""What an estimator's parameters may be, asked of the estimator before anything is fitted."""
+"""Checks of an estimator's parameters, made before anything is fitted."""
 
 import inspect
 from collections.abc import Mapping
@@ -12,65 +12,102 @@ REMOVED = {
     " OneVsRestClassifier does what multi_class: ovr did. Delete the line",
     "base_estimator": "scikit-learn calls it 'estimator' now",
 }
-CONFIGS = ("estimator", "estimators", "final_estimator")  # hold model configs, not values
+CONFIGS = ("estimator", "estimators", "final_estimator")  # parameters that hold model configs
+FILES = (  # parameters by which CatBoost reads or writes files
+    "allow_writing_files",
+    "input_borders",
+    "output_borders",
+    "per_float_feature_quantization",
+    "save_snapshot",
+    "snapshot_file",
+    "snapshot_interval",
+    "train_dir",
+)
+
+
+def defaults(estimator: Estimator) -> dict[str, Any]:
+    """Return each parameter's default; a parameter that must be given has Parameter.empty."""
+    signature = inspect.signature(_constructor(estimator))
+    return {
+        name: parameter.default
+        for name, parameter in signature.parameters.items()
+        if name not in ("self", "kwargs", *FILES)
+    }
+
+
+def _constructor(estimator: Estimator) -> Any:
+    """Return the function that declares the parameters; XGBoost does it in a base class."""
+    if estimator.library == "xgboost":
+        from xgboost import XGBModel
+
+        return XGBModel.__init__
+    return inspect.unwrap(estimator.load().__init__)
 
 
 def check_parameters(estimator: Estimator, params: Mapping[str, Any], where: str) -> None:
-    signature = inspect.signature(estimator.load()).parameters
-    known = [name for name in signature if name not in ("self", "kwargs")]
+    known = defaults(estimator)
     for name in params:
         if name not in known:
             hint = REMOVED.get(str(name)) or nearest(str(name), known)
             raise InputError(f"{where}: {estimator.name} takes no parameter '{name}'; {hint}")
-    for name in known:
-        if signature[name].default is inspect.Parameter.empty and params.get(name) is None:
+    for name, default in known.items():
+        if default is inspect.Parameter.empty and params.get(name) is None:
             raise InputError(f"{where}: {estimator.name} needs params.{name}, a model config")
     if params.get("cv") == "prefit":
-        raise InputError(f"{where}: params.cv is 'prefit', but nothing is fitted before; delete it")
+        raise InputError(
+            f"{where}: params.cv is 'prefit', but no estimator is fitted before this one;"
+            " delete the line"
+        )
     if estimator.inner == "estimators":
-        _check_names(params["estimators"], known, f"{where}: params.estimators")
+        _check_member_names(params["estimators"], list(known), f"{where}: params.estimators")
     plain = {name: value for name, value in params.items() if name not in CONFIGS}
     _check_constraints(estimator, plain, where)
     _check_types(estimator, plain, where)
 
 
-def _check_names(members: Any, taken: list[str], where: str) -> None:
+def _check_member_names(members: Any, parameters: list[str], where: str) -> None:
     if not isinstance(members, Mapping) or not members:
         raise InputError(f"{where} must map names to model configs, got {members!r}")
     for name in members:
-        if not isinstance(name, str) or "__" in name or name in taken:
+        if not isinstance(name, str) or "__" in name or name in parameters:
             raise InputError(
-                f"{where}: a member cannot be named {name!r}; take a text without '__' that is no"
-                " parameter's name"
+                f"{where}: a member cannot be named {name!r}; choose a text that has no '__' in it"
+                " and is not the name of a parameter"
             )
 
 
 def _check_constraints(estimator: Estimator, plain: Mapping[str, Any], where: str) -> None:
-    """By scikit-learn's own constraints."""
     from sklearn.utils._param_validation import (
         InvalidParameterError,
         validate_parameter_constraints,
     )
 
     constraints = getattr(estimator.load(), "_parameter_constraints", {})
-    asked = {name: value for name, value in plain.items() if name in constraints}
+    constrained = {name: value for name, value in plain.items() if name in constraints}
     try:
-        validate_parameter_constraints(constraints, asked, caller_name=estimator.name)
+        validate_parameter_constraints(constraints, constrained, caller_name=estimator.name)
     except InvalidParameterError as error:
         raise InputError(f"{where}: {error}") from None
 
 
 def _check_types(estimator: Estimator, plain: Mapping[str, Any], where: str) -> None:
-    """By the signature's annotations: LightGBM has these and no constraints."""
     from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-    hints = get_type_hints(estimator.load().__init__) if estimator.module == "lightgbm" else {}
+    hints = _type_hints(estimator)
     config = ConfigDict(arbitrary_types_allowed=True)
     for name, value in plain.items():
         try:
             TypeAdapter(hints.get(name, Any), config=config).validate_python(value, strict=True)
         except ValidationError as error:
-            said = error.errors()[0]["msg"]
+            message = error.errors()[0]["msg"]
             raise InputError(
-                f"{where}: {said} for the '{name}' parameter of {estimator.name}. Got {value!r}"
+                f"{where}: {message} for the '{name}' parameter of {estimator.name}. Got {value!r}"
             ) from None
+
+
+def _type_hints(estimator: Estimator) -> dict[str, Any]:
+    """Return the annotations of LightGBM and XGBoost, which have no constraints to check."""
+    if estimator.library not in ("lightgbm", "xgboost"):
+        return {}
+    hints = get_type_hints(_constructor(estimator))
+    return hints | {"objective": str | None}  # XGBoost's own annotation cannot be checked

@@ -1,6 +1,6 @@
-"""What stands before an estimator, so that a model takes raw rows.
+"""The preparation of columns that every model contains, so that a model accepts raw rows.
 
-Made of scikit-learn's own parts alone: a model is opened without this repository.
+It consists of scikit-learn's own parts, so that a model can be loaded without this repository.
 """
 
 from collections.abc import Mapping
@@ -25,9 +25,9 @@ from ratchet.model.estimators import Preparation
 Group = Literal["numbers", "dates", "codes", "texts"]
 
 MISSING = "(missing)"
-NOT_A_TIME = float(np.iinfo("int64").min)  # what NaT becomes as a number
-MOST_COLUMNS = 100  # of one category, one-hot; the rarer values share one
-MOST_CODES = 254  # HistGradientBoosting's limit
+MISSING_DATE = float(np.iinfo("int64").min)  # NumPy's NaT as a number
+MAX_ONE_HOT_COLUMNS = 100  # for one categorical column; its rarer values share one column
+MAX_CODES = 254  # HistGradientBoosting's limit
 
 
 def preparation(
@@ -51,20 +51,20 @@ def _group(kind: Kind, dtype: Any) -> Group:
 
 def _pipeline(group: Group, needs: Preparation) -> Pipeline:
     if group == "texts":
-        # As objects: where every text of a request is missing, pandas holds floats.
+        # pandas gives a column of floats if every text of a request is missing.
         return make_pipeline(_as("object"), *_filled_texts(), _encoder(needs))
     if group == "codes":
         return make_pipeline(_as("float64"), _encoder(needs))
     if group == "dates":
         seconds = (_as("datetime64[s]"), _as("float64"))
-        return make_pipeline(*seconds, _filled(NOT_A_TIME), *_scaler(needs))
+        return make_pipeline(*seconds, _filled(MISSING_DATE), *_scaler(needs))
     if needs == "boosted":
         return make_pipeline(_as("float64"))
     return make_pipeline(_as("float64"), _filled(np.nan), *_scaler(needs))
 
 
 def _as(dtype: str) -> FunctionTransformer:
-    """Also turns None in a column of booleans into NaN."""
+    """Return a conversion to `dtype`; to a number it turns None into NaN."""
     return FunctionTransformer(np.asarray, kw_args={"dtype": dtype}, feature_names_out="one-to-one")
 
 
@@ -73,10 +73,13 @@ def _filled(missing: float) -> SimpleImputer:
 
 
 def _filled_texts() -> list[SimpleImputer]:
-    """A missing text is None in JSON and NaN in pandas; both are one category."""
+    """Return imputers for NaN (pandas) and None (JSON); both become one category.
+
+    NaN comes first: the imputer for None refuses a column that holds NaN.
+    """
     return [
         SimpleImputer(missing_values=marker, strategy="constant", fill_value=MISSING)
-        for marker in (np.nan, None)  # in this order: looking for None, it refuses NaN
+        for marker in (np.nan, None)
     ]
 
 
@@ -86,26 +89,23 @@ def _scaler(needs: Preparation) -> list[Any]:
     if needs == "positive":
         return [MinMaxScaler(clip=True)]
     if needs == "binned":
-        return [
-            KBinsDiscretizer(
-                n_bins=10, encode="onehot-dense", quantile_method="averaged_inverted_cdf"
-            )
-        ]
+        method = "averaged_inverted_cdf"
+        return [KBinsDiscretizer(n_bins=10, encode="onehot-dense", quantile_method=method)]
     return []
 
 
 def _encoder(needs: Preparation) -> Any:
-    """A category unseen in training counts with the rare ones, or as missing."""
+    """Return an encoder that treats an unknown category as a rare one, or as a missing value."""
     if needs in ("boosted", "trees"):
         unknown = np.nan if needs == "boosted" else -1
         return OrdinalEncoder(
             handle_unknown="use_encoded_value",
             unknown_value=unknown,
             encoded_missing_value=unknown,
-            max_categories=MOST_CODES,
+            max_categories=MAX_CODES,
         )
     return OneHotEncoder(
         handle_unknown="infrequent_if_exist",
-        max_categories=MOST_COLUMNS,
+        max_categories=MAX_ONE_HOT_COLUMNS,
         sparse_output=needs != "binned",
     )

@@ -1,7 +1,10 @@
-"""A model config <-> a scikit-learn pipeline."""
+"""Model configs: read from files, checked, and built as scikit-learn pipelines.
+
+pydantic could replace only the four checks of `parse_spec` that precede the parameters; the
+allow-list, the parameters and the configs inside a config need this code with it or without it.
+"""
 
 import hashlib
-import inspect
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,22 +14,36 @@ from typing import TYPE_CHECKING, Any
 from ratchet.columns import Kind
 from ratchet.documents import SUFFIXES, read_mapping
 from ratchet.errors import InputError, nearest
-from ratchet.model.estimators import ALLOWED, Estimator
-from ratchet.model.parameters import check_parameters
+from ratchet.model.estimators import ALLOWED, SEEDS, Estimator, allowed_estimator
+from ratchet.model.parameters import check_parameters, defaults
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
+KEYS = ("estimator", "params")
+ONE_THREAD: dict[str, dict[str, Any]] = {
+    "lightgbm": {"n_jobs": 1, "deterministic": True, "force_row_wise": True, "verbosity": -1},
+    "xgboost": {"n_jobs": 1, "verbosity": 0},
+    "catboost": {"thread_count": 1, "verbose": False, "allow_writing_files": False},
+}
+"""Train on one thread: the order of floating-point sums changes the result, and runs must be
+reproducible bit for bit. Several cores train several configs at the same time instead."""
+CODED = ("xgboost", "catboost")
+"""These libraries expect classes as codes 0..k-1, or answer text and booleans in other types.
+A soft VotingClassifier with one member encodes the classes, and needs no code of this project."""
+
 
 @dataclass(frozen=True)
 class ModelSpec:
+    """A model config after its checks."""
+
     name: str
     estimator: str
     params: Mapping[str, Any]
 
     @property
     def sha256(self) -> str:
-        """Of the meaning: layout, comments and the file's name do not count."""
+        """The digest of the meaning: layout, comments and the file's name do not count."""
         content = json.dumps(_with_text_keys(self.as_config()), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
@@ -39,7 +56,7 @@ class ModelSpec:
 
 
 def config_files(path: Path) -> list[Path]:
-    """One config, or those of a folder in the order of their names."""
+    """Return the file itself, or the model configs of a folder, ordered by name."""
     if not path.is_dir():
         return [path]
     files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
@@ -55,46 +72,42 @@ def read_spec(path: Path) -> ModelSpec:
 
 
 def read_specs(files: list[Path]) -> tuple[list[ModelSpec], dict[str, str]]:
-    """The specs, and by name what is wrong with each file that holds none."""
+    """Return the valid specs, and for each other file the reason why it is not valid."""
     specs: dict[str, ModelSpec] = {}
-    broken = {}
+    reasons = {}
     for file in files:
         try:
             if file.stem in specs:
                 raise InputError(f"{file}: another config is called '{file.stem}'; rename one")
             specs[file.stem] = read_spec(file)
         except InputError as error:
-            broken[file.name] = str(error)
-    return list(specs.values()), broken
+            reasons[file.name] = str(error)
+    return list(specs.values()), reasons
 
 
 def parse_spec(name: str, content: Mapping[str, Any], where: str) -> ModelSpec:
     if not isinstance(content, Mapping):
         raise InputError(f"{where} must be a model config, got {content!r}")
     for key in content:
-        if key not in ("estimator", "params"):
-            known = nearest(str(key), ("estimator", "params"))
-            raise InputError(f"{where}: unknown key '{key}'; {known}")
+        if key not in KEYS:
+            raise InputError(f"{where}: unknown key '{key}'; {nearest(str(key), KEYS)}")
     estimator = content.get("estimator")
     if not isinstance(estimator, str):
-        raise InputError(f"{where}: 'estimator' must name one, such as LogisticRegression")
-    if estimator not in ALLOWED:
         raise InputError(
-            f"{where}: estimator '{estimator}' is not on the list; {nearest(estimator, ALLOWED)}"
+            f"{where}: 'estimator' must be a name, such as LogisticRegression, got {estimator!r}"
         )
+    allowed = allowed_estimator(estimator, where)
     params = {} if content.get("params") is None else content["params"]
     if not isinstance(params, Mapping):
-        raise InputError(
-            f"{where}: 'params' holds {params!r}; expected a mapping of names to values"
-        )
-    check_parameters(ALLOWED[estimator], params, where)
-    for place, inner in _configs(params):
+        raise InputError(f"{where}: 'params' must map names to values, got {params!r}")
+    check_parameters(allowed, params, where)
+    for place, inner in _inner_contents(params):
         parse_spec(place, inner, where=f"{where}: params.{place}")
     return ModelSpec(name, estimator, params)
 
 
-def _configs(params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The model configs inside one, each with where it stands."""
+def _inner_contents(params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield each model config inside `params` with its place, such as estimators.trees."""
     for key in ("estimator", "final_estimator"):
         if params.get(key) is not None:
             yield key, params[key]
@@ -105,16 +118,16 @@ def _configs(params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def build(
     spec: ModelSpec, kinds: Mapping[str, Kind], dtypes: Mapping[str, Any], seed: int
 ) -> "Pipeline":
-    """The whole model, unfitted: preparation by column kind, then the estimator."""
+    """Return the unfitted model: a preparation for the kinds of the columns, and the estimator."""
     from sklearn.pipeline import Pipeline
 
     from ratchet.model.preparation import preparation
 
     if ALLOWED[spec.estimator].preparation == "members":
-        members = [(n, build(member, kinds, dtypes, seed)) for n, member in _members(spec)]
+        members = [(name, build(one, kinds, dtypes, seed)) for name, one in _members(spec)]
         return Pipeline([("model", _estimator(spec, seed, members))])
     needs = ALLOWED[_innermost(spec).estimator].preparation
-    # A blend inside another estimator sees what that one sees; every member can take dense numbers.
+    # A blend inside another estimator gets that one's input; dense numbers suit every member.
     needs = "dense" if needs == "members" else needs
     return Pipeline(
         [("prepare", preparation(needs, kinds, dtypes)), ("model", _estimator(spec, seed))]
@@ -126,27 +139,26 @@ def _estimator(spec: ModelSpec, seed: int, members: list[tuple[str, Any]] | None
     for key, inner in _inner(spec).items():
         params[key] = _estimator(inner, seed)
     if ALLOWED[spec.estimator].inner == "estimators":
-        params["estimators"] = members or [(n, _estimator(m, seed)) for n, m in _members(spec)]
-    return _make(ALLOWED[spec.estimator], params, seed)
+        params["estimators"] = members or [(n, _estimator(one, seed)) for n, one in _members(spec)]
+    return _with_defaults(ALLOWED[spec.estimator], params, seed)
 
 
-def _make(allowed: Estimator, params: Mapping[str, Any], seed: int) -> Any:
-    """With the project's seed, and on one core, so that a run can be made again bit for bit.
+def _with_defaults(estimator: Estimator, params: Mapping[str, Any], seed: int) -> Any:
+    """Return the estimator with the project's seed and on one thread, unless params say more."""
+    known, fixed = defaults(estimator), dict(ONE_THREAD.get(estimator.library, {}))
+    if not any(params.get(name) is not None for name in SEEDS) and SEEDS[0] in known:
+        fixed[SEEDS[0]] = seed
+    chosen = {k: value for k, value in params.items() if k not in SEEDS or value is not None}
+    made = estimator.load()(**fixed | chosen)
+    if estimator.library in CODED:
+        from sklearn.ensemble import VotingClassifier
 
-    Threads add floats in the order in which they happen to end; cores are for configs side by side.
-    """
-    cls = allowed.load()
-    defaults: dict[str, Any] = {}
-    if "random_state" in inspect.signature(cls).parameters:
-        defaults["random_state"] = seed
-    if allowed.module == "lightgbm":
-        defaults |= {"n_jobs": 1, "deterministic": True, "force_row_wise": True, "verbosity": -1}
-    given = {k: v for k, v in params.items() if (k, v) != ("random_state", None)}
-    return cls(**defaults | given)
+        return VotingClassifier([("coded", made)], voting="soft")
+    return made
 
 
 def _inner(spec: ModelSpec) -> dict[str, ModelSpec]:
-    """The one estimator that a wrapper holds, and the one that ends a stack."""
+    """Return the estimator inside a wrapper, and the one that ends a stack."""
     return {
         key: ModelSpec(key, spec.params[key]["estimator"], spec.params[key].get("params") or {})
         for key in ("estimator", "final_estimator")
@@ -167,7 +179,7 @@ def _members(spec: ModelSpec) -> list[tuple[str, ModelSpec]]:
 
 
 def _with_text_keys(value: Any) -> Any:
-    """JSON sorts no mixture of keys, and writes 1 and "1" alike."""
+    """Return the value with its keys as JSON texts, because JSON would write 1 and "1" alike."""
     if isinstance(value, Mapping):
         return {json.dumps(key): _with_text_keys(inner) for key, inner in value.items()}
     return [_with_text_keys(inner) for inner in value] if isinstance(value, list) else value

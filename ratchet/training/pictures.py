@@ -57,7 +57,7 @@ def _reliability(answers: Answers, path: Path, bins: int = 10) -> None:
     index = np.minimum((confidence * bins).astype(int), bins - 1)
     present = np.unique(index)
     stated = [confidence[index == one].mean() for one in present]
-    found = [answers.right[index == one].mean() for one in present]
+    found = [answers.correct[index == one].mean() for one in present]
     figure = Figure(figsize=(4.5, 4), layout="constrained")
     axes = figure.add_subplot(
         title="Reliability", xlabel="confidence stated", ylabel="share right", ylim=(0, 1.02)
