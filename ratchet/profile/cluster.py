@@ -1,4 +1,4 @@
-"""A check's current data read by Dask or Spark, from a process in the cluster's own environment."""
+"""Current data read by Dask or Spark, from a process in the cluster's own environment."""
 
 import json
 import os
@@ -17,20 +17,20 @@ from ratchet.settings import Settings
 
 LOCK = Path("requirements-cluster.txt")
 SOURCE = Path(__file__).parents[2]  # the folder that the package lies in
-REFUSED = "InputError: "
+INPUT_ERROR = "InputError: "
 
 
 def read_on_cluster(current: str, settings: Settings, reference: Profile) -> tuple[Reading, Schema]:
     limits = settings.drift
     if limits.address is None:
         raise InputError(
-            f"drift.engine is {limits.engine} and drift.address is not set; give the scheduler's,"
-            " such as tcp://scheduler:8786 for Dask or spark://master:7077 for Spark"
+            f"drift.engine is {limits.engine}, but drift.address is not set. Set it to"
+            " the scheduler, such as tcp://scheduler:8786 for Dask or spark://master:7077 for Spark"
         )
     if not is_parquet(current):
         raise InputError(
-            f"{current} (current): {limits.engine} reads Parquet, named *.parquet; what a CSV's"
-            " values are is seen from all of them. Write Parquet, or leave drift.engine out"
+            f"{current} (current): {limits.engine} reads Parquet (*.parquet) only, because the type"
+            " of a CSV column depends on all its values. Write Parquet, or unset drift.engine"
         )
     python = python_of(LOCK)
     print(f"{limits.engine} at {limits.address} reads {current}", flush=True)
@@ -60,9 +60,12 @@ def _call(python: Path, folder: Path, current: str, settings: Settings) -> None:
     )  # fmt: skip
     if not done.returncode:
         return
-    said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    refused = [line.removeprefix(REFUSED) for line in said if line.startswith(REFUSED)]
-    if refused:
-        raise InputError(refused[-1])
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    input_errors = [
+        line.removeprefix(INPUT_ERROR) for line in lines if line.startswith(INPUT_ERROR)
+    ]
+    if input_errors:
+        raise InputError(input_errors[-1])
     engine = settings.drift.engine
-    raise InputError(f"{engine} failed: {said[-1] if said else 'it left no word; out of memory?'}")
+    reason = lines[-1] if lines else "it wrote no message, so it may have run out of memory"
+    raise InputError(f"{engine} failed: {reason}")

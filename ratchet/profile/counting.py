@@ -1,6 +1,6 @@
-"""A data set read once, in batches: its profile, and a sample of its rows.
+"""One pass over a data set, in batches: the counts of each column, and a sample of the rows.
 
-DuckDB reads and casts, on its own threads; NumPy counts what arrives. Memory holds a few batches.
+DuckDB reads and casts on its own threads; NumPy counts the batches. Memory holds a few batches.
 """
 
 from collections.abc import Sequence
@@ -12,33 +12,33 @@ import numpy as np
 
 from ratchet.columns import SQL_DATES, SQL_NUMBERS, Kind, kind_of_sql_type
 from ratchet.data.source import Rows
-from ratchet.profile.bins import TRUTH, category_bins, number_bins
+from ratchet.profile.bins import BOOLEAN_BINS, category_bins, number_bins
 from ratchet.profile.profile import CategoryCounts, Counts, NumberCounts, summed
-from ratchet.profile.sample import Drawing, Sample
+from ratchet.profile.sample import Sample, Sampler
 
 if TYPE_CHECKING:
     import pyarrow
 
-BATCH = 32_768  # rows: a column of it stays in a processor's cache
+BATCH_ROWS = 32_768  # a column of a batch fits into the processor's cache
 THREADS = 2
-BINNED = 200_000  # rows that the bins are frozen from; up to that many, from all of them
+ROWS_FOR_BINS = 200_000  # of a larger reference, a sample of so many rows sets the bins
 
 
 @dataclass(frozen=True)
 class Column:
-    """What a column means, and so how its values are read, whatever type they arrive in."""
+    """A column and its kind, which decides how values are read, whatever type they arrive in."""
 
     name: str
     kind: Kind
-    numbers: bool = False  # categories that are numbers
+    numbers: bool = False  # the categories are numbers
 
-    def value(self, place: str, kind: str) -> str:
-        """SQL for the value, as the one type of its kind, or NULL where it is none."""
-        text = place if kind == "VARCHAR" else f"CAST({place} AS VARCHAR)"
+    def value(self, expression: str, sql_type: str) -> str:
+        """Return SQL for the value in the one type of its kind, or NULL if it cannot be read."""
+        text = expression if sql_type == "VARCHAR" else f"CAST({expression} AS VARCHAR)"
         if self.kind == "boolean":
             word = f"lower({text})"
             return f"CASE WHEN {word} IN {TRUE} THEN 'true' WHEN {word} IN {FALSE} THEN 'false' END"
-        source = place if self.expects(kind) else text
+        source = expression if self.accepts(sql_type) else text
         if self.kind == "date":
             return f"epoch(TRY_CAST({source} AS TIMESTAMPTZ))"
         number = f"TRY_CAST({source} AS DOUBLE)"
@@ -46,13 +46,15 @@ class Column:
             return number
         return f"CAST({number} AS VARCHAR)" if self.numbers else text
 
-    def expects(self, kind: str) -> bool:
-        """Whether every value of this type of DuckDB's can be read."""
+    def accepts(self, sql_type: str) -> bool:
+        """Return whether each value of this DuckDB type can be read as the column's kind."""
         if self.kind == "date":
-            return kind.startswith(SQL_DATES)
+            return sql_type.startswith(SQL_DATES)
         if self.kind == "numeric" or self.numbers:
-            return kind.startswith((*SQL_NUMBERS, "BOOLEAN"))
-        return kind == "BOOLEAN" if self.kind == "boolean" else not kind.startswith(SQL_NUMBERS)
+            return sql_type.startswith((*SQL_NUMBERS, "BOOLEAN"))
+        if self.kind == "boolean":
+            return sql_type == "BOOLEAN"
+        return not sql_type.startswith(SQL_NUMBERS)
 
 
 TRUE, FALSE = "('true', '1', '1.0')", "('false', '0', '0.0')"
@@ -63,56 +65,61 @@ def quoted(name: str) -> str:
     return f'"{escaped}"'
 
 
-def column(name: str, kind: str, given: Kind | None = None) -> Column:
-    """As the settings say, or as its type suggests."""
-    wanted = given or kind_of_sql_type(kind)
-    return Column(name, wanted, wanted == "categorical" and kind.startswith(SQL_NUMBERS))
+def column(name: str, sql_type: str, kind: Kind | None = None) -> Column:
+    """Return the column with the kind that is set, or else the one that its type suggests."""
+    kind = kind or kind_of_sql_type(sql_type)
+    return Column(name, kind, kind == "categorical" and sql_type.startswith(SQL_NUMBERS))
 
 
 def first_counts(
-    rows: Rows, columns: Sequence[Column], sampled: int
+    rows: Rows, columns: Sequence[Column], sample_size: int
 ) -> tuple[list[Counts], Sample]:
-    """With bins frozen from the data themselves: what a reference is."""
+    """Count a reference: freeze the bins from its own values, then count all of them."""
     reader = _reader(rows, columns)
-    chosen = Drawing(BINNED, reader.schema)
+    sampler = Sampler(ROWS_FOR_BINS, reader.schema)
     for batch in reader:
-        chosen.add(batch)
-    values = chosen.sample.rows.columns[::2]
-    return counts(rows, columns, [_empty(*pair) for pair in zip(columns, values, strict=True)],
-                  sampled)  # fmt: skip
+        sampler.add(batch)
+    values = sampler.sample.rows.columns[::2]
+    empty = [_empty(*pair) for pair in zip(columns, values, strict=True)]
+    return counts(rows, columns, empty, sample_size)
 
 
 def counts(
-    rows: Rows, columns: Sequence[Column], empty: Sequence[Counts], sampled: int, before: int = 0
+    rows: Rows,
+    columns: Sequence[Column],
+    empty: Sequence[Counts],
+    sample_size: int,
+    rows_before: int = 0,
 ) -> tuple[list[Counts], Sample]:
-    """Each column's values in its bins, and a sample of so many rows."""
+    """Count the values of each column in the bins of `empty`, and draw a sample of the rows."""
     totals = list(empty)
     reader = _reader(rows, columns)
-    chosen = Drawing(sampled, reader.schema, before)
+    sampler = Sampler(sample_size, reader.schema, rows_before)
     with ThreadPoolExecutor(THREADS) as pool:
         for batch in reader:
             parts = pool.map(_counted, batch.columns[::2], batch.columns[1::2], empty)
             totals = [summed(total, part) for total, part in zip(totals, parts, strict=True)]
-            chosen.add(batch)
+            sampler.add(batch)
     names = [column.name for column in columns]
-    values = chosen.sample.rows.select(range(0, 2 * len(names), 2)).rename_columns(names)
-    return totals, replace(chosen.sample, rows=values)
+    sample = sampler.sample
+    values = sample.rows.select(range(0, 2 * len(names), 2)).rename_columns(names)
+    return totals, replace(sample, rows=values)
 
 
 def _reader(rows: Rows, columns: Sequence[Column]) -> "pyarrow.RecordBatchReader":
-    """Each column's values, and where there was one that cannot be read as its kind."""
-    wanted = []
+    """Read two columns for each one: its values, and if a value was there but is unreadable."""
+    expressions = []
     for column in columns:
-        place, kind = place_of(column.name, rows)
-        value = column.value(place, kind)
-        sure = column.expects(kind)
-        wanted += [value, "false" if sure else f"{place} IS NOT NULL AND {value} IS NULL"]
-    named = ", ".join(f"{value} AS c{position}" for position, value in enumerate(wanted))
-    return rows.relation.project(named).to_arrow_reader(BATCH)
+        source, sql_type = sql_of(column.name, rows)
+        value = column.value(source, sql_type)
+        unreadable = f"{source} IS NOT NULL AND {value} IS NULL"
+        expressions += [value, "false" if column.accepts(sql_type) else unreadable]
+    named = ", ".join(f"{value} AS c{position}" for position, value in enumerate(expressions))
+    return rows.relation.project(named).to_arrow_reader(BATCH_ROWS)
 
 
-def place_of(name: str, rows: Rows) -> tuple[str, str]:
-    """How SQL names the column, and the type it arrives in."""
+def sql_of(name: str, rows: Rows) -> tuple[str, str]:
+    """Return the quoted name of a column in SQL, and its DuckDB type."""
     position = rows.names.index(name)
     return quoted(rows.relation.columns[position]), rows.types[position]
 
@@ -121,26 +128,25 @@ def _empty(column: Column, values: "pyarrow.ChunkedArray") -> Counts:
     if column.kind in ("numeric", "date"):
         bins = number_bins(_finite(values))
         return NumberCounts(column.kind, bins, np.zeros(len(bins.edges) + 1, np.int64))
-    names = TRUTH if column.kind == "boolean" else category_bins(values)
+    names = BOOLEAN_BINS if column.kind == "boolean" else category_bins(values)
     return CategoryCounts(
         column.kind, column.numbers, names, np.zeros(len(names.names) + 2, np.int64)
     )
 
 
-def _counted(values: "pyarrow.Array", lost: "pyarrow.Array", empty: Counts) -> Counts:
+def _counted(values: "pyarrow.Array", unreadable: "pyarrow.Array", empty: Counts) -> Counts:
     if isinstance(empty, NumberCounts):
         finite = _finite(values)
         missing = len(values) - len(finite)
-        return replace(
-            empty, counts=empty.bins.count(finite), missing=missing, unreadable=lost.true_count
-        )
-    found, new = empty.bins.count(values)
+        counted = empty.bins.count(finite)
+        return replace(empty, counts=counted, missing=missing, unreadable=unreadable.true_count)
+    counted, unseen = empty.bins.count(values)
     return replace(
         empty,
-        counts=found,
+        counts=counted,
         missing=values.null_count,
-        unreadable=lost.true_count,
-        examples=empty.bins.examples(new),
+        unreadable=unreadable.true_count,
+        examples=empty.bins.examples(unseen),
     )
 
 

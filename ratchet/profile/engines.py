@@ -1,7 +1,7 @@
 """The current data of a check, read by a cluster: python -m ratchet.profile.engines FOLDER CURRENT
 
-Runs in the environment of requirements-cluster.txt, which the workers have too. The folder holds
-the settings, the reference's profile and the package for the workers, and takes what was read.
+It runs in the environment of requirements-cluster.txt, which the workers have too. The folder holds
+the settings, the reference's profile and the package for the workers. The result is written there.
 """
 
 import json
@@ -24,28 +24,28 @@ from ratchet.settings import Settings
 
 Item = TypeVar("Item")
 Map = Callable[[Callable[[Sequence[Any]], Any], Sequence[Sequence[Any]]], list[Any]]
-SECONDS = 10  # that a scheduler has to answer
-TASKS_A_CORE = 4  # so that no core waits long for the last one
+CONNECT_SECONDS = 10
+TASKS_PER_CORE = 4  # small tasks, so that no core waits long for the last one
 
 
 @contextmanager
 def dask(address: str, package: Path) -> Iterator[tuple[Map, int]]:
-    """What maps over the workers, and their cores."""
+    """Return a function that maps over the workers, and the number of their cores."""
     from distributed import Client
 
     try:
-        client = Client(address, timeout=SECONDS)
+        client = Client(address, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
         raise InputError(f"Dask at {address} (drift.address) does not answer: {error}") from None
     with client:
-        client.run(_forget)
+        client.run(_unload_package)
         client.upload_file(str(package))
         cores = sum(client.nthreads().values())
         yield lambda task, items: list(client.gather(client.map(task, items, pure=False))), cores
 
 
-def _forget() -> None:
-    """Workers live long: what an earlier check brought them may be of another version."""
+def _unload_package() -> None:
+    """Unload the package on a worker: an earlier check may have loaded another version of it."""
     for name in [name for name in sys.modules if name.split(".")[0] == "ratchet"]:
         del sys.modules[name]
 
@@ -62,7 +62,7 @@ def spark(address: str, package: Path) -> Iterator[tuple[Map, int]]:
     except (PySparkRuntimeError, Py4JError) as error:
         raise InputError(
             f"Spark at {address} (drift.address) does not answer: {_first_line(error)};"
-            " is the address right, and is there a Java here?"
+            " check the address, and that Java is installed here"
         ) from None
     with session:
         context = session.sparkContext
@@ -74,37 +74,35 @@ def spark(address: str, package: Path) -> Iterator[tuple[Map, int]]:
 
 
 def _first_line(error: Exception) -> str:
-    """Of Java's words, where it is Java's."""
+    """Return the first line of the error; of the JVM's own message if the JVM raised it."""
     return (str(error).partition("\n: ")[2] or str(error)).partition("\n")[0]
 
 
-ENGINES: dict[str, Callable[[str, Path], AbstractContextManager[tuple[Map, int]]]] = {
-    "dask": dask, "spark": spark,
-}  # fmt: skip
+Engine = Callable[[str, Path], AbstractContextManager[tuple[Map, int]]]
+ENGINES: dict[str, Engine] = {"dask": dask, "spark": spark}
 
 
 def read_current(
     current: str, settings: Settings, reference: Profile, mapped: Map, cores: int
 ) -> Part:
     files = listed_files(current, "current")
-    tasks = TASKS_A_CORE * max(cores, 1)
-    rows = [count for part in mapped(rows_in, _split(files, tasks)) for count in _sure(part)]
+    tasks = TASKS_PER_CORE * max(cores, 1)
+    rows = [count for part in mapped(rows_in, _chunks(files, tasks)) for count in _checked(part)]
     starts = accumulate(rows, initial=0)
-    places = [place for *place, count in zip(files, starts, rows, strict=False) if count]
-    if not places:
+    file_starts = [pair for *pair, count in zip(files, starts, rows, strict=False) if count]
+    if not file_starts:
         raise InputError(f"{current} has no rows; expected some to compare with the reference")
     task = partial(read_files, settings=settings.data, reference=reference, several=len(files) > 1)
-    parts: list[Part] = [_sure(part) for part in mapped(task, _split(places, tasks))]
+    parts: list[Part] = [_checked(part) for part in mapped(task, _chunks(file_starts, tasks))]
     return reduce(add, parts)
 
 
-def _split(items: Sequence[Item], parts: int) -> list[Sequence[Item]]:
-    """In their order, about as many in each."""
+def _chunks(items: Sequence[Item], parts: int) -> list[Sequence[Item]]:
     size = -(-len(items) // parts)
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def _sure(result: Any) -> Any:
+def _checked(result: Any) -> Any:
     if isinstance(result, InputError):
         raise result
     return result

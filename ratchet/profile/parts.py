@@ -1,6 +1,6 @@
-"""What a worker of a cluster does for a check: some of the files, one by one.
+"""The functions that a worker of a cluster runs for a drift check.
 
-An error of the input comes back as a value: a cluster would wrap what is raised in traces.
+They return an input error instead of raising it, because a cluster wraps what is raised in traces.
 """
 
 from collections.abc import Sequence
@@ -10,31 +10,30 @@ from operator import add
 from ratchet.data.source import opened
 from ratchet.errors import InputError
 from ratchet.profile.profile import Profile
-from ratchet.profile.reading import Part, frugal, read_part
+from ratchet.profile.reading import Part, frugal_connection, read_part
 from ratchet.settings import DataSettings
 
-Place = tuple[str, int]  # a file, and how many rows there are in the files before it
+FileStart = tuple[str, int]  # a file, and the number of rows in the files before it
 
 
 def rows_in(files: Sequence[str]) -> list[int] | InputError:
-    """As their footers say."""
     try:
-        return [_rows_in(file) for file in files]
+        return [_rows_in_footer(file) for file in files]
     except InputError as error:
         return error
 
 
 def read_files(
-    places: Sequence[Place], settings: DataSettings, reference: Profile, several: bool
+    files: Sequence[FileStart], settings: DataSettings, reference: Profile, several: bool
 ) -> Part | InputError:
-    """`several`: whether the current data are several files, whose folders may name a partition."""
+    """Read files one by one. If `several` is true, folder names may hold partition columns."""
     try:
-        return reduce(add, (_read_file(*place, settings, reference, several) for place in places))
+        return reduce(add, (_read_file(*file, settings, reference, several) for file in files))
     except InputError as error:
         return error
 
 
-def _rows_in(file: str) -> int:
+def _rows_in_footer(file: str) -> int:
     import fsspec
     import pyarrow
     from pyarrow.parquet import read_metadata
@@ -49,7 +48,8 @@ def _rows_in(file: str) -> int:
 
 
 def _read_file(
-    file: str, before: int, settings: DataSettings, reference: Profile, several: bool
+    file: str, rows_before: int, settings: DataSettings, reference: Profile, several: bool
 ) -> Part:
-    with opened(file, settings.missing, settings.drop, "current", (), frugal(), several) as rows:
-        return read_part(rows, file, settings, reference, before)
+    connection = frugal_connection()
+    with opened(file, settings.missing, settings.drop, "current", (), connection, several) as rows:
+        return read_part(rows, file, settings, reference, rows_before)

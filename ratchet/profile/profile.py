@@ -1,4 +1,4 @@
-"""A data set as counts in frozen bins: profiles of parts add up to the profile of the whole."""
+"""A profile: a data set reduced to counts in frozen bins. Profiles of parts add up."""
 
 import json
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ VERSION = 1
 
 @dataclass(frozen=True, eq=False)
 class NumberCounts:
-    """Of numbers, and of dates as seconds since 1970. What is not finite is missing."""
+    """The counts of numbers, or of dates as seconds since 1970. Infinite numbers are missing."""
 
     kind: Kind
     bins: NumberBins
     counts: np.ndarray
     missing: int = 0
-    unreadable: int = 0  # of the missing: there was a value, and it was no number
+    unreadable: int = 0  # missing because the value is not a number
 
     @property
     def rows(self) -> int:
@@ -30,8 +30,8 @@ class NumberCounts:
 
     @property
     def shares(self) -> np.ndarray:
-        """What PSI compares: the deciles' bins, and the missing."""
-        return np.append(self.bins.into_coarse(self.counts), self.missing)
+        """The counts that PSI compares: the coarse bins, then the missing values."""
+        return np.append(self.bins.to_coarse(self.counts), self.missing)
 
     def __add__(self, other: "NumberCounts") -> "NumberCounts":
         return replace(
@@ -44,22 +44,25 @@ class NumberCounts:
     def as_json(self) -> dict[str, Any]:
         edges = {key: getattr(self.bins, key).tolist() for key in ("cuts", "atoms", "coarse")}
         return {
-            "kind": self.kind, **edges, "counts": self.counts.tolist(),
-            "missing": self.missing, "unreadable": self.unreadable,
-        }  # fmt: skip
+            "kind": self.kind,
+            **edges,
+            "counts": self.counts.tolist(),
+            "missing": self.missing,
+            "unreadable": self.unreadable,
+        }
 
 
 @dataclass(frozen=True, eq=False)
 class CategoryCounts:
-    """Of text, of numbers that name categories, and of booleans."""
+    """The counts of text, of numbers that name categories, or of booleans."""
 
     kind: Kind
     numbers: bool  # the categories are numbers: 1 and 1.0 are one category
     bins: CategoryBins
-    counts: np.ndarray  # each name's, the rare ones', the new ones'
+    counts: np.ndarray  # per common name, then of all rare names, then of all unseen names
     missing: int = 0
     unreadable: int = 0
-    examples: Mapping[str, int] = field(default_factory=dict)  # of new names
+    examples: Mapping[str, int] = field(default_factory=dict)  # unseen names and their rows
 
     @property
     def rows(self) -> int:
@@ -74,7 +77,7 @@ class CategoryCounts:
         return np.append(self.counts, self.missing)
 
     def share_of(self, name: str) -> float | None:
-        """Of what is not missing."""
+        """Return the share of a name among the values that are not missing."""
         present = int(self.counts.sum())
         return int(self.counts[self.bins.names.index(name)]) / present if present else None
 
@@ -91,10 +94,16 @@ class CategoryCounts:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "kind": self.kind, "numbers": self.numbers, "names": list(self.bins.names),
-            "rare": list(self.bins.rare), "open": self.bins.open, "counts": self.counts.tolist(),
-            "missing": self.missing, "unreadable": self.unreadable, "examples": dict(self.examples),
-        }  # fmt: skip
+            "kind": self.kind,
+            "numbers": self.numbers,
+            "names": list(self.bins.names),
+            "rare": list(self.bins.rare),
+            "open": self.bins.open,
+            "counts": self.counts.tolist(),
+            "missing": self.missing,
+            "unreadable": self.unreadable,
+            "examples": dict(self.examples),
+        }
 
 
 Counts = NumberCounts | CategoryCounts
@@ -102,13 +111,13 @@ Counts = NumberCounts | CategoryCounts
 
 @dataclass(frozen=True)
 class Profile:
-    """`prediction` and `right` hold what a model said, where it was asked."""
+    """The counts of a data set. `prediction` and `right` cover the rows that a model answered."""
 
     rows: int
     features: Mapping[str, Counts]
     target: CategoryCounts | None = None
     prediction: CategoryCounts | None = None
-    right: CategoryCounts | None = None  # of the labelled rows with a prediction: true or false
+    right: CategoryCounts | None = None  # of labelled rows with a prediction: is it right?
 
     def __add__(self, other: "Profile") -> "Profile":
         return Profile(
@@ -122,11 +131,11 @@ PARTS = ("target", "prediction", "right")
 
 
 def emptied(counts: Counts) -> Counts:
-    """The same bins, and nothing in them yet."""
-    nothing = np.zeros_like(counts.counts)
+    """Return the same bins with no rows in them."""
+    zeros = np.zeros_like(counts.counts)
     if isinstance(counts, CategoryCounts):
-        return replace(counts, counts=nothing, missing=0, unreadable=0, examples={})
-    return replace(counts, counts=nothing, missing=0, unreadable=0)
+        return replace(counts, counts=zeros, missing=0, unreadable=0, examples={})
+    return replace(counts, counts=zeros, missing=0, unreadable=0)
 
 
 def summed(one: Any, other: Any) -> Any:
@@ -147,26 +156,26 @@ def from_json(text: str, where: str) -> Profile:
         content = json.loads(text)
         if content["version"] != VERSION:
             raise InputError(
-                f"{where} is a profile of version {content['version']}, this is version {VERSION};"
-                " train again: mlflow run . -e train"
+                f"{where} has the profile version {content['version']}; expected {VERSION}."
+                " Train again: mlflow run . -e train"
             )
         features = {name: _counts(counts) for name, counts in content["features"].items()}
         parts: list[Any] = [_counts(content[part]) if content[part] else None for part in PARTS]
         return Profile(content["rows"], features, *parts)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{where} is no profile ({type(error).__name__}: {error});"
-            " train again: mlflow run . -e train"
+            f"{where} is not a profile ({type(error).__name__}: {error})."
+            " Train again: mlflow run . -e train"
         ) from None
 
 
 def _counts(content: dict[str, Any]) -> Counts:
     counts = np.array(content["counts"], dtype=np.int64)
-    tallies = {"missing": content["missing"], "unreadable": content["unreadable"]}
+    others = {"missing": content["missing"], "unreadable": content["unreadable"]}
     if "cuts" in content:
         bins = NumberBins(*(np.array(content[key], float) for key in ("cuts", "atoms", "coarse")))
-        return NumberCounts(content["kind"], bins, counts, **tallies)
+        return NumberCounts(content["kind"], bins, counts, **others)
     names = CategoryBins(tuple(content["names"]), tuple(content["rare"]), content["open"])
     return CategoryCounts(
-        content["kind"], content["numbers"], names, counts, **tallies, examples=content["examples"]
+        content["kind"], content["numbers"], names, counts, **others, examples=content["examples"]
     )

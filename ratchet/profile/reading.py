@@ -1,6 +1,6 @@
-"""A reference or current data, read: the profile, and the sample that dependence is seen in.
+"""Reading data for a drift check: the profile, and the sample that shows dependence.
 
-A reference is made when a model is trained, and travels with it.
+A reference is read when a model is trained, and is stored with the model.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ import pandas as pd
 from ratchet.columns import Kind
 from ratchet.data.source import Rows, connect, of_frame, opened
 from ratchet.errors import InputError
-from ratchet.profile.counting import Column, column, counts, first_counts, place_of, quoted
+from ratchet.profile.counting import Column, column, counts, first_counts, quoted, sql_of
 from ratchet.profile.profile import Counts, Profile, emptied, from_json, to_json
 from ratchet.profile.sample import Sample
 from ratchet.profile.schema import Schema, check_columns, schema
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow
 
-FOLDER = "profile"  # of a run's artifacts
-SAMPLE = 4000  # rows
+FOLDER = "profile"  # among the artifacts of a run
+SAMPLE_ROWS = 4000
 PREDICTION, LABEL, RIGHT = "prediction", "label", "(right)"
 LOG = {"request_id", "timestamp", "user_id", "variant", "model_version", PREDICTION, LABEL}
 
@@ -52,37 +52,40 @@ def load(folder: Path) -> Reading:
 
 
 def read_training(features: pd.DataFrame, target: np.ndarray, kinds: Mapping[str, Kind]) -> Reading:
-    seen, sample = _first(features, kinds)
-    classes, _ = _first(pd.DataFrame({LABEL: target}), {LABEL: _kind_of(target)})
-    return Reading(Profile(len(features), seen, *classes.values()), sample)
+    counted, sample = _read_frame(features, kinds)
+    classes, _ = _read_frame(pd.DataFrame({LABEL: target}), {LABEL: _kind_of(target)})
+    return Reading(Profile(len(features), counted, *classes.values()), sample)
 
 
-def with_answers(seen: Reading, predicted: np.ndarray, truth: np.ndarray) -> Reading:
-    """What a model says of the holdout, which it never saw."""
+def with_answers(training: Reading, predicted: np.ndarray, truth: np.ndarray) -> Reading:
+    """Add the model's answers on the holdout, which it was not trained on."""
     answers = pd.DataFrame({PREDICTION: predicted, RIGHT: predicted == truth})
-    found, _ = _first(answers, {PREDICTION: _kind_of(truth), RIGHT: "boolean"})
-    profile = replace(seen.profile, prediction=found[PREDICTION], right=found[RIGHT])
-    return replace(seen, profile=profile)
+    counted, _ = _read_frame(answers, {PREDICTION: _kind_of(truth), RIGHT: "boolean"})
+    profile = replace(training.profile, prediction=counted[PREDICTION], right=counted[RIGHT])
+    return replace(training, profile=profile)
 
 
 def _kind_of(classes: np.ndarray) -> Kind:
     return "boolean" if classes.dtype.kind == "b" else "categorical"
 
 
-def _first(
+def _read_frame(
     frame: pd.DataFrame, kinds: Mapping[str, Kind]
 ) -> tuple[dict[str, Any], "pyarrow.Table"]:
     rows = of_frame(frame)
     columns = [
         column(name, kind, kinds[name]) for name, kind in zip(rows.names, rows.types, strict=True)
     ]
-    found, sample = first_counts(rows, columns, SAMPLE)
-    return dict(zip(rows.names, found, strict=True)), sample.rows
+    counted, sample = first_counts(rows, columns, SAMPLE_ROWS)
+    return dict(zip(rows.names, counted, strict=True)), sample.rows
 
 
 def read_reference(address: str, settings: DataSettings) -> Reading:
-    """A file as the reference, in place of what a model was trained on."""
-    with opened(address, settings.missing, settings.drop, "reference", connection=frugal()) as rows:
+    """Read a file as the reference, instead of the data that a model was trained on."""
+    connection = frugal_connection()
+    with opened(
+        address, settings.missing, settings.drop, "reference", connection=connection
+    ) as rows:
         known = dict(zip(rows.names, rows.types, strict=True))
         others = not_features(known, settings)
         features = [
@@ -103,18 +106,19 @@ def read_reference(address: str, settings: DataSettings) -> Reading:
 def read_current(
     source: "str | pd.DataFrame | Rows", settings: DataSettings, reference: Profile
 ) -> tuple[Reading, Schema]:
-    """Counted in the reference's bins: a file, a glob, an address, a data frame, any rows."""
+    """Count current data in the reference's bins."""
     if isinstance(source, Rows):
         return read_rows(source, "the prediction log", settings, reference)
     if isinstance(source, pd.DataFrame):
         return read_rows(of_frame(source), "the data frame", settings, reference)
     dates = [name for name, counts in reference.features.items() if counts.kind == "date"]
-    with opened(source, settings.missing, settings.drop, "current", dates, frugal()) as rows:
+    connection = frugal_connection()
+    with opened(source, settings.missing, settings.drop, "current", dates, connection) as rows:
         return read_rows(rows, source, settings, reference)
 
 
-def frugal() -> "duckdb.DuckDBPyConnection":
-    """DuckDB decodes a row group a thread, and whole groups ahead where a file may be far away."""
+def frugal_connection() -> "duckdb.DuckDBPyConnection":
+    """Return a connection that holds one row group in memory: one thread, no prefetching."""
     connection = connect()
     connection.execute("SET threads = 1; SET disable_parquet_prefetching = true")
     return connection
@@ -128,28 +132,28 @@ def read_rows(
 
 @dataclass(frozen=True)
 class Part:
-    """Some of the current rows: parts add up, in their order, to the reading of all of them."""
+    """The reading of some current rows. Parts in their order add up to the reading of all rows."""
 
     profile: Profile
     sample: Sample
-    types: Mapping[str, str]  # that its columns arrived in
+    types: Mapping[str, str]  # the DuckDB types of the columns
 
     def __add__(self, other: "Part") -> "Part":
         return Part(self.profile + other.profile, self.sample + other.sample, self.types)
 
 
 def read_part(
-    rows: Rows, where: str, settings: DataSettings, reference: Profile, before: int = 0
+    rows: Rows, where: str, settings: DataSettings, reference: Profile, rows_before: int = 0
 ) -> Part:
-    """`before`: how many rows of the whole come before these."""
+    """Read some current rows. `rows_before` is the number of rows that come before these."""
     check_columns(rows.names, reference, where)
-    features = [_as_before(name, counts) for name, counts in reference.features.items()]
+    features = [_column_of(name, counts) for name, counts in reference.features.items()]
     answers = {
-        part: _as_before(name, counts)
+        part: _column_of(name, counts)
         for part, name in _answer_names(rows.names, settings).items()
         if (counts := getattr(reference, part)) and name not in reference.features
     }
-    profile, sample = _read(rows, where, features, answers, reference, before)
+    profile, sample = _read(rows, where, features, answers, reference, rows_before)
     return Part(profile, sample, dict(zip(rows.names, rows.types, strict=True)))
 
 
@@ -158,11 +162,11 @@ def whole(part: Part, settings: DataSettings) -> tuple[Reading, Schema]:
 
 
 def changes(types: Mapping[str, str], profile: Profile, settings: DataSettings) -> Schema:
-    columns = {name: _as_before(name, counts) for name, counts in profile.features.items()}
+    columns = {name: _column_of(name, counts) for name, counts in profile.features.items()}
     return schema(types, columns, profile.features, not_features(types, settings))
 
 
-def _as_before(name: str, counts: Counts) -> Column:
+def _column_of(name: str, counts: Counts) -> Column:
     return Column(name, counts.kind, getattr(counts, "numbers", False))
 
 
@@ -180,29 +184,34 @@ def _answer_names(
 
 
 def _read(
-    rows: Rows, where: str, features: Sequence[Column], answers: Mapping[str, Column],
-    like: Profile | None, earlier: int = 0,
-) -> tuple[Profile, Sample]:  # fmt: skip
-    if len(answers) == 2 and (like is None or like.right):
+    rows: Rows,
+    where: str,
+    features: Sequence[Column],
+    answers: Mapping[str, Column],
+    reference: Profile | None,
+    rows_before: int = 0,
+) -> tuple[Profile, Sample]:
+    if len(answers) == 2 and (reference is None or reference.right):
         rows = _with_right(rows, *(answers[part] for part in ("target", "prediction")))
         answers = {**answers, "right": Column(RIGHT, "boolean")}
     columns = [*features, *answers.values()]
-    if like is None:
-        found, sample = first_counts(rows, columns, SAMPLE)
+    if reference is None:
+        counted, sample = first_counts(rows, columns, SAMPLE_ROWS)
     else:
-        before = [like.features[one.name] for one in features]
-        before += [getattr(like, part) for part in answers]
-        found, sample = counts(rows, columns, [emptied(one) for one in before], SAMPLE, earlier)
-    read = found[0].rows if found else 0
-    if not read:
+        before = [reference.features[column.name] for column in features]
+        before += [getattr(reference, part) for part in answers]
+        empty = [emptied(one) for one in before]
+        counted, sample = counts(rows, columns, empty, SAMPLE_ROWS, rows_before)
+    number = counted[0].rows if counted else 0
+    if not number:
         raise InputError(f"{where} has no rows; expected some to compare with the reference")
-    named = dict(zip((one.name for one in features), found, strict=False))
-    parts: Any = dict(zip(answers, found[len(features) :], strict=True))
-    seen = replace(sample, rows=sample.rows.select(list(named)))
-    return Profile(read, named, **parts), seen
+    by_name = dict(zip((column.name for column in features), counted, strict=False))
+    parts: Any = dict(zip(answers, counted[len(features) :], strict=True))
+    feature_sample = replace(sample, rows=sample.rows.select(list(by_name)))
+    return Profile(number, by_name, **parts), feature_sample
 
 
-def _with_right(rows: Rows, truth: Column, said: Column) -> Rows:
-    one, other = (column.value(*place_of(column.name, rows)) for column in (truth, said))
+def _with_right(rows: Rows, truth: Column, prediction: Column) -> Rows:
+    one, other = (column.value(*sql_of(column.name, rows)) for column in (truth, prediction))
     relation = rows.relation.project(f"*, ({one}) = ({other}) AS {quoted(RIGHT)}")
     return Rows(relation, [*rows.names, RIGHT])

@@ -31,28 +31,30 @@ def sentences(now):
     return read_current(now, PROJECT, REFERENCE)[1].sentences
 
 
-def test_the_same_columns_in_any_order_are_nothing_to_say():
+def test_the_same_columns_in_another_order_are_no_change():
     assert sentences(frame()[["joined", "code", "age", "city"]]) == []
 
 
-def test_a_column_that_is_gone_is_refused_by_name():
+def test_a_missing_column_is_an_error_that_names_it():
     with pytest.raises(InputError, match="has no column 'age', which the model needs"):
         sentences(frame().drop(columns="age"))
 
 
-def test_a_column_that_is_spelt_otherwise_is_suggested():
+def test_a_column_in_another_spelling_is_suggested():
     with pytest.raises(InputError, match=r"has no column 'city'.*did you mean 'City'"):
         sentences(frame().rename(columns={"city": "City"}))
 
 
-def test_nothing_in_common_is_another_table():
-    with pytest.raises(InputError, match=r"no column in common .* Is that the right file"):
+def test_a_file_without_a_common_column_is_an_error():
+    with pytest.raises(
+        InputError, match=r"no column in common .* Check that this is the right file"
+    ):
         sentences(pd.DataFrame({"x": [1.0]}))
 
 
-def test_a_new_column_is_named_and_target_prediction_and_label_are_none():
+def test_a_new_column_is_named_but_target_prediction_and_label_are_not():
     now = frame().assign(height=1.0, outcome="a", prediction="a", label="a")
-    assert sentences(now) == ["columns the model does not know: height"]
+    assert sentences(now) == ["columns that the model does not know: height"]
 
 
 def test_numbers_that_became_text_are_named_with_their_share():
@@ -67,7 +69,7 @@ def test_numbers_written_as_text_are_numbers():
     assert sentences(frame().astype({"age": str})) == []
 
 
-def test_dates_that_became_something_else_are_named():
+def test_dates_that_became_text_are_named():
     now = frame().assign(joined="some day")
     assert sentences(now) == ["`joined`: date in the reference; 100.0% of the values now are not"]
 
@@ -78,14 +80,14 @@ def test_categories_in_another_spelling_are_named_with_the_known_one():
     assert sentences(now) == ["`city`: other spellings, 'OSLO ' for 'Oslo'"]
 
 
-def test_codes_are_the_same_whole_or_with_a_point():
+def test_the_codes_1_and_1_0_are_the_same_category():
     now = frame().astype({"code": int})
     found, schema = read_current(now, PROJECT, REFERENCE)
     assert schema.sentences == []
     assert found.profile.features["code"].unseen == 0
 
 
-def test_columns_that_differ_in_case_only_are_two(tmp_path):
+def test_columns_that_differ_only_in_case_are_two_columns(tmp_path):
     both = frame().assign(AGE=7.0)
     both.to_parquet(tmp_path / "both.parquet")
     found, schema = read_current(str(tmp_path / "both.parquet"), PROJECT, REFERENCE)

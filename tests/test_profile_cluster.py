@@ -95,7 +95,7 @@ def engine(request: pytest.FixtureRequest) -> DriftSettings:
     return DriftSettings(engine="spark", address="local-cluster[2,1,1024]")
 
 
-def test_a_cluster_reads_what_duckdb_reads(
+def test_a_cluster_and_duckdb_read_the_same_counts(
     engine: DriftSettings, data: DataSettings, reference: Profile, folder: Path
 ):
     current = str(folder / "today/*/part.parquet")
@@ -110,7 +110,7 @@ def test_a_cluster_reads_what_duckdb_reads(
     assert changes.extra == ["hour"]
 
 
-def test_the_step_reports_the_same_by_either_engine(dask: str, folder: Path, tmp_path: Path):
+def test_the_step_reports_the_same_with_each_engine(dask: str, folder: Path, tmp_path: Path):
     python = python_of(LOCK)
     settings = {"model": "m", "data": {"source": "reference.parquet", "target": "target"}}
     project = new_project(tmp_path / "project", settings)
@@ -148,7 +148,7 @@ def test_a_file_that_a_worker_cannot_read_is_named(
         read_on_cluster(today, settings, reference)
 
 
-def test_workers_that_live_long_take_the_code_of_each_check(
+def test_long_running_workers_load_the_code_of_each_check(
     dask: str, data: DataSettings, reference: Profile, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):  # fmt: skip
@@ -175,7 +175,7 @@ def test_workers_that_live_long_take_the_code_of_each_check(
         ),
     ],
 )  # fmt: skip
-def test_what_is_amiss_with_a_cluster_is_said(
+def test_a_wrong_cluster_setting_is_an_error_that_names_it(
     limits: DriftSettings, current: str, says: str, data: DataSettings, reference: Profile
 ):
     with pytest.raises(InputError, match=says):

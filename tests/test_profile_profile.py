@@ -51,7 +51,7 @@ def test_profiles_of_parts_add_up_to_the_profile_of_the_whole(reference, current
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(anything, min_size=1), st.lists(anything, min_size=1))
-def test_any_numbers_are_counted_once_each_in_the_bin_they_belong_to(reference, current):
+def test_each_number_is_counted_once_in_its_own_bin(reference, current):
     like = profile_of(pd.DataFrame({"x": np.array(reference, float)}))
     found = profile_of(pd.DataFrame({"x": np.array(current, float)}), like).features["x"]
     finite = np.array([value for value in current if np.isfinite(value)])
@@ -63,7 +63,7 @@ def test_any_numbers_are_counted_once_each_in_the_bin_they_belong_to(reference, 
 
 
 @pytest.mark.parametrize("spread", [1e-300, 1e-3, 1.0, 1e15, 1e307])
-def test_the_look_up_table_answers_as_a_search_does(spread):
+def test_the_lookup_table_finds_the_same_bins_as_a_binary_search(spread):
     rng = np.random.default_rng(0)
     bins = number_bins(rng.normal(size=50_000) * spread)
     values = np.concatenate([rng.standard_t(1, size=100_000) * spread, bins.edges, [0.0]])
@@ -113,7 +113,7 @@ def test_psi_equals_its_definition_on_the_deciles():
     assert population_stability_index(like.shares, now.shares) == pytest.approx(expected, abs=1e-9)
 
 
-def test_ten_thousand_categories_stay_small_and_are_all_counted():
+def test_a_profile_of_ten_thousand_categories_is_small_and_counts_all_rows():
     words = pd.DataFrame({"word": [f"w{i % 10_000:04d}" for i in range(30_000)]})
     found = profile_of(words).features["word"]
     assert found.bins.names == ()
@@ -122,7 +122,7 @@ def test_ten_thousand_categories_stay_small_and_are_all_counted():
     assert len(to_json(Profile(30_000, {"word": found}))) < 10_000
 
 
-def test_new_categories_are_counted_apart_and_other_spellings_named_first():
+def test_unseen_categories_have_a_bin_and_other_spellings_are_listed_first():
     like = profile_of(pd.DataFrame({"word": ["red"] * 60 + ["blue"] * 40}))
     now = ["red"] * 10 + ["RED", "re d", "Blue ", "apple", "apple"]
     found = profile_of(pd.DataFrame({"word": now}), like).features["word"]
@@ -131,7 +131,7 @@ def test_new_categories_are_counted_apart_and_other_spellings_named_first():
     assert found.bins.respelt(found.examples) == {"Blue ": "blue", "RED": "red"}
 
 
-def test_a_rare_category_is_not_a_new_one():
+def test_a_rare_category_is_not_unseen():
     bins = category_bins(pyarrow.array(["a"] * 500 + ["b"] * 3))
     counted, new = bins.count(pyarrow.array(["a", "b", "c"]))
     assert counted.tolist() == [1, 1, 1]
@@ -158,7 +158,7 @@ def test_one_row_is_a_profile():
     assert found.counts.tolist() == [0, 1, 0]
 
 
-def test_a_profile_comes_back_from_json_as_it_was():
+def test_a_profile_survives_json():
     rng = np.random.default_rng(4)
     frame = pd.DataFrame({"x": rng.normal(size=5000), "word": rng.choice(["a", "b"], 5000)})
     text = to_json(profile_of(frame))
@@ -172,13 +172,13 @@ def test_a_profile_of_twenty_columns_takes_about_a_hundred_kilobytes():
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 1}', '{"version": 1, "rows": "x"}'])
-def test_what_is_no_profile_is_said_to_be_none(text):
-    with pytest.raises(InputError, match=r"there is no profile .* train again"):
+def test_a_file_that_is_not_a_profile_is_an_error(text):
+    with pytest.raises(InputError, match=r"there is not a profile .* Train again"):
         from_json(text, "there")
 
 
-def test_a_profile_of_another_version_asks_for_training():
-    with pytest.raises(InputError, match="a profile of version 9, this is version 1"):
+def test_a_profile_of_another_version_is_an_error_that_asks_for_training():
+    with pytest.raises(InputError, match="the profile version 9; expected 1"):
         from_json(json.dumps({"version": 9}), "there")
 
 
@@ -243,7 +243,7 @@ def test_a_file_as_the_reference_holds_classes_predictions_and_accuracy(tmp_path
     assert to_json(again.profile) == to_json(found)
 
 
-def test_the_sample_does_not_depend_on_the_moment(tmp_path):
+def test_the_same_file_gives_the_same_sample(tmp_path):
     pd.DataFrame({"x": np.arange(200_000.0)}).to_parquet(tmp_path / "d.parquet")
     samples = [read_reference(str(tmp_path / "d.parquet"), PROJECT).sample for _ in range(2)]
     assert samples[0].num_rows == 4000
@@ -251,5 +251,5 @@ def test_the_sample_does_not_depend_on_the_moment(tmp_path):
     assert samples[0]["x"].to_numpy().mean() == pytest.approx(100_000, rel=0.03)
 
 
-def test_counts_without_a_partner_add_up_to_none():
+def test_counts_that_one_part_lacks_add_up_to_none():
     assert summed(None, None) is None
