@@ -86,6 +86,7 @@ def test_the_best_becomes_prod_and_the_ledger_says_so(line: Path):
     client = client_of(line)
     report = json.loads((line / "reports/evaluate/evaluate.json").read_text())
     prod = report["aliases"]["prod"]
+    assert report["moved"] == "prod"
     scores = {number: verdict["score"] for number, verdict in report["verdicts"].items()}
     assert scores[prod] == max(scores.values())
     assert client.get_model_version("iris", prod).tags["stage"] == "Production"

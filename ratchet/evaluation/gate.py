@@ -1,15 +1,15 @@
-"""The offline gate: a candidate against prod on the same holdout.
+"""The offline gate: compare a candidate with prod on the same holdout.
 
-It blocks what is worse with confidence, below the floor, or broken. It does not prove a candidate
-better: thirty rows can prove little, and that is what the A/B test is for.
+The gate blocks a candidate that is worse with confidence, below the floor, or broken. It does not
+prove that a candidate is better: few rows can prove little. That is what the A/B test is for.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
+from ratchet.evaluation.differences import difference_interval
 from ratchet.model.metrics import (
     LOWER_IS_BETTER,
     METRICS,
@@ -20,13 +20,14 @@ from ratchet.model.metrics import (
 )
 from ratchet.report import Check
 from ratchet.settings import GateSettings, Metric
+from ratchet.statistics.holm import holm
 from ratchet.statistics.mcnemar import exact_mcnemar
 
 
 @dataclass(frozen=True)
 class Contender:
     version: str
-    answers: Answers | None  # None where it is broken
+    answers: Answers | None  # None if the model is broken
     latency_ms: float = 0.0
     size_mb: float = 0.0
     error: str = ""
@@ -34,8 +35,9 @@ class Contender:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Differences are candidate less prod."""
+    """A candidate against prod; each difference is candidate minus prod."""
 
+    rows: int
     difference: float
     low: float
     high: float
@@ -59,28 +61,36 @@ class Verdict:
 
 
 def judge(
-    candidate: Contender, prod: Contender | None, classes: np.ndarray, slices: pd.DataFrame,
-    metric: Metric, settings: GateSettings, seed: int,
-) -> Verdict:  # fmt: skip
+    candidate: Contender,
+    prod: Contender | None,
+    classes: np.ndarray,
+    slices: pd.DataFrame,
+    metric: Metric,
+    settings: GateSettings,
+    seed: int,
+) -> Verdict:
     if candidate.answers is None:
-        return Verdict(candidate.version, False, f"it is broken: {candidate.error}", float("nan"))
-    given = candidate.answers.probabilities
-    if not np.isfinite(0 if given is None else given).all():
-        reason = "it is broken: its probabilities are not finite"
-        return Verdict(candidate.version, False, reason, float("nan"))
+        return _broken(candidate, candidate.error)
+    probabilities = candidate.answers.probabilities
+    if probabilities is not None and not np.isfinite(probabilities).all():
+        return _broken(candidate, "its probabilities are not finite")
     measured = scores(candidate.answers)
     if metric not in measured:
         reason = (
             f"it gives no probabilities, which {metric} needs; wrap it in CalibratedClassifierCV"
         )
         return Verdict(candidate.version, False, reason, float("nan"))
-    checks = _alone(candidate, candidate.answers, metric, settings)
+    checks = _limits(candidate, candidate.answers, metric, settings)
     comparison = None
     if prod is not None and prod.answers is not None and metric in scores(prod.answers):
         comparison = compare(
             candidate.answers, prod.answers, classes, slices, metric, settings, seed
         )
-        checks += _against(comparison, candidate.answers, prod.answers, classes, metric, settings)
+        recalls = _class_losses(candidate.answers, prod.answers, settings.tolerance)
+        checks += [
+            _metric_check(comparison, metric, settings),
+            _recall_check(recalls, classes, settings),
+        ]
     failed = [check for check in checks if not check.passed]
     reason = "; ".join(f"{c.name}: {_show(c.value)}, limit {_show(c.limit)}" for c in failed)
     return Verdict(
@@ -94,8 +104,12 @@ def judge(
     )
 
 
+def _broken(candidate: Contender, error: str) -> Verdict:
+    return Verdict(candidate.version, False, f"it is broken: {error}", float("nan"))
+
+
 def best(verdicts: list[Verdict], metric: Metric) -> Verdict | None:
-    """Of those that passed. Of equals, the one with the smaller log loss; then the older one."""
+    """Return the best one that passed; ties go to the lower log loss, then the older version."""
     sign = -1 if metric in LOWER_IS_BETTER else 1
 
     def rank(verdict: Verdict) -> tuple[float, float, int]:
@@ -105,21 +119,21 @@ def best(verdicts: list[Verdict], metric: Metric) -> Verdict | None:
     return max((verdict for verdict in verdicts if verdict.passed), key=rank, default=None)
 
 
-def guessing(answers: Answers, metric: Metric) -> float:
-    """What always naming the commonest class scores, with the classes' shares for probabilities."""
+def guessing_score(answers: Answers, metric: Metric) -> float:
+    """Return the score of always naming the commonest class, with class shares as probabilities."""
     shares = np.bincount(answers.truth, minlength=answers.classes) / len(answers.truth)
     labels = np.full(len(answers.truth), shares.argmax())
     probabilities = np.tile(shares, (len(answers.truth), 1))
     return METRICS[metric](Answers(answers.truth, labels, probabilities, answers.classes))
 
 
-def _alone(
+def _limits(
     candidate: Contender, answers: Answers, metric: Metric, settings: GateSettings
 ) -> list[Check]:
     score = METRICS[metric](answers)
-    floor = guessing(answers, metric) if settings.floor is None else settings.floor
-    above = score <= floor if metric in LOWER_IS_BETTER else score >= floor
-    checks = [Check(f"{metric} floor", above, score, floor)]
+    floor = guessing_score(answers, metric) if settings.floor is None else settings.floor
+    reached = score <= floor if metric in LOWER_IS_BETTER else score >= floor
+    checks = [Check(f"{metric} floor", reached, score, floor)]
     for name, value, limit in (
         ("latency in ms", candidate.latency_ms, settings.max_latency_ms),
         ("size in MB", candidate.size_mb, settings.max_size_mb),
@@ -128,32 +142,54 @@ def _alone(
     return checks
 
 
-def _against(
-    comparison: Comparison, candidate: Answers, prod: Answers, classes: np.ndarray,
-    metric: Metric, settings: GateSettings,
-) -> list[Check]:  # fmt: skip
-    lower = metric in LOWER_IS_BETTER
-    worst = -comparison.low if lower else comparison.high  # the best that confidence allows
-    checks = [
-        Check(f"not worse in {metric}", worst >= -settings.tolerance, worst, -settings.tolerance)
-    ]
-    lost, p_value = _lost_class(candidate, prod, classes, settings.tolerance)
-    alpha = 1 - settings.confidence
-    name = f"recall of {lost}" if p_value < alpha else "recall of each class"
-    return [*checks, Check(name, p_value >= alpha, p_value, alpha)]
+def _metric_check(comparison: Comparison, metric: Metric, settings: GateSettings) -> Check:
+    """Fail if even the better end of the interval is worse than prod.
+
+    The interval leaves (1 - confidence) / 2 on that side. The recalls get the other half, so all
+    checks together reject an equal candidate with probability at most 1 - confidence.
+    """
+    best_case = -comparison.low if metric in LOWER_IS_BETTER else comparison.high
+    limit = -settings.tolerance
+    return Check(f"not worse in {metric}", best_case >= limit, best_case, limit)
+
+
+def _recall_check(p_values: list[float], classes: np.ndarray, settings: GateSettings) -> Check:
+    alpha = (1 - settings.confidence) / 2
+    worst = int(np.argmin(p_values))
+    passed = not any(holm(p_values, alpha))
+    name = "recall of each class" if passed else f"recall of {classes[worst]}"
+    return Check(name, passed, p_values[worst], alpha / len(classes))
+
+
+def _class_losses(candidate: Answers, prod: Answers, tolerance: float) -> list[float]:
+    """Return, for each class, McNemar's p-value of a lower recall; 1 if within the tolerance."""
+    p_values = []
+    for code in range(candidate.classes):
+        rows = candidate.truth == code
+        ours, theirs = candidate.correct[rows], prod.correct[rows]
+        won, lost = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+        is_within = lost - won <= tolerance * rows.sum()
+        p_values.append(1.0 if is_within else exact_mcnemar(won, lost, "less"))
+    return p_values
 
 
 def compare(
-    candidate: Answers, prod: Answers, classes: np.ndarray, slices: pd.DataFrame,
-    metric: Metric, settings: GateSettings, seed: int,
-) -> Comparison:  # fmt: skip
-    low, high = _interval(candidate, prod, METRICS[metric], settings.confidence, seed)
+    candidate: Answers,
+    prod: Answers,
+    classes: np.ndarray,
+    slices: pd.DataFrame,
+    metric: Metric,
+    settings: GateSettings,
+    seed: int,
+) -> Comparison:
+    low, high = difference_interval(candidate, prod, metric, settings.confidence, seed)
     only_candidate = int((candidate.correct & ~prod.correct).sum())
     only_prod = int((prod.correct & ~candidate.correct).sum())
     ours, theirs = scores(candidate), scores(prod)
     recalls = zip(classes, recall_by_class(candidate), recall_by_class(prod), strict=True)
     return Comparison(
-        difference=METRICS[metric](candidate) - METRICS[metric](prod),
+        rows=len(candidate.truth),
+        difference=ours[metric] - theirs[metric],
         low=low,
         high=high,
         mcnemar_p=exact_mcnemar(only_candidate, only_prod),
@@ -165,57 +201,24 @@ def compare(
     )
 
 
-def _interval(
-    candidate: Answers,
-    prod: Answers,
-    metric: Callable[[Answers], float],
-    confidence: float,
-    seed: int,
-) -> tuple[float, float]:
-    """Paired bootstrap; fewer draws where many rows make the interval narrow anyway."""
-    rng = np.random.default_rng(seed)
-    n = len(candidate.truth)
-    draws = int(np.clip(4e7 / n, 200, 2000))
-    samples = (rng.integers(0, n, n) for _ in range(draws))
-    differences = [metric(candidate.take(rows)) - metric(prod.take(rows)) for rows in samples]
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(differences, [tail, 1 - tail])
-    return float(low), float(high)
-
-
-def _lost_class(
-    candidate: Answers, prod: Answers, classes: np.ndarray, tolerance: float
-) -> tuple[str, float]:
-    """The class whose recall fell most surely; its p-value times the number of classes (Holm)."""
-    p_values = []
-    for code in range(len(classes)):
-        rows = candidate.truth == code
-        ours, theirs = candidate.correct[rows], prod.correct[rows]
-        won, lost = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
-        within = lost - won <= tolerance * rows.sum()
-        p_values.append(1.0 if within else exact_mcnemar(won, lost, "less"))
-    worst = int(np.argmin(p_values))
-    return str(classes[worst]), min(1.0, p_values[worst] * len(classes))
-
-
 def _by_slice(
     candidate: Answers, prod: Answers, slices: pd.DataFrame
 ) -> dict[str, tuple[int, float, float]]:
-    found = {}
+    accuracies = {}
     for name in slices:
         for value in np.unique(slices[name]):
             rows = np.flatnonzero(slices[name] == value)
             ours, theirs = accuracy(candidate.take(rows)), accuracy(prod.take(rows))
-            found[f"{name}={value}"] = (len(rows), ours, theirs)
-    return found
+            accuracies[f"{name}={value}"] = (len(rows), ours, theirs)
+    return accuracies
 
 
-def weakest_evidence(comparison: Comparison, rows: int) -> str:
-    """What a holdout of this size cannot see, in words."""
+def smallest_visible_difference(comparison: Comparison) -> str:
+    """Return a sentence that says which differences so few rows cannot show."""
     width = (comparison.high - comparison.low) / 2
     return (
-        f"With {rows} rows in the holdout a difference under about {width:.3f} cannot be told from"
-        " chance."
+        f"With {comparison.rows} rows in the holdout, a difference of less than about {width:.3f}"
+        " cannot be distinguished from chance."
     )
 
 

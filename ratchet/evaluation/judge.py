@@ -1,7 +1,12 @@
-"""Versions through the gate: load, judge, tag, move the alias."""
+"""Versions through the gate: load them, judge them, tag them, move the alias."""
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
 
 from ratchet.data.dataset import Split
 from ratchet.errors import InputError
@@ -9,14 +14,24 @@ from ratchet.evaluation.gate import Contender, Verdict, best, judge
 from ratchet.model import model_file
 from ratchet.model.metrics import ask
 from ratchet.registry.registry import Registry, Version
+from ratchet.serving.served_model import ServedModel, copy_from_mlflow
 from ratchet.settings import Settings
-from ratchet.training.train import microseconds_a_prediction
+
+TIMED_CALLS = 20
 
 
 @dataclass(frozen=True)
 class Judgement:
     version: Version
     verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """The result of a gate: the alias that moved, if one did, and a sentence for people."""
+
+    moved: str | None
+    sentence: str
 
 
 def candidates(registry: Registry, wanted: str, force: bool) -> list[Version]:
@@ -42,16 +57,14 @@ def judge_each(
     reference = contender(prod, registry, split) if prod else None
     if reference is not None and reference.answers is None:
         raise InputError(
-            f"prod is {prod} and cannot be asked: {reference.error}. Does data.source hold the"
+            f"prod is {prod} and does not answer: {reference.error}. Does data.source hold the"
             " columns that it was trained on? Retrain, then: mlflow run . -e evaluate"
         )
     slices = split.table.slices[split.in_holdout].reset_index(drop=True)
     for version in versions:
         candidate = contender(version, registry, split)
-        verdict = judge(
-            candidate, reference, split.table.classes, slices,
-            settings.metric, settings.gate, settings.data.seed,
-        )  # fmt: skip
+        classes, seed = split.table.classes, settings.data.seed
+        verdict = judge(candidate, reference, classes, slices, settings.metric, settings.gate, seed)
         yield Judgement(version, verdict)
 
 
@@ -59,39 +72,57 @@ def contender(version: Version, registry: Registry, split: Split) -> Contender:
     features, target = split.holdout
     try:
         folder = registry.folder(version)
-        model = model_file.load(folder)
-        answers = ask(model, features, target, split.table.classes)
-        latency = microseconds_a_prediction(model, features) / 1000
-    except Exception as error:  # a broken model may raise anything; broken is a verdict
+        answers = ask(model_file.load(folder), features, target, split.table.classes)
+        latency = served_latency_ms(folder, registry.model, version.number)
+    except Exception as error:  # a broken model may raise anything; that it is broken is a verdict
         return Contender(version.number, None, error=" ".join(str(error).split())[:300])
     size = (folder / model_file.FILE).stat().st_size / 1e6
     return Contender(version.number, answers, latency, size)
 
 
+def served_latency_ms(folder: Path, model: str, version: str) -> float:
+    """Return the median time of one prediction by the code that answers in the service."""
+    with TemporaryDirectory() as copy:
+        served_folder = Path(copy) / version
+        copy_from_mlflow(folder, model, version, "", served_folder)
+        served = ServedModel(served_folder)
+    row, times = served.example()[:1], []
+    for _ in range(TIMED_CALLS):
+        started = time.perf_counter()
+        served.answers(row)
+        times.append(time.perf_counter() - started)
+    return float(np.median(times) * 1000)
+
+
 def settle(
-    judgements: Sequence[Judgement], registry: Registry, settings: Settings, evidence: str
-) -> str:
-    """Aliases, then tags: a version that a kill leaves without its verdict is judged again."""
-    sentence = _move(judgements, registry, settings, evidence)
+    judgements: Sequence[Judgement], registry: Registry, settings: Settings, run_id: str
+) -> Settlement:
+    """Move the alias first, then tag: a version that a kill leaves untagged is judged again."""
+    settlement = _move(judgements, registry, settings, run_id)
     for judgement in judgements:
         verdict = "passed" if judgement.verdict.passed else "rejected"
         registry.tag(
-            judgement.version, verdict=verdict, verdict_reason=judgement.verdict.reason,
-            gate_run=evidence,
-        )  # fmt: skip
-    return sentence
+            judgement.version,
+            verdict=verdict,
+            verdict_reason=judgement.verdict.reason,
+            gate_run=run_id,
+        )
+    return settlement
 
 
 def _move(
-    judgements: Sequence[Judgement], registry: Registry, settings: Settings, evidence: str
-) -> str:
+    judgements: Sequence[Judgement], registry: Registry, settings: Settings, run_id: str
+) -> Settlement:
+    if not judgements:
+        return Settlement(None, "No version waits for the gate. Train one: mlflow run . -e train")
     chosen = best([judgement.verdict for judgement in judgements], settings.metric)
     if chosen is None:
-        return "No candidate passed the gate; nothing moved."
+        return Settlement(None, "No candidate passed the gate; nothing moved.")
     alias = "prod" if registry.holder("prod") is None else "staging"
     version = registry.version(chosen.version)
     if alias in version.aliases:
-        return f"{version} stays {alias}: {settings.metric} {chosen.score:.4f}."
+        sentence = f"{version} stays {alias}: {settings.metric} {chosen.score:.4f}."
+        return Settlement(None, sentence)
     reason = f"best of {len(judgements)} by {settings.metric} ({chosen.score:.4f})"
-    registry.move({alias: chosen.version}, f"gate: {reason}", evidence)
-    return f"{version} is {alias} now: {reason}."
+    registry.move({alias: chosen.version}, f"gate: {reason}", run_id)
+    return Settlement(alias, f"{version} is {alias} now: {reason}.")
