@@ -20,11 +20,13 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 from sqlalchemy import insert
 
+from ratchet.predictions.engine import open_engine
 from ratchet.predictions.prediction_log import PredictionLog
-from ratchet.predictions.reading import NARROW, read_window
+from ratchet.predictions.reading import DEFAULT_COLUMNS, read_log
 from ratchet.predictions.record import Record, json_text, new_request_id
-from ratchet.predictions.storing import insert_statement
-from ratchet.predictions.tables import open_engine, predictions
+from ratchet.predictions.tables import predictions
+from ratchet.predictions.window import Window
+from ratchet.predictions.writing import insert_statement
 from ratchet.report import print_table
 
 ROUNDS = 5
@@ -44,15 +46,15 @@ def main() -> None:
         )
     with TemporaryDirectory() as folder:
         fill(Path(folder))
-        read = in_turns({"read_window": by_read_window, "read_sql": by_read_sql}, Path(folder))
+        read = in_turns({"read_log": by_read_log, "read_sql": by_read_sql}, Path(folder))
     figures = {
         "appends_per_second": round(RECORDS / written["log"]),
         "times_sqlalchemy": round(written["sqlalchemy"] / written["log"], 2),
         "times_sqlalchemy_limit": LEAST_TIMES_SQLALCHEMY,
         "times_sqlite3": round(written["sqlite3"] / written["log"], 2),
         "times_sqlite3_limit": LEAST_TIMES_SQLITE,
-        "read_seconds": round(read["read_window"], 2),
-        "times_read_sql": round(read["read_sql"] / read["read_window"], 2),
+        "read_seconds": round(read["read_log"], 2),
+        "times_read_sql": round(read["read_sql"] / read["read_log"], 2),
         "times_read_sql_limit": LEAST_TIMES_READ_SQL,
     }
     print_table([{"": name, "seconds": took} for name, took in (written | read).items()])
@@ -112,13 +114,14 @@ def fill(folder: Path) -> None:
         connection.executemany(statement, (a_record(number) for number in range(ROWS)))
 
 
-def by_read_window(folder: Path) -> None:
-    assert len(read_window(f"sqlite:///{folder / 'read.db'}", "1", "2")) == ROWS
+def by_read_log(folder: Path) -> None:
+    url = f"sqlite:///{folder / 'read.db'}"
+    assert len(read_log(url, Window("1", "2")).frame) == ROWS
 
 
 def by_read_sql(folder: Path) -> None:
     engine = open_engine(f"sqlite:///{folder / 'read.db'}")
-    statement = f"SELECT {', '.join(NARROW)} FROM predictions WHERE prod_version = '1'"
+    statement = f"SELECT {', '.join(DEFAULT_COLUMNS)} FROM predictions WHERE prod_version = '1'"
     frame = pd.read_sql(f"{statement} AND staging_version = '2' ORDER BY request_id", engine)
     for name in ("prediction", "label"):
         frame[name] = [json.loads(text) for text in frame[name]]

@@ -20,7 +20,7 @@ def main(
     if plan:
         show_plan(settings.promotion, split, accuracy, users_a_day)
         return
-    from ratchet.predictions.tables import log_url
+    from ratchet.predictions.engine import log_url
     from ratchet.promotion.page import page
     from ratchet.promotion.promotion import ACTIONS, BY_HAND, promote
     from ratchet.promotion.report import arm_rows, check_rows, content, markdown, promoted

@@ -17,10 +17,10 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ratchet.predictions.assignment import arm_of
-from ratchet.predictions.export import csv_pages
+from ratchet.predictions.csv_export import csv_pages
 from ratchet.predictions.prediction_log import PredictionLog
-from ratchet.predictions.reading import Window
 from ratchet.predictions.record import Label, Record, json_text, new_request_id
+from ratchet.predictions.window import Window
 from ratchet.settings import ABSettings
 
 TOKEN = "a token"
@@ -54,7 +54,11 @@ def application(url: str, fault: str) -> Starlette:
         outcomes = await log.label(labels)
         pairs = zip(labels, outcomes, strict=True)
         return JSONResponse(
-            {"outcomes": [{"request_id": one.request_id, "outcome": out} for one, out in pairs]}
+            {
+                "outcomes": [
+                    {"request_id": one.request_id, "outcome": out.outcome} for one, out in pairs
+                ]
+            }
         )
 
     async def split(_: Request) -> Response:

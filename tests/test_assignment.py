@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from ratchet.predictions.assignment import arm_of, hidden, position
+from ratchet.predictions.assignment import arm_of, position, pseudonymize
 
 USERS = [f"user-{number}" for number in range(20_000)]
 SHARES = st.floats(0, 1)
@@ -66,10 +66,10 @@ def test_the_hash_is_that_of_every_machine_and_process() -> None:
 
 
 @given(st.text(), st.text(), st.text())
-def test_a_hidden_user_stays_one_user_and_another_secret_another(
+def test_a_pseudonymize_user_stays_one_user_and_another_secret_another(
     user: str, secret: str, other: str
 ) -> None:
-    assert hidden(user, secret) == hidden(user, secret)
-    assert len(hidden(user, secret)) == 64
+    assert pseudonymize(user, secret) == pseudonymize(user, secret)
+    assert len(pseudonymize(user, secret)) == 64
     if secret != other:
-        assert hidden(user, secret) != hidden(user, other)
+        assert pseudonymize(user, secret) != pseudonymize(user, other)

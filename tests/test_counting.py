@@ -5,11 +5,10 @@ import pandas as pd
 import pytest
 
 from ratchet.errors import InputError
-from ratchet.predictions.log_source import ABTest
 from ratchet.promotion.counting import requests_of, trial_of
 from ratchet.promotion.decision import decide
 from ratchet.promotion.evidence import Answers
-from ratchet.promotion.promotion import both_answers
+from ratchet.promotion.promotion import ABTest, both_answers
 from ratchet.promotion.trial import Trial
 from ratchet.settings import PromotionSettings
 from tests.traffic import START, rows_of_test

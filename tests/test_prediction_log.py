@@ -18,10 +18,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratchet.errors import InputError
-from ratchet.predictions.group_commit import LogError
+from ratchet.predictions.commit_queue import LogError
 from ratchet.predictions.prediction_log import PredictionLog
-from ratchet.predictions.reading import read_window
-from ratchet.predictions.record import Label, Shadow, first_request_id, json_text, new_request_id
+from ratchet.predictions.reading import read_log
+from ratchet.predictions.record import (
+    Label,
+    LabelResult,
+    Shadow,
+    first_request_id,
+    json_text,
+    new_request_id,
+)
+from ratchet.predictions.window import Window
 from ratchet.settings import ABSettings
 from tests.projects import REPOSITORY, environment
 from tests.records import a_record
@@ -74,12 +82,12 @@ def test_labels_are_set_once_and_conflicts_recorded(tmp_path: Path) -> None:
     log.append_now([record])
 
     def label(label: str, at: float) -> str:
-        return log.label_now([Label(record.request_id, label, at)])[0]
+        return log.label_now([Label(record.request_id, label, at)])[0].outcome
 
     assert label("1", 1.0) == "set"
     assert label("1", 2.0) == "same"
     assert [label(other, 3.0) for other in ("true", "1.0", '"1"', '"1"')] == ["conflict"] * 4
-    assert log.label_now([Label("nobody", "1", 1.0)]) == ["unknown"]
+    assert log.label_now([Label("nobody", "1", 1.0)]) == [LabelResult("unknown")]
     log.close()
     assert all_of(tmp_path, "label, label_time") == [("1", 1.0)]
     assert all_of(tmp_path, "label, kept", "refused_labels") == [
@@ -117,8 +125,8 @@ def test_many_labels_at_once_end_as_one_by_one(
             expected.append("set")
         else:
             expected.append("same" if before == label else "conflict")
-    assert outcomes == expected
-    kept = read_window(url, since=known[0].time, columns=("request_id", "label"))
+    assert [one.outcome for one in outcomes] == expected
+    kept = read_log(url, Window(since=known[0].time), ("request_id", "label")).frame
     kept = kept[kept["request_id"].isin(ids)]
     assert {row.request_id: json_text(row.label) for row in kept.itertuples()} == {
         request_id: held.get(request_id, "null") for request_id in ids[:3]
@@ -133,7 +141,8 @@ def test_a_label_right_after_its_answer_finds_it_under_load(tmp_path: Path) -> N
         for _ in range(30):
             record = a_record()
             await log.append([record])
-            outcomes += await log.label([Label(record.request_id, "1", 1.0)])
+            results = await log.label([Label(record.request_id, "1", 1.0)])
+            outcomes += [result.outcome for result in results]
         return outcomes
 
     async def many_users() -> list[list[str]]:
@@ -151,7 +160,8 @@ def test_what_the_other_version_would_have_said_comes_later(tmp_path: Path) -> N
     shadow = Shadow(record.request_id, "2", '"virginica"', "{}")
     log.shadow_now([shadow, shadow._replace(request_id="nobody")])
     log.close()
-    frame = read_window(url_of(tmp_path), columns=("shadow_version", "shadow_prediction"))
+    columns = ("shadow_version", "shadow_prediction")
+    frame = read_log(url_of(tmp_path), columns=columns).frame
     assert frame.to_dict("records") == [{"shadow_version": "2", "shadow_prediction": "virginica"}]
 
 
@@ -255,7 +265,7 @@ def test_no_kill_loses_an_answered_request_or_leaves_half_a_row(tmp_path: Path) 
 DISK = """
 import sys
 from pathlib import Path
-from ratchet.predictions.group_commit import LogError
+from ratchet.predictions.commit_queue import LogError
 from ratchet.predictions.prediction_log import PredictionLog
 from tests.records import a_record
 
@@ -304,5 +314,5 @@ def test_a_full_disk_refuses_what_it_cannot_keep_and_goes_on_when_there_is_room(
     if "unshare failed" in done.stderr:
         pytest.skip(done.stderr)
     assert done.stdout.splitlines() == [
-        "True the log takes no writes: database or disk is full", "True", "True",
+        "True The prediction log takes no writes: database or disk is full", "True", "True",
     ], done.stderr  # fmt: skip

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from ratchet.errors import InputError
-from ratchet.predictions import log_rows as log_rows_module
-from ratchet.predictions.log_rows import log_rows
+from ratchet.predictions import feature_table as feature_table_module
+from ratchet.predictions.feature_table import feature_table
 from ratchet.predictions.prediction_log import PredictionLog
 from ratchet.predictions.record import json_text
 from ratchet.profile.profile import to_json
@@ -60,7 +60,7 @@ def features_of(table):
 
 
 def read(url, days=7.0, version="5"):
-    with log_rows(url, "iris", days, version) as rows:
+    with feature_table(url, "iris", days, version) as rows:
         return read_current(rows, PROJECT, reference())
 
 
@@ -72,7 +72,7 @@ def url(tmp_path):
 @pytest.mark.slow
 def test_a_log_on_postgresql_is_read_in_batches(url, tmp_path, monkeypatch):
     monkeypatch.setenv("RATCHET_LOG_JOURNAL", str(tmp_path / "journal.db"))
-    monkeypatch.setattr(log_rows_module, "BATCH", 7)
+    monkeypatch.setattr(feature_table_module, "ROWS_PER_BATCH", 7)
     with new_cluster() as cluster:
         server = cluster.create("log")
         for address in (url, server):
@@ -129,7 +129,7 @@ def test_a_log_without_requests_is_said(url):
 
 
 def test_a_log_that_is_not_there_is_said_and_not_made(url, tmp_path):
-    with pytest.raises(InputError, match="No prediction log at sqlite"):
+    with pytest.raises(InputError, match="no such file; expected the address of a prediction log"):
         read(url)
     assert list(tmp_path.iterdir()) == []
 

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from ratchet.errors import InputError
-from ratchet.predictions.export import csv_pages
+from ratchet.predictions.csv_export import csv_pages
+from ratchet.predictions.engine import open_engine
+from ratchet.predictions.maintenance import delete_older
+from ratchet.predictions.pages import open_log
 from ratchet.predictions.prediction_log import PredictionLog
-from ratchet.predictions.reading import Window, opened_log, read_window
+from ratchet.predictions.reading import read_log
 from ratchet.predictions.record import Label, Record, json_text
-from ratchet.predictions.retention import delete_older
-from ratchet.predictions.tables import open_engine
+from ratchet.predictions.window import Window
 from tests.clusters import new_cluster
 from tests.records import a_record
 
@@ -58,7 +60,7 @@ def week(url: str, tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
 
 
 def test_a_window_is_one_test_in_the_order_of_its_requests(url: str, week: list[Record]) -> None:
-    frame = read_window(url, "1", "3")
+    frame = read_log(url, Window("1", "3")).frame
     assert list(frame["user_id"]) == ["user-3", "user-4", "user-5", "user-6"]
     assert list(frame["prediction"]) == [False, True, False, True]
     assert list(frame["label"]) == [True, None, None, None]
@@ -74,14 +76,15 @@ def test_a_window_is_one_test_in_the_order_of_its_requests(url: str, week: list[
 def test_a_window_is_from_its_beginning_up_to_and_without_its_end(
     url: str, week: list[Record]
 ) -> None:
-    frame = read_window(url, since=week[2].time, until=week[4].time)
+    frame = read_log(url, Window(since=week[2].time, until=week[4].time)).frame
     assert list(frame["request_id"]) == [week[2].request_id, week[3].request_id]
-    assert read_window(url, "1", "2", model="another").empty
-    assert list(read_window(url, "9").columns) == list(frame.columns)
+    assert read_log(url, Window("1", "2", model="another")).frame.empty
+    assert list(read_log(url, Window("9")).frame.columns) == list(frame.columns)
 
 
 def test_features_come_as_values(url: str, week: list[Record]) -> None:
-    frame = read_window(url, columns=("features", "staging_version"), until=week[1].time)
+    window = Window(until=week[1].time)
+    frame = read_log(url, window, ("features", "staging_version")).frame
     assert frame["features"][0] == {"sepal_length": 5.1, "sepal_width": 3.5}
 
 
@@ -155,7 +158,7 @@ def test_retention_deletes_what_is_older_and_nothing_else(tmp_path: Path) -> Non
     now = week[5].time
     assert delete_older(engine, days=2.5, now=now) == 3
     assert delete_older(engine, days=2.5, now=now) == 0
-    assert list(read_window(url, columns=("user_id",))["user_id"]) == [
+    assert list(read_log(url, columns=("user_id",)).frame["user_id"]) == [
         "user-3", "user-4", "user-5", "user-6",
     ]  # fmt: skip
     with engine.connect() as connection:
@@ -172,7 +175,7 @@ def test_what_is_no_log_is_said_and_not_made(tmp_path: Path, what: str) -> None:
     if what == "another database":
         open_engine(f"sqlite:///{file}").connect().close()
     with pytest.raises(InputError, match=r"log\.db"):
-        read_window(f"sqlite:///{file}")
+        read_log(f"sqlite:///{file}")
     with pytest.raises(InputError, match=r"log\.db"):
         list(csv_pages(f"sqlite:///{file}"))
     assert file.exists() == (what != "nothing")
@@ -181,7 +184,7 @@ def test_what_is_no_log_is_said_and_not_made(tmp_path: Path, what: str) -> None:
 def test_a_password_is_never_shown() -> None:
     with (
         pytest.raises(InputError) as said,
-        opened_log("postgresql://me:secret@localhost:1/log") as e,
+        open_log("postgresql://me:secret@localhost:1/log") as e,
     ):
         e.connect()
     assert "secret" not in str(said.value)

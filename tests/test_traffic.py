@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 
 from ratchet.errors import InputError
-from ratchet.predictions.reading import read_window
+from ratchet.predictions.reading import read_log
 from ratchet.settings import read_settings
 from ratchet.traffic.agreement import compare
-from ratchet.traffic.habits import Ask, asks
+from ratchet.traffic.planned_requests import PlannedRequest, plan_requests
 from ratchet.traffic.rows import Rows, read_rows, shifted
 from ratchet.traffic.sending import Sent
-from ratchet.traffic.traffic import Wanted, told
+from ratchet.traffic.traffic import Parameters
 from ratchet.traffic.truth import read_truth
 from tests.projects import REPOSITORY, free_port, new_project, process, run_step
 from tests.services import TOKEN as SERVICE_TOKEN
@@ -30,23 +30,25 @@ CLASSES = ["setosa", "versicolor", "virginica"]
 SETTINGS = read_settings(REPOSITORY / "configs/project.yaml")
 
 
-def an_ask(luck: float = 0.5, user_luck: float = 0.5, label: str = "setosa") -> Ask:
-    return Ask("user-1", {"petal_length": 1.5}, label, user_luck, luck, 0.5)
+def a_request(
+    label_draw: float = 0.5, user_draw: float = 0.5, label: str = "setosa"
+) -> PlannedRequest:
+    return PlannedRequest("user-1", {"petal_length": 1.5}, label, user_draw, label_draw, 0.5)
 
 
 def test_the_same_seed_makes_the_same_traffic_and_another_seed_another() -> None:
     rows = read_rows("holdout", SETTINGS)
-    one, again, other = (list(asks(rows, 300, 20, seed)) for seed in (1, 1, 2))
+    one, again, other = (list(plan_requests(rows, 300, 20, seed)) for seed in (1, 1, 2))
     assert one == again
-    assert [ask.features for ask in one] != [ask.features for ask in other]
-    assert {ask.user_id for ask in one}.isdisjoint(ask.user_id for ask in other)
+    assert [request.features for request in one] != [request.features for request in other]
+    assert {request.user_id for request in one}.isdisjoint(request.user_id for request in other)
 
 
 def test_users_ask_mostly_for_rows_of_their_own_and_some_ask_far_more_than_others() -> None:
     rows = Rows([{"number": float(number)} for number in range(1000)], ["a"] * 1000)
     sent = Counter[str]()
     own = Counter[str]()
-    for user, asked in pd.DataFrame(asks(rows, 20_000, 50, 0)).groupby("user_id"):
+    for user, asked in pd.DataFrame(plan_requests(rows, 20_000, 50, 0)).groupby("user_id"):
         counts = Counter(row["number"] for row in asked["features"])
         own[user] = sum(count for _, count in counts.most_common(3))
         sent[user] = len(asked)
@@ -77,7 +79,7 @@ def test_drawn_labels_make_each_arm_right_as_often_as_said() -> None:
     truth = read_truth("A=0.90,B=0.95", 0.0, CLASSES)
     lucks = np.random.default_rng(0).random(40_000)
     for arm, accuracy in (("A", 0.90), ("B", 0.95)):
-        labels = [truth.label(an_ask(luck), arm, "1", "setosa") for luck in lucks]
+        labels = [truth.label(a_request(luck), arm, "1", "setosa") for luck in lucks]
         counts = Counter(labels)
         assert counts["setosa"] / 40_000 == pytest.approx(accuracy, abs=0.005)
         assert counts["versicolor"] == pytest.approx(counts["virginica"], rel=0.1)
@@ -85,12 +87,12 @@ def test_drawn_labels_make_each_arm_right_as_often_as_said() -> None:
 
 def test_a_version_keeps_its_accuracy_when_it_changes_arms() -> None:
     truth = read_truth("v7=0,A=1", 0.0, CLASSES)
-    assert {truth.label(an_ask(), arm, "7", "setosa") for arm in "AB"} <= {
+    assert {truth.label(a_request(), arm, "7", "setosa") for arm in "AB"} <= {
         "versicolor",
         "virginica",
     }
-    assert truth.label(an_ask(), "A", "6", "virginica") == "virginica"
-    assert truth.label(an_ask(label="setosa"), "B", "6", "virginica") == "setosa"
+    assert truth.label(a_request(), "A", "6", "virginica") == "virginica"
+    assert truth.label(a_request(label="setosa"), "B", "6", "virginica") == "setosa"
 
 
 def test_correlated_users_differ_as_much_as_said_and_are_right_as_often() -> None:
@@ -98,7 +100,7 @@ def test_correlated_users_differ_as_much_as_said_and_are_right_as_often() -> Non
     truth = read_truth("A=0.8,B=0.8", 1 / 6, CLASSES)
     shares = [
         np.mean([
-            truth.label(an_ask(luck, user), "A", "1", "setosa") == "setosa"
+            truth.label(a_request(luck, user), "A", "1", "setosa") == "setosa"
             for luck in np.linspace(0, 0.9999, 200)
         ])
         for user in np.linspace(0.001, 0.999, 200)
@@ -145,8 +147,8 @@ def line_of(sent: Sent, **more: str) -> dict[str, str]:
 
 def test_the_report_holds_an_address_without_its_password() -> None:
     log = "postgresql://me:secret@db/log"
-    wanted = Wanted("http://here", log, 1, 1, 0, 1, 0, 1, "real", 0, "none", 0, log)
-    said = told(wanted)
+    parameters = Parameters("http://here", log, 1, 1, 0, 1, 0, 1, "real", 0, "none", 0, log)
+    said = parameters.without_passwords()
     assert said["data"] == said["log"] == "postgresql://me:***@db/log"
     assert (said["url"], said["accuracy"]) == ("http://here", "real")
 
@@ -154,7 +156,7 @@ def test_the_report_holds_an_address_without_its_password() -> None:
 def test_what_is_missing_twice_or_different_is_named() -> None:
     answer = {"variant": "A", "model_version": "1", "prediction": "setosa"}
     sent = [
-        Sent(an_ask(), answer | {"request_id": name}, 0.1, "setosa", "set") for name in "abcdef"
+        Sent(a_request(), answer | {"request_id": name}, 0.1, "setosa", "set") for name in "abcdef"
     ]
     lines = [line_of(one) for one in sent]
     assert compare(sent, [*lines, line_of(sent[0], request_id="x")]).holds
@@ -200,7 +202,7 @@ def test_the_log_agrees_with_what_users_saw_and_each_arm_is_as_right_as_drawn(
         assert "the log agrees on all 800 (0 others came meanwhile)" in said
         again, _ = drive(project, url, requests="100", labelled="0.5", log=log_of(tmp_path))
         assert "the log agrees on all 100" in again
-    frame = read_window(log_of(tmp_path))
+    frame = read_log(log_of(tmp_path)).frame
     assert len(frame) == 900
     assert frame["label"].isna().sum() == pytest.approx(50, abs=20)
     first = frame[:800]
@@ -251,7 +253,7 @@ def test_a_log_is_sent_again_in_its_order_by_its_users_with_its_labels(tmp_path:
     assert "the log agrees on all 150" in said
     columns = ("user_id", "features", "label", "arm")
     before, after = (
-        read_window(log_of(folder), columns=columns) for folder in (tmp_path, tmp_path / "again")
+        read_log(log_of(folder), columns=columns).frame for folder in (tmp_path, tmp_path / "again")
     )
     pd.testing.assert_frame_equal(before, after)
 
@@ -268,7 +270,7 @@ def test_without_a_way_to_the_log_it_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"url": "http://127.0.0.1:9"}, "is no service that answers"),
+        ({"url": "http://127.0.0.1:9"}, "no service answers there"),
         ({"requests": "0"}, "requests=0: expected 1 or more"),
         ({"labelled": "2"}, "labelled=2.0: expected a share between 0 and 1"),
         ({"rate": "fast"}, "rate=fast: expected a number"),

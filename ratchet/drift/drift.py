@@ -94,11 +94,11 @@ def _read(current: str, before: Reference, settings: Settings) -> tuple[Reading,
         from ratchet.profile.cluster import read_on_cluster
 
         return read_on_cluster(current, settings, profile)
-    from ratchet.predictions.log_rows import log_rows
-    from ratchet.predictions.tables import log_url
+    from ratchet.predictions.engine import log_url
+    from ratchet.predictions.feature_table import feature_table
 
     url = log_url() if current == LOG else current
-    with log_rows(url, settings.model, settings.drift.log_days, before.version) as rows:
+    with feature_table(url, settings.model, settings.drift.log_days, before.version) as rows:
         return read_current(rows, settings.data, profile)
 
 

@@ -1,4 +1,4 @@
-"""User -> arm: by a salted hash of the user against the share of traffic that arm B has."""
+"""The assignment of users to arms: a salted hash of the user, compared with arm B's share."""
 
 import hashlib
 import hmac
@@ -7,22 +7,22 @@ from functools import lru_cache
 from typing import Literal
 
 Arm = Literal["A", "B"]
-RESOLUTION = 2**53  # every value below it is exact in a double
+RESOLUTION = 2**53  # a float holds every integer below it exactly
 
 
 def position(user_id: str, salt: str) -> float:
-    """Where a user stands in [0, 1): the first 53 bits of BLAKE2b of the user, keyed by the salt.
+    """Return the user's position in [0, 1): the first 53 bits of BLAKE2b, keyed with the salt.
 
-    The salt is the staging version, so each test shuffles users anew. Nothing of the machine, the
-    process or Python's own hash goes into it.
+    The salt is the staging version, so each test assigns the users anew. The result does not
+    depend on the machine, the process or PYTHONHASHSEED.
 
     >>> position("user-1", "7")
     0.1416515377895663
     """
-    return _place(_keyed(salt), user_id) / RESOLUTION
+    return _hash(_keyed(salt), user_id) / RESOLUTION
 
 
-def _place(keyed: "hashlib.blake2b", user_id: str) -> int:
+def _hash(keyed: "hashlib.blake2b", user_id: str) -> int:
     digest = keyed.copy()
     digest.update(user_id.encode("utf-8", "surrogatepass"))
     return int.from_bytes(digest.digest()) >> 11
@@ -35,21 +35,24 @@ def _keyed(salt: str) -> "hashlib.blake2b":
 
 
 def arm_of(user_id: str, staging_version: str | None, split: float) -> Arm:
-    """B below the split: raising it moves users from A to B only. Without staging: A."""
+    """Return B if the user's position is below the split, otherwise A.
+
+    Raising the split therefore moves users from A to B only. Without staging everybody is in A.
+    """
     return arms_of([user_id], staging_version, split)[0]
 
 
 def arms_of(users: Sequence[str], staging_version: str | None, split: float) -> list[Arm]:
     if staging_version is None:
         return ["A"] * len(users)
-    keyed, first_of_a = _keyed(staging_version), split * RESOLUTION
-    return ["B" if _place(keyed, user) < first_of_a else "A" for user in users]
+    keyed, limit = _keyed(staging_version), split * RESOLUTION
+    return ["B" if _hash(keyed, user) < limit else "A" for user in users]
 
 
-def hidden(user_id: str, secret: str) -> str:
-    """A user's HMAC-SHA256, for logs that must not name users: the same each time, no way back.
+def pseudonymize(user_id: str, secret: str) -> str:
+    """Return the user's HMAC-SHA256: the same each time, and it cannot be reversed.
 
-    >>> hidden("user-1", "a secret")[:8]
+    >>> pseudonymize("user-1", "a secret")[:8]
     'db44496f'
     """
     return hmac.digest(secret.encode(), user_id.encode("utf-8", "surrogatepass"), "sha256").hex()

@@ -1,4 +1,7 @@
-"""What PostgreSQL could not take while it was away: a SQLite file for the workers of a machine."""
+"""The journal: a SQLite file that keeps what PostgreSQL could not take while it was away.
+
+All workers of a machine share one.
+"""
 
 import json
 import os
@@ -19,28 +22,30 @@ from sqlalchemy import (
     insert,
     select,
     update,
-)  # fmt: skip
+)
 from sqlalchemy.exc import SQLAlchemyError
 
-from ratchet.predictions.group_commit import LogError
-from ratchet.predictions.record import Label, LabelOutcome, Record, Shadow, Work, are_labels
-from ratchet.predictions.tables import open_engine, reason
+from ratchet.predictions.commit_queue import LogError
+from ratchet.predictions.engine import error_reason, open_engine
+from ratchet.predictions.record import Label, LabelResult, Record, Shadow, Work, are_labels
+from ratchet.predictions.writing import IDS_PER_QUERY, Answered
 
 DEFAULT_PATH = "predictions-journal.db"
-IDS_A_QUERY = 500
-KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Record, Shadow, Label)}
+ITEM_TYPES: dict[str, Any] = {kind.__name__: kind for kind in (Record, Shadow, Label)}
 
 metadata = MetaData()
 entries = Table(
-    "entries", metadata,
+    "entries",
+    metadata,
     Column("number", Integer, primary_key=True),
     Column("time", Double, nullable=False),
     Column("kind", Text, nullable=False),
     Column("request_id", Text, nullable=False, index=True),
     Column("content", Text, nullable=False),
-    Column("refused", Text),  # why PostgreSQL did not take it
-)  # fmt: skip
+    Column("refused", Text),  # the reason why PostgreSQL did not take it
+)
 last_split = Table("last_split", metadata, Column("content", Text, nullable=False))
+IS_WAITING = entries.c.refused.is_(None)
 
 
 class Entry(NamedTuple):
@@ -60,31 +65,32 @@ class Journal:
         metadata.create_all(self._engine)
 
     def write(self, works: Sequence[Work]) -> Sequence[Any]:
-        """In the order given, so a label comes after its request."""
+        """Keep everything in the order given, so that a label comes after its request."""
+        items = [item for work in works for item in work if not isinstance(item, Label)]
         try:
             with self._engine.begin() as connection:
-                _keep(connection, [one for w in works for one in w if not isinstance(one, Label)])
+                _keep(connection, items)
                 return [_keep_labels(connection, w) if are_labels(w) else None for w in works]
         except SQLAlchemyError as error:
             raise LogError(
-                f"neither PostgreSQL nor the journal takes writes: {reason(error)}"
+                "Neither PostgreSQL nor the journal takes writes", error_reason(error)
             ) from None
 
     def holds(self, ids: Iterable[str]) -> set[str]:
-        """Of these requests, those that wait here."""
-        with self._engine.execution_options(reads=True).connect() as connection:
+        """Return those of the given requests that wait in the journal."""
+        with self._reader() as connection:
             if _is_empty(connection):
                 return set()
             return set(_waiting(connection, ids))
 
     def is_empty(self) -> bool:
-        with self._engine.execution_options(reads=True).connect() as connection:
+        with self._reader() as connection:
             return _is_empty(connection)
 
-    def after(self, number: int, most: int) -> list[Entry]:
-        with self._engine.execution_options(reads=True).connect() as connection:
-            following = select(entries).where(entries.c.number > number, _WAITS)
-            rows = connection.execute(following.order_by(entries.c.number).limit(most))
+    def after(self, number: int, limit: int) -> list[Entry]:
+        with self._reader() as connection:
+            following = select(entries).where(entries.c.number > number, IS_WAITING)
+            rows = connection.execute(following.order_by(entries.c.number).limit(limit))
             return [Entry(row.number, row.time, _item(row.kind, row.content)) for row in rows]
 
     def remove(self, numbers: Sequence[int]) -> None:
@@ -99,68 +105,70 @@ class Journal:
             connection.execute(insert(last_split), {"content": json.dumps(content)})
 
     def remembered_split(self) -> list[Any] | None:
-        with self._engine.execution_options(reads=True).connect() as connection:
+        with self._reader() as connection:
             content = connection.execute(select(last_split.c.content)).scalar()
             return None if content is None else json.loads(content)
 
     def close(self) -> None:
         self._engine.dispose()
 
+    def _reader(self) -> Connection:
+        return self._engine.execution_options(reads=True).connect()
+
     def _for_each(self, statement: Any, numbers: Sequence[int], values: dict[str, Any]) -> None:
         if numbers:
-            statement = statement.where(entries.c.number == bindparam("of"))
+            statement = statement.where(entries.c.number == bindparam("entry"))
             with self._engine.begin() as connection:
-                connection.execute(statement, [{"of": number, **values} for number in numbers])
+                connection.execute(statement, [{"entry": number, **values} for number in numbers])
 
 
 def _keep(connection: Connection, items: Sequence[Record | Shadow | Label]) -> None:
+    now = time.time()
     rows = [
         {
-            "time": time.time(), "kind": type(one).__name__, "request_id": one.request_id,
-            "content": json.dumps(one),
+            "time": now,
+            "kind": type(item).__name__,
+            "request_id": item.request_id,
+            "content": json.dumps(item),
         }
-        for one in items
-    ]  # fmt: skip
+        for item in items
+    ]
     if rows:
         connection.execute(insert(entries), rows)
 
 
-def _keep_labels(connection: Connection, labels: Sequence[Label]) -> list[LabelOutcome]:
-    """All of them, conflicts too: PostgreSQL's table is where a conflict is recorded."""
+def _keep_labels(connection: Connection, labels: Sequence[Label]) -> list[LabelResult]:
+    """Keep all of them, conflicts too: it is PostgreSQL's table that records conflicts."""
     waiting = _waiting(connection, {label.request_id for label in labels})
-    outcomes: list[LabelOutcome] = []
-    for one in labels:
-        held = waiting.get(one.request_id, UNKNOWN)
-        if held is UNKNOWN:
-            outcomes.append("kept")
-        elif held is None:
-            outcomes.append("set")
-            waiting[one.request_id] = one.label
-        else:
-            outcomes.append("same" if held == one.label else "conflict")
+    results: list[LabelResult] = []
+    for label in labels:
+        answer = waiting.get(label.request_id)
+        results.append(answer.result(label.label) if answer else LabelResult("kept"))
+        if answer and answer.label is None:
+            waiting[label.request_id] = answer._replace(label=label.label)
     _keep(connection, labels)
-    return outcomes
+    return results
 
 
-UNKNOWN = object()
+def _waiting(connection: Connection, ids: Iterable[str]) -> dict[str, Answered]:
+    """Return the requests that wait here, each with its first label."""
+    answers: dict[str, Answered] = {}
+    for item in _items_of(connection, list(ids)):
+        answer = answers.get(item.request_id)
+        if isinstance(item, Record):
+            fields = (item.arm, item.model_version, item.prediction, item.label)
+            answers[item.request_id] = Answered(*fields)
+        elif isinstance(item, Label) and answer and answer.label is None:
+            answers[item.request_id] = answer._replace(label=item.label)
+    return answers
 
 
-def _waiting(connection: Connection, ids: Iterable[str]) -> dict[str, Any]:
-    """The requests that are here, each with the label it has so far."""
-    found: dict[str, Any] = {}
-    for one in _of_requests(connection, list(ids)):
-        first_label = isinstance(one, Label) and found.get(one.request_id, UNKNOWN) is None
-        if isinstance(one, Record) or first_label:
-            found[one.request_id] = one.label
-    return found
-
-
-def _of_requests(connection: Connection, ids: Sequence[str]) -> Iterator[Any]:
-    for start in range(0, len(ids), IDS_A_QUERY):
+def _items_of(connection: Connection, ids: Sequence[str]) -> Iterator[Any]:
+    for start in range(0, len(ids), IDS_PER_QUERY):
         statement = (
             select(entries.c.kind, entries.c.content)
-            .where(entries.c.request_id.in_(ids[start : start + IDS_A_QUERY]))
-            .where(_WAITS)
+            .where(entries.c.request_id.in_(ids[start : start + IDS_PER_QUERY]))
+            .where(IS_WAITING)
             .order_by(entries.c.number)
         )
         for row in connection.execute(statement).fetchall():
@@ -168,12 +176,9 @@ def _of_requests(connection: Connection, ids: Sequence[str]) -> Iterator[Any]:
 
 
 def _item(kind: str, content: str) -> Any:
-    return KINDS[kind](*json.loads(content))
-
-
-_WAITS = entries.c.refused.is_(None)
+    return ITEM_TYPES[kind](*json.loads(content))
 
 
 def _is_empty(connection: Connection) -> bool:
-    statement = select(entries.c.number).where(_WAITS).limit(1)
+    statement = select(entries.c.number).where(IS_WAITING).limit(1)
     return connection.execute(statement).first() is None

@@ -1,4 +1,4 @@
-"""The share of traffic that arm B has: every change on record, the newest in force."""
+"""The split, arm B's share of the users: every change is recorded, and the newest is in force."""
 
 import time
 from typing import NamedTuple
@@ -6,12 +6,13 @@ from typing import NamedTuple
 from sqlalchemy import Engine, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from ratchet.predictions.group_commit import LogError
+from ratchet.predictions.commit_queue import LogError
+from ratchet.predictions.engine import error_reason
 from ratchet.predictions.journal import Journal
-from ratchet.predictions.periodic import Every
-from ratchet.predictions.tables import create_tables, insert_if_new, reason, splits
+from ratchet.predictions.maintenance import PeriodicTask
+from ratchet.predictions.tables import create_tables, insert_if_new, splits
 
-SECONDS_BETWEEN_LOOKS = 0.5
+SECONDS_BETWEEN_READS = 0.5
 
 
 class Split(NamedTuple):
@@ -21,18 +22,19 @@ class Split(NamedTuple):
 
 
 class Splits:
-    """`current` is what all workers and replicas go by, half a second old at most.
+    """The split that all workers and replicas use; a change reaches them within half a second.
 
-    With PostgreSQL away the last one known stays in force; the journal knows it over a restart.
+    While PostgreSQL is away the last known split stays in force, also after a restart, because the
+    journal remembers it.
     """
 
     def __init__(self, engine: Engine, first: Split, journal: Journal | None = None) -> None:
         self._engine, self._first, self._journal = engine, first, journal
         self._is_set_up = False
-        before = journal.remembered_split() if journal else None
-        self.current = Split(*before) if before else first
-        self._look()
-        self._looks = Every(SECONDS_BETWEEN_LOOKS, self._look, "split")
+        remembered = journal.remembered_split() if journal else None
+        self.current = Split(*remembered) if remembered else first
+        self._read()
+        self._task = PeriodicTask(SECONDS_BETWEEN_READS, self._read, "split")
 
     def put(self, value: float, by: str) -> Split:
         if not 0 <= value <= 1:
@@ -42,19 +44,16 @@ class Splits:
             with self._engine.begin() as connection:
                 connection.execute(insert(splits), split._asdict())
         except SQLAlchemyError as error:
-            raise LogError(f"the split was not changed: {reason(error)}") from None
-        self._look()
+            raise LogError(
+                "The split was not changed: the database does not take it", error_reason(error)
+            ) from None
+        self._read()
         return self.current
 
-    def history(self) -> list[Split]:
-        """The oldest first."""
-        with self._engine.execution_options(reads=True).connect() as connection:
-            return [Split(*row) for row in connection.execute(_SPLITS.order_by(splits.c.id))]
-
     def close(self) -> None:
-        self._looks.stop()
+        self._task.stop()
 
-    def _look(self) -> None:
+    def _read(self) -> None:
         try:
             if not self._is_set_up:
                 self._set_up()
@@ -67,7 +66,7 @@ class Splits:
                 self._journal.remember_split(newest)
 
     def _set_up(self) -> None:
-        """The first split has the one id that no other gets: many workers at once set one."""
+        """Insert the first split as row 0, so that of many workers only one inserts it."""
         create_tables(self._engine)
         with self._engine.begin() as connection:
             statement = insert_if_new(splits, self._engine.dialect.name)
@@ -75,8 +74,7 @@ class Splits:
         self._is_set_up = True
 
     def _newest(self) -> Split:
+        statement = select(splits.c.time, splits.c.value, splits.c.by)
         with self._engine.execution_options(reads=True).connect() as connection:
-            return Split(*connection.execute(_SPLITS.order_by(splits.c.id.desc()).limit(1)).one())
-
-
-_SPLITS = select(splits.c.time, splits.c.value, splits.c.by)
+            newest = statement.order_by(splits.c.id.desc()).limit(1)
+            return Split(*connection.execute(newest).one())

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from ratchet.errors import InputError
-from ratchet.predictions.log_source import ABTest, read_log
+from ratchet.predictions.reading import read_log
+from ratchet.predictions.window import Assumed, Window
 from ratchet.promotion.counting import requests_of, trial_of
 from ratchet.promotion.decision import Verdict, decide
 from ratchet.promotion.evidence import Answers
@@ -21,6 +22,39 @@ ACTIONS = ("auto", "promote", "reject", "rollback")
 BY_HAND = ("promote", "reject")
 
 Rescore = Callable[[str, pd.DataFrame], Sequence[Any]]  # a version, rows of the log: its answers
+
+
+LOG_COLUMNS = (
+    "time",
+    "user_id",
+    "assigned_arm",
+    "model_version",
+    "split",
+    "prediction",
+    "label",
+    "label_time",
+    "latency_ms",
+    "error",
+    "fallback",
+    "shadow_version",
+    "shadow_prediction",
+)
+
+
+@dataclass(frozen=True)
+class ABTest:
+    """The versions under test, and when the test began."""
+
+    model: str
+    prod: str
+    staging: str
+    since: float | None  # the end of an earlier test of the same two versions
+    staged: float  # when the second of the two got its alias
+    split: float  # for an export that has no column `split`
+
+    @property
+    def window(self) -> Window:
+        return Window(self.prod, self.staging, model=self.model, since=self.since)
 
 
 @dataclass(frozen=True)
@@ -145,7 +179,8 @@ def judge_test(source: str, test: ABTest, settings: Settings, rescore: Rescore) 
     promotion, slices = settings.promotion, settings.data.slices
     needed = promotion.method != "ab"
     asked = needed or settings.ab.shadow
-    log, now = read_log(source, test, bool(slices) or asked)
+    columns = (*LOG_COLUMNS, "features") if slices or asked else LOG_COLUMNS
+    log, now = read_log(source, test.window, columns, Assumed(test.split, test.staged))
     requests = requests_of(log, promotion, now)
     answers = Answers(test.prod, test.staging)
     if asked:

@@ -2,36 +2,17 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Engine, case, func, select
 
-from ratchet.predictions.reading import Window
 from ratchet.predictions.tables import predictions
+from ratchet.predictions.window import Window
 from ratchet.settings import PromotionSettings
 from ratchet.statistics.intervals import mean_interval
 
 BUCKETS = 60  # points of a curve
 LATENCIES = 2000  # the newest of an arm
-
-
-class Answered(NamedTuple):
-    request_id: str
-    arm: str
-    version: str
-    prediction: str
-
-
-def answers_to(engine: Engine, ids: Sequence[str]) -> list[Answered]:
-    p = predictions.c
-    found: list[Answered] = []
-    with engine.connect() as connection:
-        for start in range(0, len(ids), 500):
-            statement = select(p.request_id, p.arm, p.model_version, p.prediction).where(
-                p.request_id.in_(ids[start : start + 500])
-            )
-            found += [Answered(*row) for row in connection.execute(statement)]
-    return found
 
 
 def ab_numbers(

@@ -9,9 +9,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from ratchet.predictions.export import csv_pages
-from ratchet.predictions.reading import Window
+from ratchet.predictions.csv_export import csv_pages
 from ratchet.predictions.splits import Split
+from ratchet.predictions.window import Window
 from ratchet.serving.access import require_admin
 from ratchet.serving.features import BadRequestError, instant
 from ratchet.serving.replies import json_response, read_json

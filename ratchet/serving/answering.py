@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from ratchet.predictions.assignment import Arm, arms_of, hidden
+from ratchet.predictions.assignment import Arm, arms_of, pseudonymize
 from ratchet.predictions.prediction_log import PredictionLog
 from ratchet.predictions.record import Record, json_text, new_request_ids
 from ratchet.serving.arms import Arms
@@ -100,7 +100,11 @@ class Answering:
         prod, staging = arms.prod.model.version, arms.staging_version
         version: dict[str, str] = {"A": prod, "B": staging or prod}
         answers = {arm: iter(group.answers) for arm, group in scored.items()}
-        users = [hidden(one, self._secret) for one in asked.users] if self._secret else asked.users
+        users = (
+            [pseudonymize(one, self._secret) for one in asked.users]
+            if self._secret
+            else asked.users
+        )
         labels = [None if label is None else json_text(label) for label in asked.labels]
         rows = zip(
             new_request_ids(now, len(users)), users, assigned, asked.features, labels, strict=True

@@ -1,6 +1,5 @@
 """POST /feedback: what was right, later."""
 
-import asyncio
 import time
 from collections.abc import Sequence
 
@@ -9,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ratchet.predictions.record import Label, LabelOutcome, json_text
-from ratchet.serving.ab_numbers import answers_to
 from ratchet.serving.access import require
 from ratchet.serving.features import A_CLASS, MOST_ROWS, BadRequestError, Class
 from ratchet.serving.replies import NotTakenError, json_response, read_json
@@ -38,12 +36,12 @@ async def feedback(request: Request, worker: Worker) -> Response:
     _check_classes(rows, worker)
     now = time.time()
     labels = [Label(one.request_id, json_text(one.label), now) for one in rows]
-    outcomes = await worker.log.label(labels)
-    await _tally(labels, outcomes, worker)
-    replies = [_reply(one.request_id, out) for one, out in zip(rows, outcomes, strict=True)]
+    results = await worker.log.label(labels)
+    worker.tallies.labelled(results)
+    replies = [_reply(one.request_id, r.outcome) for one, r in zip(rows, results, strict=True)]
     if listed:
         return json_response({"outcomes": replies})
-    return json_response(replies[0], STATUS[outcomes[0]])
+    return json_response(replies[0], STATUS[results[0].outcome])
 
 
 def _read(body: bytes) -> Given | list[Given]:
@@ -74,12 +72,3 @@ def _check_classes(rows: Sequence[Given], worker: Worker) -> None:
 def _reply(request_id: str, outcome: LabelOutcome) -> dict[str, str]:
     reply = {"request_id": request_id, "outcome": outcome}
     return reply | ({"error": SAID[outcome]} if outcome in SAID else {})
-
-
-async def _tally(labels: Sequence[Label], outcomes: Sequence[LabelOutcome], worker: Worker) -> None:
-    new = {
-        one.request_id: one.label for one, out in zip(labels, outcomes, strict=True) if out == "set"
-    }
-    if new:
-        rows = await asyncio.to_thread(answers_to, worker.reader, list(new))
-        worker.tallies.labelled((arm, v, answer == new[i]) for i, arm, v, answer in rows)

@@ -2,14 +2,14 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from ratchet.predictions.record import Record
+from ratchet.predictions.record import LabelResult, Record
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 ANSWERED = attrgetter("arm", "model_version", "latency_ms")
@@ -55,11 +55,12 @@ class Tallies:
     def refused(self, status: int) -> None:
         self._refused.labels(str(status)).inc()
 
-    def labelled(self, rows: Iterable[tuple[str, str, bool]]) -> None:
-        """Of each new label the arm, the version and whether the answer was right."""
-        for arm, version, right in rows:
-            self._labels.labels(arm, version).inc()
-            self._right.labels(arm, version).inc(int(right))
+    def labelled(self, results: Sequence[LabelResult]) -> None:
+        """Count the new labels."""
+        for result in results:
+            if result.outcome == "set":
+                self._labels.labels(result.arm, result.model_version).inc()
+                self._right.labels(result.arm, result.model_version).inc(int(bool(result.is_right)))
 
     def queue(self, waiting: int) -> None:
         self._queue.set(waiting)

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from ratchet.predictions.group_commit import LogError, RefusedError
+from ratchet.predictions.commit_queue import LogError, RefusedError
 from ratchet.predictions.record import Record
 from ratchet.serving import admin
 from ratchet.serving import health as overview

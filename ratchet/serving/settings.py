@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ratchet.errors import InputError
-from ratchet.predictions.tables import log_url
+from ratchet.predictions.engine import log_url
 
 MODELS = ".ratchet/serving"
 MOST_BYTES = 8 * 1024 * 1024

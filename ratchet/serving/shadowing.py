@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from ratchet.predictions.group_commit import LogError
+from ratchet.predictions.commit_queue import LogError
 from ratchet.predictions.prediction_log import PredictionLog
 from ratchet.predictions.record import Shadow
 from ratchet.serving.scorer import Scorer

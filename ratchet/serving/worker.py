@@ -14,8 +14,8 @@ from typing import IO
 
 from sqlalchemy import Engine
 
+from ratchet.predictions.engine import read_engine
 from ratchet.predictions.prediction_log import PredictionLog
-from ratchet.predictions.reading import read_engine
 from ratchet.serving.active_versions import Roster
 from ratchet.serving.answering import Answering
 from ratchet.serving.arms import ArmsInForce, load_arms

@@ -1,4 +1,4 @@
-"""What was sent and what came back, against the log."""
+"""The comparison of what a client sent and received with what the log holds."""
 
 import csv
 import json
@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ratchet.errors import InputError
+from ratchet.predictions.csv_export import csv_pages
+from ratchet.predictions.exports import open_service_log
 from ratchet.predictions.record import time_of
+from ratchet.predictions.window import Window
 from ratchet.traffic.sending import OUTCOMES_KEPT, Sent
 
 EXAMPLES = 5
@@ -18,9 +20,9 @@ class Agreement:
     compared: int
     missing: int  # answered, and not in the log
     twice: int
-    different: int  # in the log, with another content
-    others: int  # in the log meanwhile, and not from here
-    examples: list[str]  # of what is missing, twice or different
+    different: int  # in the log with other content
+    others: int  # logged meanwhile, sent by others
+    examples: list[str]
 
     @property
     def holds(self) -> bool:
@@ -32,64 +34,53 @@ def compare(
     lines: Iterable[Mapping[str, str]],
     logged_user: Callable[[str], str | None] = str,
 ) -> Agreement:
-    """Lines of the log's CSV. `logged_user`: a user as the log names it, None where we cannot."""
-    waiting = {one.answer["request_id"]: one for one in sent}
+    """Compare with lines of the log's CSV.
+
+    `logged_user` returns the name that the log has for a user, or None if that is not known.
+    """
+    by_id = {one.answer["request_id"]: one for one in sent}
     seen: set[str] = set()
     twice = others = 0
     differences: list[str] = []
     for line in lines:
         request_id = line["request_id"]
-        if request_id not in waiting:
+        if request_id not in by_id:
             others += 1
         elif request_id in seen:
             twice += 1
         else:
             seen.add(request_id)
-            differences += _differences(waiting[request_id], line, logged_user)[:1]
-    missing = [request_id for request_id in waiting if request_id not in seen]
+            differences += _differences(by_id[request_id], line, logged_user)[:1]
+    missing = [request_id for request_id in by_id if request_id not in seen]
     examples = [f"{request_id} is not in the log" for request_id in missing[:EXAMPLES]]
     return Agreement(
-        len(waiting), len(missing), twice, len(differences), others,
-        examples + differences[:EXAMPLES],
-    )  # fmt: skip
+        compared=len(by_id),
+        missing=len(missing),
+        twice=twice,
+        different=len(differences),
+        others=others,
+        examples=examples + differences[:EXAMPLES],
+    )
 
 
-def log_lines(
-    url: str, log: str, sent: Sequence[Sent], token: str | None
-) -> Iterator[Mapping[str, str]]:
-    """From the service's /log.csv, or from the database that `log` addresses.
+def log_lines(url: str, log: str, sent: Sequence[Sent]) -> Iterator[Mapping[str, str]]:
+    """Yield the log's lines since the first answer.
 
-    Since the first answer by the service's own clock, which its id carries.
+    They come from the service's /log.csv, or from the database at the address `log`.
     """
     since = min(time_of(one.answer["request_id"]) for one in sent)
-    return csv.DictReader(_text_lines(_pages(url, log, since, token)))
-
-
-def _pages(url: str, log: str, since: float, token: str | None) -> Iterator[str]:
     if log != "service":
-        from ratchet.predictions.export import csv_pages
-        from ratchet.predictions.reading import Window
-
-        yield from csv_pages(log, Window(since=since))
+        yield from csv.DictReader(_text_lines(csv_pages(log, Window(since=since))))
         return
-    import httpx
-
-    headers = {"Authorization": f"Bearer {token}"}
-    with httpx.stream(
-        "GET", f"{url}/log.csv", params={"since": str(since)}, headers=headers, timeout=60
-    ) as reply:
-        if reply.status_code != 200:
-            raise InputError(
-                f"{url}/log.csv answered {reply.status_code}; is RATCHET_ADMIN_TOKEN the service's?"
-            )
-        yield from reply.iter_text()
+    with open_service_log(f"{url}/log.csv", since=str(since)) as parts:
+        yield from csv.DictReader(_text_lines(parts))
 
 
-def _text_lines(pages: Iterable[str]) -> Iterator[str]:
-    """Lines with their ends: a quoted text may hold some."""
+def _text_lines(parts: Iterable[str]) -> Iterator[str]:
+    """Yield lines with their ends, because a quoted text may contain some."""
     rest = ""
-    for page in pages:
-        *lines, rest = (rest + page).split("\n")
+    for part in parts:
+        *lines, rest = (rest + part).split("\n")
         yield from (line + "\n" for line in lines)
     if rest:
         yield rest
@@ -98,23 +89,23 @@ def _text_lines(pages: Iterable[str]) -> Iterator[str]:
 def _differences(
     sent: Sent, line: Mapping[str, str], logged_user: Callable[[str], str | None]
 ) -> list[str]:
-    user = logged_user(sent.ask.user_id)
+    user = logged_user(sent.request.user_id)
     expected: dict[str, Any] = {
         "user_id": line["user_id"] if user is None else user,
         "variant": sent.answer["variant"],
         "model_version": sent.answer["model_version"],
         "prediction": sent.answer["prediction"],
         "label": sent.label if sent.outcome in OUTCOMES_KEPT else None,
-        **sent.ask.features,
+        **sent.request.features,
     }
     return [
         f"{line['request_id']}: {name} is {line.get(name)!r} in the log, expected {value!r}"
         for name, value in expected.items()
-        if not _same(value, line.get(name))
+        if not _is_same(value, line.get(name))
     ]
 
 
-def _same(value: Any, text: str | None) -> bool:
+def _is_same(value: Any, text: str | None) -> bool:
     if value is None:
         return not text
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""The rows that users send: the holdout, a file, or a log to send again."""
+"""The rows to send: the holdout, a file, or the requests of a prediction log."""
 
 import math
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ HOLDOUT = "holdout"
 @dataclass(frozen=True)
 class Rows:
     features: Sequence[dict[str, Any]]
-    labels: Sequence[Any]  # None: a log's row that has none
-    users: Sequence[str] | None = None  # of a log; who they are is otherwise for us to say
+    labels: Sequence[Any]  # None: a request of a log that has no label
+    users: Sequence[str] | None = None  # the users of a log; otherwise users are made up
 
     def __len__(self) -> int:
         return len(self.features)
@@ -37,37 +37,36 @@ def read_rows(source: str, settings: Settings) -> Rows:
 
 
 def shifted(rows: Rows, shift: str) -> Rows:
-    """`petal_length:1.5` adds one and a half standard deviations to that column of every row.
+    """Add to columns: `petal_length:1.5` adds 1.5 standard deviations to that column of each row.
 
-    The labels stay, so what a model makes of such rows is what a real drift would do to it.
+    The labels stay, so the models answer as they would to a real drift.
     """
     features = [dict(row) for row in rows.features]
     for part in shift.split(","):
         name, _, amount = part.strip().rpartition(":")
-        by = _amount(shift, amount) * _spread(features, name)
+        addition = _amount(shift, amount) * _standard_deviation(features, name)
         for row in features:
             if row[name] is not None:
-                row[name] += by
+                row[name] += addition
     return replace(rows, features=features)
 
 
 def _rows_of_log(url: str) -> Rows:
-    from ratchet.predictions.reading import read_window
+    from ratchet.predictions.reading import read_log
 
-    frame = read_window(url, columns=("user_id", "features", "label"))
+    frame = read_log(url, columns=("user_id", "features", "label")).frame
     if frame.empty:
         raise InputError(f"{url} holds no request; expected a prediction log to send again")
     return Rows(frame["features"].tolist(), frame["label"].tolist(), frame["user_id"].tolist())
 
 
 def _rows(features: "pd.DataFrame", labels: list[Any]) -> Rows:
-    columns = {name: [_plain(value) for value in column] for name, column in features.items()}
+    columns = {str(name): map(_json_value, column) for name, column in features.items()}
     rows = zip(*columns.values(), strict=True)
-    return Rows([dict(zip(map(str, columns), row, strict=True)) for row in rows], labels)
+    return Rows([dict(zip(columns, row, strict=True)) for row in rows], labels)
 
 
-def _plain(value: Any) -> Any:
-    """As JSON has it."""
+def _json_value(value: Any) -> Any:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if hasattr(value, "isoformat"):
@@ -84,12 +83,12 @@ def _amount(shift: str, amount: str) -> float:
         ) from None
 
 
-def _spread(features: Sequence[dict[str, Any]], name: str) -> float:
+def _standard_deviation(features: Sequence[dict[str, Any]], name: str) -> float:
     import numpy as np
 
     if name not in features[0]:
         raise InputError(f"shift: no column '{name}'; {nearest(name, features[0])}")
     values = [row[name] for row in features if row[name] is not None]
-    if not values or not all(isinstance(v, float) for v in values):
-        raise InputError(f"shift: column '{name}' holds no numbers; choose one that does")
+    if not values or not all(isinstance(value, float) for value in values):
+        raise InputError(f"shift: column '{name}' is not numeric; choose a numeric column")
     return float(np.std(values))

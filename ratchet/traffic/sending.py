@@ -1,4 +1,4 @@
-"""Requests to a service at a rate, and their labels after a delay."""
+"""The client: sends requests at a rate, and their labels after a delay."""
 
 import asyncio
 import time
@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 
 from ratchet.errors import InputError
-from ratchet.traffic.habits import Ask
+from ratchet.traffic.planned_requests import PlannedRequest
 from ratchet.traffic.truth import Truth
 
-LABELS_A_REQUEST = 200
+LABELS_PER_REQUEST = 200
 SECONDS_BETWEEN_LABELS = 0.05
-TRIES = 20  # for labels: the service may be away for a while, and a label is set once
+TRIES = 20  # for labels; sending one again is safe, because a label is set once
 OUTCOMES_KEPT = ("set", "same", "kept")
 
 
@@ -25,7 +25,7 @@ class Plan:
     rate: float  # requests a second; 0: as many as the service takes
     concurrency: int
     delay: float  # seconds between an answer and its label
-    labelled: float  # the share of requests that are ever labelled
+    labelled: float  # the share of requests that get a label
     truth: Truth
 
 
@@ -33,67 +33,70 @@ class Plan:
 class Sent:
     """One answered request, as the client saw it."""
 
-    ask: Ask
+    request: PlannedRequest
     answer: dict[str, Any]
     seconds: float
     label: Any = None
-    outcome: str | None = None  # what the service said of the label
+    outcome: str | None = None  # the service's answer to the label
 
 
 @dataclass
 class Outcome:
     started: float
     sent: list[Sent] = field(default_factory=list)
-    unanswered: Counter[str] = field(default_factory=Counter)  # reasons
+    unanswered: Counter[str] = field(default_factory=Counter)  # by reason
     seconds: float = 0.0
 
 
-def send(asks: Iterable[Ask], plan: Plan, answered: Callable[[], None]) -> Outcome:
-    return asyncio.run(_Client(plan, answered).send(asks))
+def send(requests: Iterable[PlannedRequest], plan: Plan, on_answer: Callable[[], None]) -> Outcome:
+    return asyncio.run(_Client(plan, on_answer).send(requests))
 
 
 class _Client:
-    def __init__(self, plan: Plan, answered: Callable[[], None]) -> None:
-        self._plan, self._answered = plan, answered
+    def __init__(self, plan: Plan, on_answer: Callable[[], None]) -> None:
+        self._plan, self._on_answer = plan, on_answer
         self._outcome = Outcome(time.time())
-        self._due: list[tuple[float, Sent]] = []  # in the order of the answers
-        self._asking = True
+        self._due: list[tuple[float, Sent]] = []  # labels to send, in the order of the answers
+        self._is_sending = True
 
-    async def send(self, asks: Iterable[Ask]) -> Outcome:
+    async def send(self, requests: Iterable[PlannedRequest]) -> Outcome:
         limits = httpx.Limits(max_connections=self._plan.concurrency + 1)
         started = time.monotonic()
         async with httpx.AsyncClient(base_url=self._plan.url, limits=limits, timeout=30) as http:
-            await self._require_answer(http)
-            labelling = asyncio.create_task(self._label(http))
-            waiting = enumerate(asks)
-            users = [self._ask(http, waiting, started) for _ in range(self._plan.concurrency)]
+            await self._require_service(http)
+            labels = asyncio.create_task(self._send_labels(http))
+            waiting = enumerate(requests)
+            users = [self._send_all(http, waiting, started) for _ in range(self._plan.concurrency)]
             await asyncio.gather(*users)
-            self._asking = False
-            await labelling
+            self._is_sending = False
+            await labels
         self._outcome.seconds = time.monotonic() - started
         return self._outcome
 
-    async def _require_answer(self, http: httpx.AsyncClient) -> None:
+    async def _require_service(self, http: httpx.AsyncClient) -> None:
         try:
             reply = await http.get("/split")
             reply.raise_for_status()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise InputError(
-                f"url={self._plan.url} is no service that answers ({error}); start one: make serve"
+                f"url={self._plan.url}: no service answers there ({error}); start one: make serve"
             ) from None
 
-    async def _ask(
-        self, http: httpx.AsyncClient, waiting: Iterable[tuple[int, Ask]], started: float
+    async def _send_all(
+        self,
+        http: httpx.AsyncClient,
+        waiting: Iterable[tuple[int, PlannedRequest]],
+        started: float,
     ) -> None:
-        for number, ask in waiting:
+        for number, request in waiting:
             if self._plan.rate:
                 await asyncio.sleep(started + number / self._plan.rate - time.monotonic())
-            await self._ask_one(http, ask)
-            self._answered()
+            await self._send_one(http, request)
+            self._on_answer()
 
-    async def _ask_one(self, http: httpx.AsyncClient, ask: Ask) -> None:
-        before = time.perf_counter()
-        body = {"user_id": ask.user_id, "features": ask.features}
+    async def _send_one(self, http: httpx.AsyncClient, request: PlannedRequest) -> None:
+        started = time.perf_counter()
+        body = {"user_id": request.user_id, "features": request.features}
         try:
             reply = await http.post("/predict", json=body)
         except httpx.HTTPError as error:
@@ -102,30 +105,30 @@ class _Client:
         if reply.status_code != 200:
             self._outcome.unanswered[f"{reply.status_code} {reply.text[:200]}"] += 1
             return
-        sent = Sent(ask, reply.json(), time.perf_counter() - before)
+        sent = Sent(request, reply.json(), time.perf_counter() - started)
         self._outcome.sent.append(sent)
-        self._judge(sent)
+        self._choose_label(sent)
 
-    def _judge(self, sent: Sent) -> None:
-        if sent.ask.patience >= self._plan.labelled:
+    def _choose_label(self, sent: Sent) -> None:
+        if sent.request.labelled_draw >= self._plan.labelled:
             return
         answer = sent.answer
         sent.label = self._plan.truth.label(
-            sent.ask, answer["variant"], answer["model_version"], answer["prediction"]
+            sent.request, answer["variant"], answer["model_version"], answer["prediction"]
         )
         if sent.label is not None:
             self._due.append((time.monotonic() + self._plan.delay, sent))
 
-    async def _label(self, http: httpx.AsyncClient) -> None:
-        while self._asking or self._due:
+    async def _send_labels(self, http: httpx.AsyncClient) -> None:
+        while self._is_sending or self._due:
             await asyncio.sleep(SECONDS_BETWEEN_LABELS)
             now = time.monotonic()
             ready = [sent for due, sent in self._due if due <= now]
             del self._due[: len(ready)]
-            for start in range(0, len(ready), LABELS_A_REQUEST):
-                await self._feed_back(http, ready[start : start + LABELS_A_REQUEST])
+            for start in range(0, len(ready), LABELS_PER_REQUEST):
+                await self._send_feedback(http, ready[start : start + LABELS_PER_REQUEST])
 
-    async def _feed_back(self, http: httpx.AsyncClient, labelled: Sequence[Sent]) -> None:
+    async def _send_feedback(self, http: httpx.AsyncClient, labelled: Sequence[Sent]) -> None:
         body = [{"request_id": s.answer["request_id"], "label": s.label} for s in labelled]
         reason = ""
         for attempt in range(TRIES):
@@ -136,8 +139,8 @@ class _Client:
             else:
                 if reply.status_code == 200:
                     outcomes = reply.json()["outcomes"]
-                    for sent, said in zip(labelled, outcomes, strict=True):
-                        sent.outcome = said["outcome"]
+                    for sent, content in zip(labelled, outcomes, strict=True):
+                        sent.outcome = content["outcome"]
                     return
                 reason = f"{reply.status_code} {reply.text[:200]}"
             await asyncio.sleep(min(0.1 * 2**attempt, 2))

@@ -1,4 +1,4 @@
-"""Traffic for a service, from the rows that are sent to whether its log agrees."""
+"""A traffic run: read rows, send requests, and compare the service's log with the answers."""
 
 import os
 import time
@@ -7,21 +7,23 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ratchet.errors import InputError
-from ratchet.predictions.assignment import hidden
-from ratchet.predictions.tables import shown
+from ratchet.predictions.assignment import pseudonymize
+from ratchet.predictions.engine import without_password
 from ratchet.settings import Settings
 from ratchet.traffic.agreement import Agreement, compare, log_lines
-from ratchet.traffic.habits import asks
+from ratchet.traffic.planned_requests import plan_requests
 from ratchet.traffic.rows import read_rows, shifted
 from ratchet.traffic.sending import OUTCOMES_KEPT, Outcome, Plan, Sent, send
 from ratchet.traffic.truth import read_truth
 
-LOOKS = 5  # at the log: a journal may still drain into it
+COMPARISONS = 5  # tries, because a journal may still drain into the log
 NOT_COMPARED = "not compared: set RATCHET_ADMIN_TOKEN to the service's, or log to its address"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Parameters:
+    """The parameters of the step, checked."""
+
     url: str
     data: str
     requests: int
@@ -46,40 +48,43 @@ class Wanted:
         if not 0 <= self.labelled <= 1:
             raise InputError(f"labelled={self.labelled}: expected a share between 0 and 1")
 
-
-def told(wanted: Wanted) -> dict[str, Any]:
-    """For the report: an address without its password."""
-    said = asdict(wanted)
-    return said | {k: shown(v) for k, v in said.items() if isinstance(v, str) and "://" in v}
-
-
-def drive(wanted: Wanted, settings: Settings, answered: Callable[[], None]) -> Outcome:
-    rows = read_rows(wanted.data, settings)
-    truth = read_truth(wanted.accuracy, wanted.correlation, rows.labels)
-    if wanted.shift != "none":
-        rows = shifted(rows, wanted.shift)
-    url = wanted.url.rstrip("/")
-    plan = Plan(url, wanted.rate, wanted.concurrency, wanted.delay, wanted.labelled, truth)
-    return send(asks(rows, wanted.requests, wanted.users, wanted.seed), plan, answered)
+    def without_passwords(self) -> dict[str, Any]:
+        values = asdict(self)
+        addresses = {k: v for k, v in values.items() if isinstance(v, str) and "://" in v}
+        return values | {name: without_password(url) for name, url in addresses.items()}
 
 
-def agreement(wanted: Wanted, settings: Settings, outcome: Outcome) -> Agreement | None:
-    """None where there is no way to the log."""
-    token = os.environ.get("RATCHET_ADMIN_TOKEN")
-    if not outcome.sent or (wanted.log == "service" and not token):
+def run_traffic(
+    parameters: Parameters, settings: Settings, on_answer: Callable[[], None]
+) -> Outcome:
+    p = parameters
+    rows = read_rows(p.data, settings)
+    truth = read_truth(p.accuracy, p.correlation, rows.labels)
+    if p.shift != "none":
+        rows = shifted(rows, p.shift)
+    plan = Plan(p.url.rstrip("/"), p.rate, p.concurrency, p.delay, p.labelled, truth)
+    return send(plan_requests(rows, p.requests, p.users, p.seed), plan, on_answer)
+
+
+def compare_with_log(
+    parameters: Parameters, settings: Settings, outcome: Outcome
+) -> Agreement | None:
+    """Return None if the log cannot be read: RATCHET_ADMIN_TOKEN is not set."""
+    is_service = parameters.log == "service"
+    if not outcome.sent or (is_service and not os.environ.get("RATCHET_ADMIN_TOKEN")):
         return None
-    url, logged_user = wanted.url.rstrip("/"), _logged_user(settings)
-    for _ in range(LOOKS):
-        lines = log_lines(url, wanted.log, outcome.sent, token)
-        found = compare(outcome.sent, lines, logged_user)
-        if found.holds:
+    url, logged_user = parameters.url.rstrip("/"), _logged_user(settings)
+    for attempt in range(COMPARISONS):
+        time.sleep(min(attempt, 1))
+        lines = log_lines(url, parameters.log, outcome.sent)
+        agreement = compare(outcome.sent, lines, logged_user)
+        if agreement.holds:
             break
-        time.sleep(1)
-    return found
+    return agreement
 
 
 def rows_by_arm(outcome: Outcome) -> list[dict[str, Any]]:
-    """A line per arm and version that answered."""
+    """Return a table row per arm and version."""
     groups: dict[tuple[str, str], list[Sent]] = {}
     for one in outcome.sent:
         key = (one.answer["variant"], one.answer["model_version"])
@@ -96,7 +101,7 @@ def _figures(sent: list[Sent]) -> Mapping[str, Any]:
     right = [s.answer["prediction"] == s.label for s in sent if s.outcome in OUTCOMES_KEPT]
     milliseconds = [one.seconds * 1000 for one in sent]
     return {
-        "users": len({one.ask.user_id for one in sent}),
+        "users": len({one.request.user_id for one in sent}),
         "requests": len(sent),
         "labelled": len(right),
         "right": sum(right) / len(right) if right else None,
@@ -109,4 +114,4 @@ def _logged_user(settings: Settings) -> Callable[[str], str | None]:
     if not settings.ab.hash_users:
         return str
     secret = os.environ.get("RATCHET_USER_SECRET")
-    return lambda user: hidden(user, secret) if secret else None
+    return lambda user: pseudonymize(user, secret) if secret else None

@@ -1,4 +1,4 @@
-"""One thread that commits whatever has gathered since its last commit."""
+"""A thread that commits everything that has been submitted since its last commit."""
 
 import asyncio
 import queue
@@ -11,20 +11,27 @@ from ratchet.predictions.record import Work
 
 Waiter = Future[Any] | asyncio.Future[Any]
 Commit = Callable[[Sequence[Work]], Sequence[Any]]
-MOST_WAITING = 50_000  # pieces of work; beyond it the log is not keeping up
-MOST_A_COMMIT = 1_000
+MAX_WAITING = 50_000  # submitted and not committed; with more the log is not keeping up
+MAX_PER_COMMIT = 1_000
 
 
 class LogError(Exception):
-    """The log did not keep it, so nothing may be answered."""
+    """The log could not keep a record, so its request must not be answered.
+
+    The message is for clients. `cause` is for the service's own log: it may name the database.
+    """
+
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class RefusedError(LogError):
-    """No log could keep this: it is no text, or lacks what a record must have."""
+    """The database is up and refuses this content: a text with NUL, for example."""
 
 
-class GroupCommit:
-    """`commit` returns for each piece of work its result, or the exception to raise."""
+class CommitQueue:
+    """`commit` returns a result, or the exception to raise, for each piece of work."""
 
     def __init__(self, commit: Commit) -> None:
         self._commit = commit
@@ -38,7 +45,7 @@ class GroupCommit:
         return self._queue.qsize()
 
     def submit(self, work: Work) -> asyncio.Future[Any]:
-        """For asyncio: done when it is committed."""
+        """Return a future of the running event loop; it is done when the work is committed."""
         waiter = asyncio.get_running_loop().create_future()
         self._put(work, waiter)
         return waiter
@@ -49,41 +56,42 @@ class GroupCommit:
         return waiter.result()
 
     def close(self) -> None:
-        """After everything that was submitted."""
+        """Commit everything that was submitted, then end the thread."""
         self._closed = True
         self._queue.put(None)
         self._thread.join()
 
     def _put(self, work: Work, waiter: Waiter) -> None:
         if self._closed:
-            raise LogError("the log is closed")
-        if self._queue.qsize() >= MOST_WAITING:
-            raise LogError(f"{MOST_WAITING} writes wait for the log; it is not keeping up")
+            raise LogError("The prediction log is closed")
+        if self._queue.qsize() >= MAX_WAITING:
+            raise LogError(f"{MAX_WAITING} writes wait for the prediction log; try again later")
         self._queue.put((work, waiter))
 
     def _run(self) -> None:
-        open_ = True
-        while open_:
-            gathered = [self._queue.get()]
-            while len(gathered) < MOST_A_COMMIT and not self._queue.empty():
-                gathered.append(self._queue.get())
-            open_ = None not in gathered
-            group = [one for one in gathered if one is not None]
+        is_open = True
+        while is_open:
+            items = [self._queue.get()]
+            while len(items) < MAX_PER_COMMIT and not self._queue.empty():
+                items.append(self._queue.get())
+            is_open = None not in items
+            group = [item for item in items if item is not None]
             if group:
-                _deliver([waiter for _, waiter in group], self._results([w for w, _ in group]))
+                works = [work for work, _ in group]
+                _deliver([waiter for _, waiter in group], self._results(works))
 
     def _results(self, works: Sequence[Work]) -> Sequence[Any]:
-        """One that cannot be kept does not take those beside it along."""
+        """If one piece of work is refused, commit each alone so that only that one fails."""
         try:
             return self._commit(works)
         except RefusedError as error:
             return [error] if len(works) == 1 else [self._results([one])[0] for one in works]
-        except Exception as error:  # the thread must outlive whatever a database makes of a write
+        except Exception as error:  # the thread must survive any error of a database driver
             return [error] * len(works)
 
 
 def _deliver(waiters: Sequence[Waiter], results: Sequence[Any]) -> None:
-    """One wake-up of an event loop for all that waits in it."""
+    """Wake each event loop once, however many of its futures are done."""
     by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Waiter, Any]]] = {}
     for waiter, result in zip(waiters, results, strict=True):
         if isinstance(waiter, asyncio.Future):
@@ -93,13 +101,13 @@ def _deliver(waiters: Sequence[Waiter], results: Sequence[Any]) -> None:
     for loop, pairs in by_loop.items():
         try:
             loop.call_soon_threadsafe(_settle, pairs)
-        except RuntimeError:  # it was closed, and nobody waits in it any more
+        except RuntimeError:  # the loop was closed, so nobody waits in it
             continue
 
 
 def _settle(pairs: Sequence[tuple[Waiter, Any]]) -> None:
     for waiter, result in pairs:
-        if waiter.done():  # its request was given up
+        if waiter.done():  # the request was cancelled
             continue
         if isinstance(result, Exception):
             waiter.set_exception(result)
