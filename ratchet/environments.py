@@ -1,4 +1,4 @@
-"""The environment of a lock, made once and kept by the lock's hash: whole, or not there."""
+"""Environments of locks: each is created once, under the hash of its lock, complete or not at all."""
 
 import fcntl
 import hashlib
@@ -15,49 +15,49 @@ from ratchet.errors import InputError
 ENVIRONMENTS = Path(".ratchet/environments")
 CAUSES = {
     "No space left on device": "the disk is full; it needs 1.5 GB here and as much in uv's cache",
-    "error sending request": "it is downloaded once, and the package index does not answer",
-    "Failed to fetch": "it is downloaded once, and the package index does not answer",
-    "hash mismatch": "a package is not the one that was locked; make the lock again: make lock",
+    "error sending request": "its packages are downloaded once, and the package index does not answer",
+    "Failed to fetch": "its packages are downloaded once, and the package index does not answer",
+    "hash mismatch": "a package differs from the locked one; write the lock again: make lock",
 }
 
 
 def python_of(lock: Path) -> Path:
-    """Its interpreter; the environment is made where it is not there yet."""
+    """Return the interpreter of the lock's environment; create the environment if it is missing."""
     try:
         content = lock.read_bytes()
     except OSError as error:
-        raise InputError(f"{lock} cannot be read ({error.strerror}); make it: make lock") from None
+        raise InputError(f"{lock} cannot be read ({error.strerror}). Write it: make lock") from None
     folder = (ENVIRONMENTS / hashlib.sha256(content).hexdigest()[:16]).absolute()
     python = folder / "bin" / "python"
     if not python.exists():
         try:
-            _make(lock, folder, packages=content.count(b"=="))
+            _create(lock, folder, packages=content.count(b"=="))
         except OSError as error:
-            raise InputError(f"{folder} cannot be made: {error.strerror}") from None
+            raise InputError(f"{folder} cannot be created: {error.strerror}") from None
     return python
 
 
-def _make(lock: Path, folder: Path, packages: int) -> None:
-    """Beside its place, then moved there, one maker at a time: a kill leaves no half of one."""
-    beside = folder.with_suffix(".partial")
+def _create(lock: Path, folder: Path, packages: int) -> None:
+    """Install into a temporary folder and rename it, so that a kill leaves no half environment."""
+    partial = folder.with_suffix(".partial")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with folder.with_suffix(".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # one process at a time
         if folder.exists():
             return
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
         try:
-            _install(lock, beside, packages)
-            beside.rename(folder)
+            _install(lock, partial, packages)
+            partial.rename(folder)
         finally:
-            shutil.rmtree(beside, ignore_errors=True)
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _install(lock: Path, folder: Path, packages: int) -> None:
     from rich.console import Console
 
-    began = time.monotonic()
-    print(f"Making the environment of {lock.name}, once: {packages} packages", flush=True)
+    started = time.monotonic()
+    print(f"Creating the environment of {lock.name}, once: {packages} packages", flush=True)
     install = ["pip", "install", "--compile-bytecode", "--python", str(folder / "bin" / "python")]
     with Console().status("") as status:
         for arguments in (
@@ -65,17 +65,17 @@ def _install(lock: Path, folder: Path, packages: int) -> None:
             [*install, "--require-hashes", "--requirements", str(lock)],
         ):
             for _ in _uv(arguments, lock):
-                there = sum(1 for _ in folder.glob("lib/*/site-packages/*.dist-info"))
-                seconds = time.monotonic() - began
-                status.update(f"{there} of {packages} packages are there, {seconds:.0f} s")
-    print(f"Made in {time.monotonic() - began:.0f} s: {folder.stem}", flush=True)
+                installed = sum(1 for _ in folder.glob("lib/*/site-packages/*.dist-info"))
+                seconds = time.monotonic() - started
+                status.update(f"{installed} of {packages} packages are installed, {seconds:.0f} s")
+    print(f"Created in {time.monotonic() - started:.0f} s: {folder.stem}", flush=True)
 
 
 def _uv(arguments: list[str], lock: Path) -> Iterator[None]:
-    """Again and again while it works."""
+    """Run uv, and yield regularly while it works."""
     command = [sys.executable, "-m", "uv", "--quiet", *arguments]
-    with TemporaryFile("w+") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=said)
+    with TemporaryFile("w+") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
         try:
             while process.poll() is None:
                 yield
@@ -84,11 +84,11 @@ def _uv(arguments: list[str], lock: Path) -> Iterator[None]:
             process.kill()
             process.wait()
         if process.returncode:
-            said.seek(0)
-            raise InputError(_failure(lock, said.read()))
+            output.seek(0)
+            raise InputError(_failure(lock, output.read()))
 
 
-def _failure(lock: Path, said: str) -> str:
-    known = next((why for sign, why in CAUSES.items() if sign.lower() in said.lower()), None)
-    why = known or f"uv says: {said.strip()[-500:]}"
-    return f"The environment of {lock.name} could not be made: {why}. Nothing is left of it"
+def _failure(lock: Path, output: str) -> str:
+    causes = (cause for sign, cause in CAUSES.items() if sign.lower() in output.lower())
+    cause = next(causes, f"uv reports: {output.strip()[-500:]}")
+    return f"The environment of {lock.name} could not be created: {cause}. Nothing of it remains"

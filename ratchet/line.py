@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from tempfile import NamedTemporaryFile
 
 from ratchet.errors import InputError, nearest
-from ratchet.processes import beside, warm_up
+from ratchet.processes import forkserver, warm_up
 from ratchet.registry.tracking import LINE_RUN
 
 STAGES = (
@@ -62,7 +62,7 @@ class Line:
         argv = [word for name, value in arguments.items() for word in (f"--{name}", value)]
         with self.stage(stage) as outputs, NamedTemporaryFile("r") as said:
             more = {LINE_RUN: self.run_id, "GITHUB_OUTPUT": said.name}
-            running = beside.Process(target=_run, args=(entry, argv, {**os.environ, **more}))
+            running = forkserver.Process(target=_run, args=(entry, argv, {**os.environ, **more}))
             running.start()
             try:
                 running.join()

@@ -1,27 +1,31 @@
-"""Processes beside this one. Their server has loaded what they need, and ends with this one."""
+"""Child processes forked from a server that has loaded the libraries already.
+
+The server ends together with this process.
+"""
 
 import multiprocessing
 from importlib import import_module
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-beside = multiprocessing.get_context("forkserver")
+forkserver = multiprocessing.get_context("forkserver")
 
 
 def warm_up(*modules: str) -> None:
-    """Load them in the server, while this process goes on."""
-    from multiprocessing import forkserver
+    """Load modules in the server, while this process continues."""
+    from multiprocessing.forkserver import ensure_running
 
-    beside.set_forkserver_preload(list(modules))
-    forkserver.ensure_running()
+    forkserver.set_forkserver_preload(list(modules))
+    ensure_running()
 
 
 def start(name: str, *arguments: Any) -> BaseProcess:
-    """By name: whoever starts a function need not load its libraries.
+    """Start a function by its full name, so that the caller need not import its libraries.
 
-    A process and no pool: should this process be killed, a pool's would wait for work for ever.
+    This is a process and not a pool, because a pool's processes would wait forever if this one is
+    killed.
     """
-    process = beside.Process(target=_call, args=(name, *arguments), name=name, daemon=True)
+    process = forkserver.Process(target=_call, args=(name, *arguments), name=name, daemon=True)
     process.start()
     return process
 
@@ -29,7 +33,7 @@ def start(name: str, *arguments: Any) -> BaseProcess:
 def finish(process: BaseProcess) -> None:
     process.join()
     if process.exitcode:
-        raise RuntimeError(f"{process.name} failed beside this process, code {process.exitcode}")
+        raise RuntimeError(f"{process.name} failed in a child process, code {process.exitcode}")
 
 
 def _call(name: str, *arguments: Any) -> None:

@@ -1,3 +1,5 @@
+"""Progress bars."""
+
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -5,22 +7,22 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-def progress(items: Iterable[Item], total: int, what: str) -> list[Item]:
-    """All items, with a bar while they come."""
-    with bar(total, what) as came:
-        done = []
+def progress(items: Iterable[Item], total: int, label: str) -> list[Item]:
+    """Return all items, and show a bar while they arrive."""
+    with bar(total, label) as advance:
+        arrived = []
         for item in items:
-            done.append(item)
-            came()
-        return done
+            arrived.append(item)
+            advance()
+        return arrived
 
 
 @contextmanager
-def bar(total: int, what: str) -> Iterator[Callable[[], None]]:
-    """Moved on by a call of what it gives."""
+def bar(total: int, label: str) -> Iterator[Callable[[], None]]:
+    """Show a bar, and yield a function that advances it by one."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns) as shown:
-        task = shown.add_task(what, total=total)
-        yield lambda: shown.advance(task)
+    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns) as display:
+        task = display.add_task(label, total=total)
+        yield lambda: display.advance(task)

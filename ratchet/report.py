@@ -1,4 +1,4 @@
-"""What a step leaves to read: JSON for machines, Markdown for job summaries, a table for people."""
+"""Reports of steps: JSON for programs, Markdown for job summaries, tables for the terminal."""
 
 import json
 import os
@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 REPORTS = Path("reports")
-LONGEST_UNBROKEN = 60
+MAX_UNBROKEN = 60  # longer cells may be wrapped
+MAX_OUTPUT = 60_000  # GitHub refuses comments above 65,536 characters
 
 Row = Mapping[str, Any]
 
@@ -30,40 +31,51 @@ class Report:
     step: str
     content: Mapping[str, Any]
     markdown: str
-    outputs: Mapping[str, str] = field(default_factory=dict)  # of the step, in GitHub Actions
-    page: str = ""  # HTML, where a picture helps
-    also: str = ""  # a second name of the JSON file
+    outputs: Mapping[str, str] = field(default_factory=dict)  # the step's outputs in GitHub Actions
+    page: str = ""  # HTML
+    json_alias: str = ""  # a second name for the JSON file
 
 
 def publish(report: Report) -> None:
-    """What `leave` does, and into the active MLflow run."""
+    """Write the report, and log it to the active MLflow run."""
     import mlflow
 
-    mlflow.log_artifacts(str(leave(report)), "report")
+    mlflow.log_artifacts(str(write_report(report)), "report")
 
 
-def leave(report: Report) -> Path:
-    """Into reports/<step>/; in GitHub Actions, to the job summary and the step's outputs too."""
+def write_report(report: Report) -> Path:
+    """Write reports/<step>/ and, in GitHub Actions, the job summary and the step's outputs."""
     folder = REPORTS / report.step
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report.content, indent=2, default=str)
-    for name in filter(None, (report.step, report.also)):
+    for name in filter(None, (report.step, report.json_alias)):
         _write(folder / f"{name}.json", text + "\n")
     _write(folder / f"{report.step}.md", report.markdown)
     if report.page:
         _write(folder / f"{report.step}.html", report.page)
     _append("GITHUB_STEP_SUMMARY", report.markdown)
-    _append("GITHUB_OUTPUT", "".join(f"{key}={value}\n" for key, value in report.outputs.items()))
-    end = secrets.token_hex(8)  # which the Markdown cannot hold
-    _append("GITHUB_OUTPUT", f"report<<{end}\n{report.markdown}\n{end}\n")
+    write_outputs(report.outputs)
+    end = secrets.token_hex(8)  # the Markdown cannot contain it
+    _append("GITHUB_OUTPUT", f"report<<{end}\n{_shortened(report.markdown)}\n{end}\n")
     return folder
 
 
+def write_outputs(outputs: Mapping[str, str]) -> None:
+    """Set the step's outputs in GitHub Actions."""
+    _append("GITHUB_OUTPUT", "".join(f"{key}={value}\n" for key, value in outputs.items()))
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= MAX_OUTPUT:
+        return text
+    return f"{text[:MAX_OUTPUT]}\n\nThe rest is in the job summary and in the run's artifacts."
+
+
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all. What a kill leaves lies outside the folder that is logged."""
-    beside = path.parent.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    """Write the file completely or not at all; the temporary file is outside the logged folder."""
+    temporary = path.parent.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
 
 
 def _append(variable: str, text: str) -> None:
@@ -81,19 +93,19 @@ def markdown_table(rows: Sequence[Row]) -> str:
     """
     if not rows:
         return ""
-    names, cells = _filled(rows)
+    names, cells = _columns(rows)
     escaped = [[cell.replace("|", "\\|") for cell in line] for line in cells]
     lines = [names, ["---"] * len(names), *escaped]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def html_page(template: Path, title: str, verdict: str, **content: Any) -> str:
-    """One page that needs no network: the template fills the blocks of report_frame.html."""
+    """Render a page that needs no network; the template fills the blocks of report_frame.html."""
     from jinja2 import Environment, FileSystemLoader
 
-    folders = FileSystemLoader([template.parent, Path(__file__).parent])
-    pages = Environment(autoescape=True, loader=folders)
-    return pages.get_template(template.name).render(title=title, verdict=verdict, **content)
+    loader = FileSystemLoader([template.parent, Path(__file__).parent])
+    environment = Environment(autoescape=True, loader=loader)
+    return environment.get_template(template.name).render(title=title, verdict=verdict, **content)
 
 
 def print_table(rows: Sequence[Row]) -> None:
@@ -103,17 +115,17 @@ def print_table(rows: Sequence[Row]) -> None:
     if not rows:
         return
     table = Table(box=None, pad_edge=False)
-    names, cells = _filled(rows)
+    names, cells = _columns(rows)
     for name, column in zip(names, zip(*cells, strict=True), strict=True):
-        # A long sentence gives way, so that all else stays whole.
-        table.add_column(name, no_wrap=max(map(len, column)) <= LONGEST_UNBROKEN)
+        # Only long sentences are wrapped.
+        table.add_column(name, no_wrap=max(map(len, column)) <= MAX_UNBROKEN)
     for line in cells:
         table.add_row(*line)
     Console(highlight=False, markup=False, width=200).print(table)
 
 
-def _filled(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """The columns that hold anything, and their cells; a row may lack some."""
+def _columns(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Return the names of the columns that are not empty, and the rows' cells."""
     columns = dict.fromkeys(name for row in rows for name in row)
     names = [name for name in columns if any(_cell(row.get(name)) for row in rows)]
     return names, [[_cell(row.get(name)) for name in names] for row in rows]

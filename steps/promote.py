@@ -41,7 +41,7 @@ def main(
         found = content(outcome, settings.promotion)
         outputs = {"decision": outcome.decision, "promoted": str(promoted(outcome)).lower()}
         shown = page(outcome, settings)
-        publish(Report("promote", found, markdown(outcome), outputs, shown, also="decision"))
+        publish(Report("promote", found, markdown(outcome), outputs, shown, json_alias="decision"))
     if outcome.trial:
         print_table(arm_rows(outcome.trial))
         print_table(check_rows(outcome))

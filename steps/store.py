@@ -39,6 +39,7 @@ def main(action: str, folder: Path, to: str, server: str) -> None:
 
 def move(folder: Path, to: str, server: str) -> None:
     from ratchet.store.branch import DATABASE
+
     from ratchet.store.moving import move as moved
 
     if not (to and server):

@@ -67,9 +67,16 @@ def train(config: Path, force: bool, jobs: int) -> None:
 
 
 def _linked(rows: list[dict[str, object]], outcomes: "list[Outcome]") -> list[dict[str, object]]:  # type: ignore[name-defined]  # noqa: F821
-    from ratchet.store.links import link_of
+    import mlflow
 
-    links = [link_of(one.run_id) if one.run_id else None for one in outcomes]
+    from ratchet.github.links import tracking_link
+
+    links = [
+        tracking_link(one.run_id, mlflow.get_run(one.run_id).info.experiment_id, os.environ)
+        if one.run_id
+        else None
+        for one in outcomes
+    ]
     if not any(links):
         return rows
     return [row | {"see": link} for row, link in zip(rows, links, strict=True)]

@@ -4,8 +4,8 @@ from pathlib import Path
 import mlflow
 import pytest
 from mlflow import MlflowClient
-
 from ratchet.registry.mirror import prod_tags
+
 from ratchet.registry.registry import Registry
 
 

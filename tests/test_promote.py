@@ -321,7 +321,7 @@ def test_aliases_that_moved_since_the_decision_stop_the_move(project: Path):
     seen = registry.aliases()
     registry.move({"staging": None}, "reject by hand: first", "none")
     with pytest.raises(Overtaken, match="reject by hand: first"):
-        registry.move({"prod": "2"}, "promote: late", "none", seen=seen)
+        registry.move({"prod": "2"}, "promote: late", "none", expected=seen)
     assert registry.aliases() == {"prod": "1"}
 
 

@@ -127,7 +127,7 @@ def _carried_out(registry: Registry, outcome: Outcome, move: Move, dry_run: bool
     if dry_run:
         return replace(outcome, sentence=f"{outcome.sentence} (a dry run: nothing moved)")
     try:
-        line = registry.move(move.to, move.reason, move.run, move.tags, seen=outcome.aliases)
+        line = registry.move(move.to, move.reason, move.run, move.tags, expected=outcome.aliases)
     except Overtaken as by:
         return replace(
             outcome,

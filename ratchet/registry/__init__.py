@@ -1,1 +1,1 @@
-"""Runs, versions, the ledger and what a step leaves to read."""
+"""Runs, versions, aliases and the ledger. Only this room writes to MLflow's registry."""

@@ -1,9 +1,10 @@
-"""One process at a time moves a model's aliases, on whatever store the registry lies.
+"""A lock in MLflow's registry: one process at a time moves the aliases of a model.
 
-MLflow has no lock. It has one promise that every store keeps: a name is registered once. So the
-turn is a registered model whose name says so, there for the moment that a move takes. Where its
-holder was killed, the next one does not remove it, for it might remove another's: it registers
-the name that follows, makes sure that the dead holder's stands still, and then clears both.
+MLflow has no lock, but every MLflow store guarantees that a model name is registered only once. The
+lock is therefore a registered model named `<model>.move`, which exists while a move is running. If
+its owner was killed, the next process does not delete that name, because it might delete the lock
+of a third process. It registers a follow-up name that contains the dead owner's lock id, checks
+that the dead owner's name still exists, does its work, and then deletes both names.
 """
 
 import secrets
@@ -13,55 +14,55 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ratchet.errors import InputError
-from ratchet.registry.provenance import process_id, process_is_over
+from ratchet.registry.provenance import process_has_ended, process_id
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-SECONDS_OF_A_TURN = 60  # on another machine: a move takes one or two
+SECONDS_UNTIL_STALE = 60  # for an owner on another machine: a move takes one or two seconds
 SECONDS_TO_WAIT = 120
 
 
 @contextmanager
-def turn(client: "MlflowClient", model: str) -> Iterator[None]:
+def registry_lock(client: "MlflowClient", model: str) -> Iterator[None]:
     end = time.monotonic() + SECONDS_TO_WAIT
-    while not (names := _taken(client, [f"{model}.move"])):
+    while not (names := _acquire(client, [f"{model}.move"])):
         if time.monotonic() > end:
             raise InputError(
-                f"another process has been moving the aliases of '{model}' for {SECONDS_TO_WAIT}"
-                f" seconds; see make history, and delete the registered model '{model}.move' if no"
-                " process runs"
+                f"Could not get the registry lock of '{model}' within {SECONDS_TO_WAIT} seconds,"
+                " because another process is moving the aliases. Wait for it (make history shows"
+                f" its move); if no such process runs, delete the registered model '{model}.move'"
             )
         time.sleep(0.1)
     try:
         yield
     finally:
-        for name in names:  # the first one first: without it those that follow mean nothing
+        for name in names:  # the first name first: without it, the follow-up names mean nothing
             client.delete_registered_model(name)
 
 
-def _taken(client: "MlflowClient", names: list[str]) -> list[str]:
-    """The names to clear afterwards; none where a living process has the turn."""
-    if _registered(client, names[-1]):
-        stand = [_holder(client, name).get("turn") for name in names[:-1]]
-        if stand == [name.rsplit(".", 1)[1] for name in names[1:]]:
+def _acquire(client: "MlflowClient", names: list[str]) -> list[str]:
+    """Return the names to delete at the end, or an empty list if a living process has the lock."""
+    if _register(client, names[-1]):
+        ids = [_tags(client, name).get("lock_id") for name in names[:-1]]
+        if ids == [name.rsplit(".", 1)[1] for name in names[1:]]:
             return names
-        client.delete_registered_model(names[-1])  # the turn that was to be taken over has ended
+        client.delete_registered_model(names[-1])  # the lock to take over was released meanwhile
         return []
-    holder = _holder(client, names[-1])
-    if not holder or not process_is_over(holder["process"], or_unknown=_is_old(holder["time"])):
+    owner = _tags(client, names[-1])
+    if not owner or not process_has_ended(owner["process"], if_unknown=_is_stale(owner["time"])):
         return []
-    return _taken(client, [*names, f"{names[0]}.{holder['turn']}"])
+    return _acquire(client, [*names, f"{names[0]}.{owner.get('lock_id')}"])
 
 
-def _is_old(since: str) -> bool:
-    return time.time() - float(since) > SECONDS_OF_A_TURN
+def _is_stale(since: str) -> bool:
+    return time.time() - float(since) > SECONDS_UNTIL_STALE
 
 
-def _registered(client: "MlflowClient", name: str) -> bool:
+def _register(client: "MlflowClient", name: str) -> bool:
     from mlflow.exceptions import MlflowException
 
-    tags = {"process": process_id(), "time": str(time.time()), "turn": secrets.token_hex(4)}
+    tags = {"process": process_id(), "time": str(time.time()), "lock_id": secrets.token_hex(4)}
     try:
         client.create_registered_model(name, tags)
     except MlflowException as error:
@@ -71,7 +72,8 @@ def _registered(client: "MlflowClient", name: str) -> bool:
     return True
 
 
-def _holder(client: "MlflowClient", name: str) -> dict[str, str]:
+def _tags(client: "MlflowClient", name: str) -> dict[str, str]:
+    """Return the tags of a registered model, or an empty dictionary if there is no such model."""
     from mlflow.exceptions import MlflowException
 
     try:

@@ -1,4 +1,4 @@
-"""Where a run comes from: commit, branch, lock, environment, CI run, process."""
+"""Provenance of a run: commit, branch, lock, environment, CI run and process."""
 
 import hashlib
 import importlib.metadata
@@ -15,12 +15,12 @@ LOCK = Path("requirements.txt")
 
 
 @dataclass(frozen=True)
-class Origin:
+class Provenance:
     commit: str
     dirty: bool
     branch: str
     lock_sha256: str
-    environment: str  # "as locked", or what differs from the lock
+    environment: str  # "as locked", or the differences from the lock
     python: str
     ci_run: str
 
@@ -34,8 +34,8 @@ class Origin:
 
 
 @cache
-def origin() -> Origin:
-    return Origin(
+def provenance() -> Provenance:
+    return Provenance(
         commit=_git("rev-parse", "HEAD") or "none",
         dirty=_git("status", "--porcelain") != "",
         branch=os.environ.get("GITHUB_HEAD_REF")
@@ -50,7 +50,7 @@ def origin() -> Origin:
 
 
 def _git(*arguments: str) -> str | None:
-    """None where there is no repository or no git: such a tree counts as dirty."""
+    """Return git's output, or None without git or a repository; such a tree counts as dirty."""
     try:
         done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
@@ -59,24 +59,22 @@ def _git(*arguments: str) -> str | None:
 
 
 def _ci_run() -> str:
-    env = os.environ
-    if "GITHUB_RUN_ID" not in env:
-        return "none"
-    server = env.get("GITHUB_SERVER_URL", "https://github.com")
-    return f"{server}/{env.get('GITHUB_REPOSITORY', '')}/actions/runs/{env['GITHUB_RUN_ID']}"
+    from ratchet.github.links import run_url
+
+    return run_url(os.environ) or "none"
 
 
 def _environment(lock: str) -> str:
-    differing = [
+    differences = [
         f"{name} {installed} instead of {locked}"
         for name, locked in locked_versions(lock).items()
         if (installed := _installed(name)) not in (None, locked)
     ]
-    return "; ".join(differing) if differing else "as locked"
+    return "; ".join(differences) if differences else "as locked"
 
 
 def locked_versions(lock: str) -> dict[str, str]:
-    """Of the pins that hold on every platform and Python.
+    """Return the pins that apply to every platform and Python version.
 
     >>> locked_versions("a==1.0 \\\\\\n    --hash=sha256:0\\nb==2 ; python_version < '3'\\n")
     {'a': '1.0'}
@@ -93,18 +91,20 @@ def _installed(name: str) -> str | None:
 
 
 def process_id() -> str:
-    """Host, process and the process' start, which tells a reused number from the process meant."""
-    return f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}"
+    """Return host, process number and start time; the start time detects a reused number."""
+    return f"{socket.gethostname()} {os.getpid()} {_start_time(os.getpid())}"
 
 
-def process_is_over(process: str, or_unknown: bool) -> bool:
+def process_has_ended(process: str, if_unknown: bool) -> bool:
+    """Return whether this process has ended, or `if_unknown` if it runs on another machine."""
     host, pid, started = process.rsplit(" ", 2)
     if host != socket.gethostname():
-        return or_unknown
-    return _started(int(pid)) != float(started)
+        return if_unknown
+    return _start_time(int(pid)) != float(started)
 
 
-def _started(pid: int) -> float:
+def _start_time(pid: int) -> float:
+    """Return when the process started, or 0 if it does not run."""
     import psutil
 
     try:

@@ -1,8 +1,8 @@
-"""Versions, aliases and the ledger. The only code that touches MLflow's registry.
+"""Versions, aliases and the ledger.
 
-A move is one ledger line, written before any alias is touched and marked done after the last one.
-A process that is killed in between leaves a line that is not done; the next call finishes it.
-The lines are tags of the registered model, so they live wherever the registry does.
+A move is one ledger line. It is written before the first alias changes and marked as done after the
+last one. If the process is killed in between, the next call finishes the move. The lines are tags
+of the registered model, so they are stored wherever the registry is.
 """
 
 import json
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ratchet.errors import InputError
-from ratchet.registry.lock import turn
-from ratchet.registry.provenance import origin
+from ratchet.registry.lock import registry_lock
+from ratchet.registry.provenance import provenance
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -45,17 +45,17 @@ class Version:
 @dataclass(frozen=True)
 class LedgerLine:
     time: str
-    moves: dict[str, tuple[str | None, str | None]]  # alias: from, to
+    moves: dict[str, tuple[str | None, str | None]]  # alias: (from, to)
     reason: str
     commit: str
-    evidence: str  # the run that holds it
+    evidence: str  # the id of the run that holds the evidence
     by: str
     done: bool = False
-    tags: dict[str, dict[str, str]] = field(default_factory=dict)  # version: what it is now tagged
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)  # version: its new tags
 
 
 class Overtaken(Exception):  # noqa: N818
-    """Another process moved the aliases after they were looked at."""
+    """Another process moved the aliases after the caller read them."""
 
     def __init__(self, line: LedgerLine) -> None:
         super().__init__(line.reason)
@@ -68,17 +68,17 @@ class Registry:
         self.model = model
 
     def versions(self) -> list[Version]:
-        """The newest first, with tags and aliases."""
-        found = self._client.search_model_versions(f"name = '{self.model}'", max_results=10_000)
-        held = self.aliases()
+        """Return all versions with their tags and aliases, the newest first."""
+        rows = self._client.search_model_versions(f"name = '{self.model}'", max_results=10_000)
+        aliases = self.aliases()
         versions = [
             Version(
-                str(v.version),
-                v.run_id or "",
-                dict(v.tags),
-                tuple(alias for alias, number in held.items() if number == str(v.version)),
+                str(row.version),
+                row.run_id or "",
+                dict(row.tags),
+                tuple(alias for alias, number in aliases.items() if number == str(row.version)),
             )
-            for v in found
+            for row in rows
         ]
         return sorted(versions, key=lambda version: -int(version.number))
 
@@ -87,7 +87,8 @@ class Registry:
             if number in (version.number, *version.aliases):
                 return version
         raise InputError(
-            f"No version '{number}' of model '{self.model}'. Train one first: mlflow run . -e train"
+            f"Model '{self.model}' has no version '{number}'. Train one first:"
+            " mlflow run . -e train"
         )
 
     def holder(self, alias: str) -> Version | None:
@@ -99,20 +100,20 @@ class Registry:
         return {alias: str(number) for alias, number in known.items() if alias in ALIASES}
 
     def register(self, run_id: str, model_id: str, tags: Mapping[str, str]) -> Version:
-        """Once the run has ended and its model is stored: a version never lacks its model."""
+        """Register a version. The caller has stored the model, so no version lacks its model."""
         if self._registered_model() is None:
             self._client.create_registered_model(self.model)
-        made = self._client.create_model_version(
+        version = self._client.create_model_version(
             self.model, f"models:/{model_id}", run_id, tags=dict(tags), model_id=model_id
         )
-        return Version(str(made.version), run_id, dict(tags), ())
+        return Version(str(version.version), run_id, dict(tags), ())
 
     def tag(self, version: Version, **tags: str) -> None:
         for key, value in tags.items():
             self._client.set_model_version_tag(self.model, version.number, key, value)
 
     def folder(self, version: Version) -> Path:
-        """The version's MLflow model, on this machine."""
+        """Return the local folder of the version's MLflow model, after a download if needed."""
         from mlflow.artifacts import download_artifacts
 
         return Path(download_artifacts(f"models:/{self.model}/{version.number}"))
@@ -123,44 +124,49 @@ class Registry:
         reason: str,
         evidence: str,
         tags: Mapping[str, Mapping[str, str]] = {},
-        seen: Mapping[str, str] | None = None,
+        expected: Mapping[str, str] | None = None,
     ) -> LedgerLine:
-        """Aliases to versions, or to None. All of them, or with the next call all of them.
+        """Move each alias to a version, or delete it if its target is None.
 
-        `seen`: the aliases that the decision was made by; where they moved since, nothing moves.
+        If this process is killed, the next call finishes the move. Nothing moves, and `Overtaken`
+        is raised, if the aliases differ from `expected`, on which the caller based the decision.
         """
-        with turn(self._client, self.model):
+        with registry_lock(self._client, self.model):
             self._finish()
-            held = self.aliases()
-            if seen is not None and held != seen:
+            aliases = self.aliases()
+            if expected is not None and aliases != expected:
                 raise Overtaken(self.ledger()[-1])
-            moves = {a: (held.get(a), number) for a, number in to.items() if held.get(a) != number}
             now = datetime.now(UTC)
             line = LedgerLine(
-                now.isoformat(), moves, reason, origin().revision, evidence, _who(),
+                time=now.isoformat(),
+                moves={a: (aliases.get(a), n) for a, n in to.items() if aliases.get(a) != n},
+                reason=reason,
+                commit=provenance().revision,
+                evidence=evidence,
+                by=_user(),
                 tags={number: dict(values) for number, values in tags.items()},
-            )  # fmt: skip
-            self._carry_out(f"{LEDGER}{now:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}", line)
+            )
+            self._apply(f"{LEDGER}{now:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}", line)
         return replace(line, done=True)
 
     def finish_moves(self) -> list[LedgerLine]:
-        """What a killed process left half done."""
+        """Finish the moves that a killed process left unfinished, and return them."""
         if all(line.done for _, line in self._lines()):
             return []
-        with turn(self._client, self.model):
+        with registry_lock(self._client, self.model):
             return self._finish()
 
     def _finish(self) -> list[LedgerLine]:
         unfinished = [(key, line) for key, line in self._lines() if not line.done]
         for key, line in unfinished:
-            self._carry_out(key, line)
+            self._apply(key, line)
         return [line for _, line in unfinished]
 
     def ledger(self) -> list[LedgerLine]:
-        """The oldest first."""
+        """Return all lines, the oldest first."""
         return [line for _, line in self._lines()]
 
-    def _carry_out(self, key: str, line: LedgerLine) -> None:
+    def _apply(self, key: str, line: LedgerLine) -> None:
         self._write(key, line)
         for alias, (_, number) in line.moves.items():
             if number is None:
@@ -170,13 +176,13 @@ class Registry:
         for number, tags in line.tags.items():
             for tag, value in tags.items():
                 self._client.set_model_version_tag(self.model, number, tag, value)
-        self._mirror_stages(line)
+        self._tag_stages(line)
         self._write(key, replace(line, done=True))
 
-    def _mirror_stages(self, line: LedgerLine) -> None:
-        held = {number: alias for alias, number in self.aliases().items()}
+    def _tag_stages(self, line: LedgerLine) -> None:
+        alias_of = {number: alias for alias, number in self.aliases().items()}
         for number in {number for pair in line.moves.values() for number in pair if number}:
-            stage = STAGES[held[number]] if number in held else "Archived"
+            stage = STAGES[alias_of[number]] if number in alias_of else "Archived"
             self._client.set_model_version_tag(self.model, number, "stage", stage)
 
     def _write(self, key: str, line: LedgerLine) -> None:
@@ -204,5 +210,5 @@ def _parse(content: dict[str, Any]) -> LedgerLine:
     return LedgerLine(**content | {"moves": moves})
 
 
-def _who() -> str:
+def _user() -> str:
     return os.environ.get("GITHUB_ACTOR") or getuser()

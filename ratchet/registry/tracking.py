@@ -1,4 +1,4 @@
-"""MLflow set-up, and who and what a run is."""
+"""Connection to MLflow, and the runs of steps."""
 
 import logging
 import os
@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ratchet.errors import InputError
-from ratchet.registry.provenance import origin, process_id, process_is_over
+from ratchet.registry.provenance import process_has_ended, process_id, provenance
 
 if TYPE_CHECKING:
     from mlflow import ActiveRun, MlflowClient
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 A_DAY = 24 * 3600
-LINE_RUN = "RATCHET_LINE_RUN"  # the run of the whole line, for its steps
+LINE_RUN = "RATCHET_LINE_RUN"  # the id of the whole line's run, which is the parent of its steps
 
 
 def connect() -> "MlflowClient":
-    """A client of the store that MLFLOW_TRACKING_URI names, or of ./mlflow.db.
+    """Return a client of the store at MLFLOW_TRACKING_URI, or of ./mlflow.db if it is not set.
 
-    An address that does not answer is said at once; MLflow itself would try again for minutes.
+    Raise at once if the server does not answer, because MLflow itself retries for minutes.
     """
     _require_answer(os.environ.get("MLFLOW_TRACKING_URI", ""))
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -44,14 +44,17 @@ def _require_answer(uri: str) -> None:
         socket.create_connection((address.hostname, port), timeout=5).close()
     except OSError as error:
         raise InputError(
-            f"MLFLOW_TRACKING_URI: {address.hostname}:{port} does not answer ({error}); start the"
+            f"MLFLOW_TRACKING_URI: {address.hostname}:{port} does not answer ({error}). Start the"
             " server (make ui), or unset MLFLOW_TRACKING_URI to use ./mlflow.db"
         ) from None
 
 
 @contextmanager
 def step_run(step: str) -> Iterator["ActiveRun"]:
-    """The run that `mlflow run` made for this step, or a new one; in the whole line, below its."""
+    """Start the step's run, or continue the one that `mlflow run` created for it.
+
+    If the step is part of the whole line, its run is a child of the line's run.
+    """
     import mlflow
 
     name = None if "MLFLOW_RUN_ID" in os.environ else step
@@ -70,15 +73,15 @@ def nested_run(name: str, tags: dict[str, str]) -> Iterator["ActiveRun"]:
 
 
 def run_tags() -> dict[str, str]:
-    """MLflow's own commit tag is set as well: a dirty tree is never mistaken for its commit."""
-    made = origin()
-    return made.tags() | {"mlflow.source.git.commit": made.revision, "process": process_id()}
+    """Return the tags of a run. MLflow's own commit tag also says if the tree was dirty."""
+    source = provenance()
+    return source.tags() | {"mlflow.source.git.commit": source.revision, "process": process_id()}
 
 
 def end_dead_runs(client: "MlflowClient") -> list[str]:
-    """Runs that say RUNNING though their process was killed: ended as KILLED, and named.
+    """Set runs whose process was killed from RUNNING to KILLED, and return their ids.
 
-    A run of another machine is given a day; no job of GitHub's lasts longer.
+    A run on another machine counts as killed after a day, because no job on GitHub lasts longer.
     """
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     running = client.search_runs(experiments, "attributes.status = 'RUNNING'", max_results=1000)
@@ -86,7 +89,7 @@ def end_dead_runs(client: "MlflowClient") -> list[str]:
     for run in running:
         age = time.time() - run.info.start_time / 1000
         process = run.data.tags.get("process")
-        if process is not None and process_is_over(process, or_unknown=age > A_DAY):
+        if process is not None and process_has_ended(process, if_unknown=age > A_DAY):
             client.set_terminated(run.info.run_id, "KILLED")
             dead.append(run.info.run_id)
     return dead

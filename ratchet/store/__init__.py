@@ -1,1 +1,1 @@
-"""The MLflow store on a branch: take, lock, put back, and the way from there to a server."""
+"""The MLflow store of a repository without a server: it lies on a git ref between runs."""

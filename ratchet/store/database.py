@@ -1,4 +1,4 @@
-"""The store's SQLite file: copied whole while others write, its paths free of any folder."""
+"""The store's SQLite file: consistent copies of it, with artifact paths that fit any folder."""
 
 import logging
 import sqlite3
@@ -18,7 +18,7 @@ ARTIFACTS = "mlruns"
 
 
 def copy_for_travel(database: Path, target: Path) -> None:
-    """A consistent copy whose artifacts are found at mlruns/, wherever that is."""
+    """Write a consistent copy, also while others write, in which artifact paths are relative."""
     target.unlink(missing_ok=True)
     with closing(
         sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)
@@ -28,20 +28,20 @@ def copy_for_travel(database: Path, target: Path) -> None:
     for folder in folders:
         for root in (f"file://{folder}", str(folder)):
             relocate(target, f"{root}/{ARTIFACTS}", ARTIFACTS)
-    if tied := next(_absolute(target), None):
+    if outside := next(_absolute_paths(target), None):
         raise InputError(
-            f"{database}: artifacts lie at {tied}, outside {database.parent}, and would not travel"
-            " with the store; record runs in this folder"
+            f"{database}: there are artifacts at {outside}, outside {database.parent}, and they"
+            " would not be part of the store. Record runs in this folder"
         )
 
 
 def settle_in(database: Path) -> None:
-    """The paths of a copy that has arrived."""
+    """Make the relative artifact paths of a copy absolute, for the folder that it is in now."""
     relocate(database, ARTIFACTS, f"{database.parent.absolute()}/{ARTIFACTS}")
 
 
 def migrate(database: Path) -> bool:
-    """To the schema of the MLflow at hand, which would refuse an older one. True where it was."""
+    """Upgrade an older schema, which MLflow would refuse; return whether that was necessary."""
     from mlflow.store.db.utils import (
         _get_latest_schema_revision,
         _get_schema_version,
@@ -52,12 +52,12 @@ def migrate(database: Path) -> bool:
     logging.getLogger("alembic").setLevel(logging.ERROR)
     engine = create_engine(f"sqlite:///{database.absolute()}")
     try:
-        have, newest = _get_schema_version(engine), _get_latest_schema_revision()  # type: ignore[no-untyped-call]
-        if have != newest:
+        current, newest = _get_schema_version(engine), _get_latest_schema_revision()  # type: ignore[no-untyped-call]
+        if current != newest:
             _upgrade_db(engine)  # type: ignore[no-untyped-call]
     finally:
         engine.dispose()
-    return bool(have != newest)
+    return bool(current != newest)
 
 
 def relocate(database: Path, old: str, new: str) -> None:
@@ -71,7 +71,7 @@ def relocate(database: Path, old: str, new: str) -> None:
 
 
 def counts(database: Path) -> dict[str, int]:
-    """What a person would count: runs, versions, aliases."""
+    """Return the number of runs, versions and aliases."""
     tables = {
         "runs": "runs",
         "versions": "model_versions",
@@ -84,18 +84,18 @@ def counts(database: Path) -> dict[str, int]:
         }
 
 
-def _absolute(database: Path) -> Iterator[str]:
+def _absolute_paths(database: Path) -> Iterator[str]:
     with closing(sqlite3.connect(database)) as connection:
         for table, column in _locations(connection):
-            found = connection.execute(
+            rows = connection.execute(
                 f"SELECT {column} FROM {table}"  # noqa: S608
                 f" WHERE {column} LIKE '/%' OR {column} LIKE 'file:%'"
             )
-            yield from (row[0] for row in found)
+            yield from (path for (path,) in rows)
 
 
 def _locations(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-    """Of the tables that this database has: an older MLflow's has fewer."""
-    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-    have = {name for (name,) in tables}
-    return [(table, column) for table, column in LOCATIONS.items() if table in have]
+    """Return the tables and columns with paths; an older MLflow has fewer of these tables."""
+    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    tables = {name for (name,) in rows}
+    return [(table, column) for table, column in LOCATIONS.items() if table in tables]

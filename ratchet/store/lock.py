@@ -1,8 +1,8 @@
-"""A lock that every run can see: a ref on the remote that only one push can create.
+"""The store's lock: a ref on the remote that only one push can create.
 
-SQLite files cannot be merged, so a run that writes holds the lock from the reading to the putting
-back. Its holder is named in the commit that the ref points to. It is broken when that run is over,
-as GitHub says, or when its time is up; no job that holds it may last longer than that.
+SQLite files cannot be merged, so a run that writes holds the lock from reading the store until the
+push of its changes. The commit that the ref points to names the run. The lock is broken if that run
+has ended, as GitHub says, or if its time is over; no job that holds the lock may run longer.
 """
 
 import json
@@ -11,41 +11,40 @@ import random
 import secrets
 import socket
 import time
-import urllib.request
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from ratchet.errors import InputError
+from ratchet.github.client import GitHubError, Repository
+from ratchet.github.links import run_url
 from ratchet.store.remote import GitError, Remote
 
 LOCK = "refs/ratchet/lock"
 MINUTES = 120
-PAUSE = 3.0  # seconds between two looks, give or take a half
-SECONDS_BETWEEN_QUESTIONS = 30  # a token has 1000 an hour
+PAUSE = 3.0  # seconds between two attempts, plus or minus half
+SECONDS_BETWEEN_API_CALLS = 30  # a token has 1000 calls an hour
 
 
 @dataclass(frozen=True)
-class Holder:
+class Owner:
     who: str  # the run's address, or user and machine
     repository: str
     run_id: str
     attempt: str
     job: str
     until: float
-    nonce: str  # two commits with the same words in the same second would be one commit
+    nonce: str  # without it, two equal commits in the same second would be the same commit
 
     def __str__(self) -> str:
         return f"{self.who}, until {time.strftime('%H:%M:%S UTC', time.gmtime(self.until))}"
 
 
-def this_run() -> Holder:
+def this_run() -> Owner:
     env = os.environ
-    run_id, repository = env.get("GITHUB_RUN_ID", ""), env.get("GITHUB_REPOSITORY", "")
-    address = f"{env.get('GITHUB_SERVER_URL', '')}/{repository}/actions/runs/{run_id}"
-    return Holder(
-        who=address if run_id else f"{env.get('USER', 'someone')} on {socket.gethostname()}",
-        repository=repository,
-        run_id=run_id,
+    return Owner(
+        who=run_url(env) or f"{env.get('USER', 'someone')} on {socket.gethostname()}",
+        repository=env.get("GITHUB_REPOSITORY", ""),
+        run_id=env.get("GITHUB_RUN_ID", ""),
         attempt=env.get("GITHUB_RUN_ATTEMPT", "1"),
         job=env.get("GITHUB_JOB", ""),
         until=time.time() + 60 * MINUTES,
@@ -53,72 +52,72 @@ def this_run() -> Holder:
     )
 
 
-def acquire(remote: Remote, say: Callable[[str], None] = print) -> str:
-    """The lock's commit, once it is this run's. Waits as long as a lock can last."""
-    end, ask_at = time.time() + 60 * MINUTES, 0.0
-    known: dict[str, Holder] = {}
+def acquire(remote: Remote, log: Callable[[str], None] = print) -> str:
+    """Wait for the lock at most as long as a lock can last, and return its commit."""
+    end, next_api_call = time.time() + 60 * MINUTES, 0.0
+    owners: dict[str, Owner] = {}
     while time.time() < end:
-        held = remote.refs(LOCK).get(LOCK)
+        commit = remote.refs(LOCK).get(LOCK)
         reason: str | None = "it was free"
-        if held is not None:
-            if held not in known and (other := holder_of(remote, held)):
-                known = {held: other}
-                say(f"The store is held by {other}; waiting. Cancel that run to go first")
-            reason = over(known.get(held), ask_github=time.time() >= ask_at)
-            if time.time() >= ask_at:
-                ask_at = time.time() + SECONDS_BETWEEN_QUESTIONS
-        if reason and (mine := _seize(remote, held)):
-            say(f"The store's lock is this run's: {reason}")
+        if commit is not None:
+            if commit not in owners and (owner := owner_of(remote, commit)):
+                owners = {commit: owner}
+                log(f"The store is locked by {owner}. Waiting; cancel that run to go first")
+            reason = expired_reason(owners.get(commit), ask_github=time.time() >= next_api_call)
+            if time.time() >= next_api_call:
+                next_api_call = time.time() + SECONDS_BETWEEN_API_CALLS
+        if reason and (mine := _create(remote, commit)):
+            log(f"This run has the store's lock: {reason}")
             return mine
         time.sleep(PAUSE * random.uniform(0.5, 1.5))  # noqa: S311
-    raise InputError(f"The store's lock ({LOCK}) was not to be had; cancel the run that holds it")
+    raise InputError(
+        f"Could not get the store lock within {MINUTES} minutes;"
+        f" {', '.join(str(owner.who) for owner in owners.values()) or 'another run'} holds it."
+        " Cancel that run, or free the lock: action=free force=true"
+    )
 
 
-def _seize(remote: Remote, held: str | None) -> str | None:
-    mine = remote.commit(remote.git("mktree", take=""), json.dumps(asdict(this_run())))
-    return mine if remote.push({LOCK: (held, mine)}) else None
+def _create(remote: Remote, old: str | None) -> str | None:
+    mine = remote.commit(remote.git("mktree", text=""), json.dumps(asdict(this_run())))
+    return mine if remote.push({LOCK: (old, mine)}) else None
 
 
-def release(remote: Remote, mine: str) -> bool:
-    """False where it was no longer this run's."""
-    return remote.push({LOCK: (mine, None)})
+def release(remote: Remote, commit: str) -> bool:
+    """Delete this lock; return False if it was replaced or deleted before."""
+    return remote.push({LOCK: (commit, None)})
 
 
-def holder_of(remote: Remote, commit: str) -> Holder | None:
-    """None where it was not to be read: it was freed in the meantime, or the network failed."""
+def owner_of(remote: Remote, commit: str) -> Owner | None:
+    """Return the lock's owner, or None if it was released meanwhile or could not be read."""
     try:
         remote.git("fetch", "--quiet", "--depth=1", remote.address, LOCK)
-        words = remote.git("show", "--no-patch", "--format=%B", commit)
+        message = remote.git("show", "--no-patch", "--format=%B", commit)
     except GitError:
         return None
-    return Holder(**json.loads(words))
+    return Owner(**json.loads(message))
 
 
-def over(other: Holder | None, ask_github: bool) -> str | None:
-    """Why the other run needs its lock no longer; None where it does, or was not to be read."""
-    if other is None:
+def expired_reason(owner: Owner | None, ask_github: bool) -> str | None:
+    """Return why the owner no longer needs its lock, or None if it may still need it."""
+    if owner is None:
         return None
     mine = this_run()
-    if time.time() > other.until:
-        return f"the time of {other.who} was up"
-    if other.run_id and (other.repository, other.run_id) == (mine.repository, mine.run_id):
-        earlier = int(other.attempt) < int(mine.attempt)
-        return f"{other.who} held it in an earlier attempt" if earlier else None
-    return f"{other.who} is over" if other.run_id and ask_github and _has_ended(other) else None
+    if time.time() > owner.until:
+        return f"the time of {owner.who} is over"
+    if owner.run_id and (owner.repository, owner.run_id) == (mine.repository, mine.run_id):
+        earlier = int(owner.attempt) < int(mine.attempt)
+        return f"an earlier attempt of {owner.who} held it" if earlier else None
+    return f"{owner.who} has ended" if owner.run_id and ask_github and _has_ended(owner) else None
 
 
-def _has_ended(other: Holder) -> bool:
-    """What GitHub says; where it does not answer, no."""
+def _has_ended(owner: Owner) -> bool:
+    """Return whether GitHub says that the run has ended; False if GitHub does not answer."""
     api, token = os.environ.get("GITHUB_API_URL"), os.environ.get("GITHUB_TOKEN")
     if not (api and token):
         return False
-    request = urllib.request.Request(  # noqa: S310
-        f"{api}/repos/{other.repository}/actions/runs/{other.run_id}",
-        headers={"Authorization": f"Bearer {token}", "Accept": "application/vnd.github+json"},
-    )
+    repository = Repository(api, owner.repository, token)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
-            run = json.load(answer)
-    except (OSError, ValueError):
+        run = repository.request("GET", f"actions/runs/{owner.run_id}")
+    except (GitHubError, OSError, ValueError):
         return False
-    return bool(run.get("status") == "completed" or run.get("run_attempt", 0) > int(other.attempt))
+    return bool(run.get("status") == "completed" or run.get("run_attempt", 0) > int(owner.attempt))

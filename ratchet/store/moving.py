@@ -1,7 +1,8 @@
-"""The store moved from its branch to a server: rows to its database, artifacts through the server.
+"""The move of a store to an MLflow server: rows into its database, artifacts through the server.
 
-Through the REST interface alone it could not be done: runs would get new ids, which the ledger, the
-versions and `reproduce` refer to. All rows go in one transaction, after the artifacts.
+The REST interface alone is not enough, because it would give the runs new ids, and the ledger, the
+versions and `reproduce` refer to the old ones. All rows are written in one transaction, after the
+artifacts.
 """
 
 import logging
@@ -18,25 +19,25 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, MetaData, Table
 
 ROWS_AT_ONCE = 1000
-BORN_WITH = ("experiments", "workspaces")  # an empty server has a row in each
+DEFAULT_ROW = ("experiments", "workspaces")  # an empty server has one row in each
 
 
 @dataclass(frozen=True)
 class Moved:
     counts: dict[str, int]
     artifacts: int
-    loaded: int  # versions whose model was fetched from the server and loaded
+    loaded: int  # number of models that were downloaded from the server and loaded
 
 
 def move(database: Path, to: str, server: str) -> Moved:
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with TemporaryDirectory() as folder:
-        travelling = Path(folder) / "mlflow.db"
-        copy_for_travel(database, travelling)
-        relocate(travelling, ARTIFACTS, "mlflow-artifacts:")
+        copy = Path(folder) / "mlflow.db"
+        copy_for_travel(database, copy)
+        relocate(copy, ARTIFACTS, "mlflow-artifacts:")
         target = _engine(to)
-        source = _engine(f"sqlite:///{travelling}")
+        source = _engine(f"sqlite:///{copy}")
         tables = _tables()
         _require_same_schema(source, target)
         _require_empty(target, tables)
@@ -46,19 +47,19 @@ def move(database: Path, to: str, server: str) -> Moved:
         )
         with source.connect() as rows, target.begin() as into:
             for table in reversed(tables.sorted_tables):
-                into.execute(table.delete())  # what the server was born with
+                into.execute(table.delete())  # the rows of an empty server
             for table in tables.sorted_tables:
                 _copy(table, rows, into)
                 _continue_numbers(table, into)
-        expected = counts(travelling)
-    found, loaded = _ask(server)
-    if found != expected:
-        raise RuntimeError(f"the server has {found}, the store has {expected}")
-    return Moved(found, len(files), loaded)
+        expected = counts(copy)
+    actual, loaded = _check(server)
+    if actual != expected:
+        raise RuntimeError(f"the server has {actual}, but the store has {expected}")
+    return Moved(actual, len(files), loaded)
 
 
 def _engine(address: str) -> "Engine":
-    """With MLflow's tables."""
+    """Connect to a database, and create MLflow's tables if they are missing."""
     from mlflow.exceptions import MlflowException
     from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine_with_retry
     from sqlalchemy import inspect
@@ -79,7 +80,7 @@ def _without_password(address: str) -> str:
 
     try:
         return make_url(address).render_as_string(hide_password=True)
-    except Exception:  # an address that is none may hold anything
+    except Exception:  # text that is not an address may contain anything
         return "..."
 
 
@@ -97,8 +98,9 @@ def _require_same_schema(source: "Engine", target: "Engine") -> None:
     ours, theirs = map(_get_schema_version, (source, target))
     if ours != theirs:
         raise InputError(
-            f"The server's database has MLflow's schema {theirs}, this store has {ours}; run the"
-            " MLflow of requirements.txt on both, and `mlflow db upgrade ADDRESS` on the older one"
+            f"The server's database has MLflow's schema {theirs}, but this store has {ours}. Use the"
+            " MLflow of requirements.txt on both, and run `mlflow db upgrade ADDRESS` on the older"
+            " one"
         )
 
 
@@ -108,10 +110,10 @@ def _require_empty(target: "Engine", tables: "MetaData") -> None:
     with target.connect() as connection:
         for table in tables.sorted_tables:
             rows = connection.execute(select(func.count()).select_from(table)).scalar_one()
-            if rows > (table.name in BORN_WITH):
+            if rows > (table.name in DEFAULT_ROW):
                 raise InputError(
-                    f"The server's database is not empty: {table.name} has {rows} rows. Numbers"
-                    " and ids would meet; move into a new one"
+                    f"The server's database is not empty: {table.name} has {rows} rows, whose ids"
+                    " could be the same as the store's. Move the store to a new database"
                 )
 
 
@@ -128,25 +130,25 @@ def _upload(file: Path, root: Path, server: str) -> Path:
 def _copy(table: "Table", rows: "Connection", into: "Connection") -> None:
     from sqlalchemy import select
 
-    found = rows.execution_options(yield_per=ROWS_AT_ONCE).execute(select(table))
-    for part in found.mappings().partitions(ROWS_AT_ONCE):
+    result = rows.execution_options(yield_per=ROWS_AT_ONCE).execute(select(table))
+    for part in result.mappings().partitions(ROWS_AT_ONCE):
         into.execute(table.insert(), [dict(row) for row in part])
 
 
 def _continue_numbers(table: "Table", into: "Connection") -> None:
-    """PostgreSQL counts apart from the rows."""
+    """Set PostgreSQL's sequence, which inserted rows do not advance, to the largest id."""
     from sqlalchemy import func, select
 
     column = table.autoincrement_column
     if into.dialect.name != "postgresql" or column is None:
         return
     sequence = func.pg_get_serial_sequence(table.name, column.name)
-    most = select(func.max(column)).scalar_subquery()
-    into.execute(select(func.setval(sequence, func.greatest(func.coalesce(most, 0), 1))))
+    largest = select(func.max(column)).scalar_subquery()
+    into.execute(select(func.setval(sequence, func.greatest(func.coalesce(largest, 0), 1))))
 
 
-def _ask(server: str) -> tuple[dict[str, int], int]:
-    """What the server itself counts, and how many versions it gives out whole."""
+def _check(server: str) -> tuple[dict[str, int], int]:
+    """Return the server's own counts, and how many models were downloaded and loaded."""
     import mlflow
     from mlflow.artifacts import download_artifacts
 
@@ -163,16 +165,16 @@ def _ask(server: str) -> tuple[dict[str, int], int]:
         return model_file.load(Path(download_artifacts(address, tracking_uri=server)))
 
     loaded = progress((load(version) for version in versions), len(versions), "models")
-    found = {"runs": len(runs), "versions": len(versions), "aliases": len(aliases)}
-    return found, len(loaded)
+    counted = {"runs": len(runs), "versions": len(versions), "aliases": len(aliases)}
+    return counted, len(loaded)
 
 
 def _all(search: Any, **wanted: Any) -> list[Any]:
-    """Every page."""
-    found, token = [], None
+    """Return the items of all pages."""
+    items, token = [], None
     while True:
         page = search(page_token=token, **wanted)
-        found += list(page)
+        items += list(page)
         token = page.token
         if not token:
-            return found
+            return items

@@ -19,7 +19,7 @@ from ratchet.model.model_file import TRUSTED
 from ratchet.model.spec import ModelSpec
 from ratchet.processes import finish, start
 from ratchet.profile.reading import FOLDER, Reading, read_training, with_answers
-from ratchet.registry.provenance import origin
+from ratchet.registry.provenance import provenance
 from ratchet.registry.registry import Registry, Version
 from ratchet.registry.tracking import nested_run
 from ratchet.settings import Settings
@@ -105,7 +105,7 @@ def _likeness(tags: Any) -> tuple[str | None, ...]:
 
 
 def run_tags(spec: ModelSpec, split: Split) -> dict[str, str]:
-    return origin().tags() | {
+    return provenance().tags() | {
         "config": spec.name,
         "config_sha256": spec.sha256,
         "data_sha256": split.sha256,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ratchet.documents import read_mapping
 from ratchet.environments import python_of
 from ratchet.errors import InputError
-from ratchet.registry.provenance import origin
+from ratchet.registry.provenance import provenance
 from ratchet.settings import PROJECT
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _link_data(tree: Path) -> None:
 def _environment(lock: Path) -> Path:
     """The lock's environment, made once; this process' own where it is the same lock."""
     lock_sha256 = hashlib.sha256(lock.read_bytes()).hexdigest()
-    if (origin().lock_sha256, origin().environment) == (lock_sha256, "as locked"):
+    if (provenance().lock_sha256, provenance().environment) == (lock_sha256, "as locked"):
         return Path(sys.executable)
     return python_of(lock)
 

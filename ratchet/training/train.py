@@ -12,7 +12,7 @@ import pandas as pd
 from ratchet.data.dataset import Split
 from ratchet.model.metrics import Answers, ask, scores
 from ratchet.model.spec import ModelSpec, build
-from ratchet.processes import beside
+from ratchet.processes import forkserver
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -47,8 +47,8 @@ def train_each(
 
 
 def _in_own_process(spec: ModelSpec, split: Split, seed: int) -> Trained | Failed:
-    here, there = beside.Pipe(duplex=False)
-    process = beside.Process(target=_send, args=(there, spec, split, seed), daemon=True)
+    here, there = forkserver.Pipe(duplex=False)
+    process = forkserver.Process(target=_send, args=(there, spec, split, seed), daemon=True)
     process.start()
     there.close()
     try:

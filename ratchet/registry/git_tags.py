@@ -1,7 +1,7 @@
-"""The ledger's moves of prod as annotated git tags: they survive the loss of the store.
+"""The ledger's moves of `prod` as annotated git tags, which survive the loss of the store.
 
-A tag stands on the commit that the version was trained from, and says everything it takes to train
-it again.
+A tag points to the commit that the version was trained from. Its message holds everything that is
+needed to train the version again.
 """
 
 import json
@@ -24,10 +24,10 @@ class Tag:
 
 
 def prod_tags(registry: Registry, client: "MlflowClient") -> list[Tag]:
-    """The oldest first. A version that comes back has a tag for each time."""
+    """Return one tag for each time that a version became `prod`, the oldest first."""
     versions = {version.number: version for version in registry.versions()}
     times: Counter[str] = Counter()
-    found = []
+    tags = []
     for line in registry.ledger():
         number = line.moves.get("prod", (None, None))[1]
         if not line.done or number is None or number not in versions:
@@ -38,8 +38,8 @@ def prod_tags(registry: Registry, client: "MlflowClient") -> list[Tag]:
         if commit != "none":
             name = tag_name(registry.model, number, times[number])
             title = f"{registry.model} v{number} in production"
-            found.append(Tag(name, commit, title, _body(version, line, client)))
-    return found
+            tags.append(Tag(name, commit, title, _body(version, line, client)))
+    return tags
 
 
 def tag_name(model: str, number: str, time: int) -> str:
@@ -51,17 +51,18 @@ def tag_name(model: str, number: str, time: int) -> str:
 
 
 def _body(version: Version, line: LedgerLine, client: "MlflowClient") -> str:
-    facts = {"ledger": asdict(line), "version": dict(version.tags), **_run(version, client)}
+    record = {"ledger": asdict(line), "version": dict(version.tags), **_run(version, client)}
     before = line.moves["prod"][0]
     return (
-        f"{version}, before it {f'v{before}' if before else 'nothing'}.\n\n{line.reason}\n\n"
-        f"By {line.by}, {line.time[:19]}Z; evidence: run {line.evidence}.\n\n"
-        f"```json\n{json.dumps(facts, indent=1, sort_keys=True)}\n```\n"
+        f"{version}; before it: {f'v{before}' if before else 'nothing'}.\n\n{line.reason}\n\n"
+        f"Moved by {line.by} at {line.time[:19]}Z. Trained from commit"
+        f" {version.tags['commit']}. Evidence: run {line.evidence}.\n\n"
+        f"```json\n{json.dumps(record, indent=1, sort_keys=True)}\n```\n"
     )
 
 
 def _run(version: Version, client: "MlflowClient") -> dict[str, object]:
-    """Nothing where the run was deleted for good: its version may outlive it."""
+    """Return the run's parameters and metrics, or nothing if the run was deleted for good."""
     from mlflow.exceptions import MlflowException
 
     try:

@@ -1,0 +1,43 @@
+"""Addresses of runs: a run of a workflow on GitHub, and a run on an MLflow server."""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit, urlunsplit
+
+
+def repository_url(env: Mapping[str, str]) -> str:
+    server = env.get("GITHUB_SERVER_URL", "https://github.com")
+    return f"{server}/{env.get('GITHUB_REPOSITORY', '')}"
+
+
+def run_url(env: Mapping[str, str]) -> str | None:
+    """Return the address of this workflow run, or None outside GitHub Actions.
+
+    >>> run_url({"GITHUB_REPOSITORY": "me/fork", "GITHUB_RUN_ID": "7"})
+    'https://github.com/me/fork/actions/runs/7'
+    """
+    if "GITHUB_RUN_ID" not in env:
+        return None
+    return f"{repository_url(env)}/actions/runs/{env['GITHUB_RUN_ID']}"
+
+
+def tracking_link(run_id: str, experiment: str, env: Mapping[str, str]) -> str | None:
+    """Return a Markdown link to a run on the MLflow server, or None without a server.
+
+    >>> server = {"MLFLOW_TRACKING_URI": "https://me:secret@ml.example.org"}
+    >>> tracking_link("ab12", "0", server)
+    '[run](https://ml.example.org/#/experiments/0/runs/ab12)'
+    """
+    server = env.get("MLFLOW_TRACKING_URI", "")
+    if not server.startswith("http"):
+        return None
+    address = without_credentials(server).rstrip("/")
+    return f"[run]({address}/#/experiments/{experiment}/runs/{run_id})"
+
+
+def without_credentials(address: str) -> str:
+    """
+    >>> without_credentials("https://me:se@cret@ml.example.org:5000/a")
+    'https://ml.example.org:5000/a'
+    """
+    parts = urlsplit(address)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

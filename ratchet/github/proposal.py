@@ -1,0 +1,38 @@
+"""One file as a commit on a branch of its own: python3 -m ratchet.github.proposal
+
+Creates or replaces BRANCH. Does nothing if FILE is unchanged. The output `proposed` says which.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+from ratchet.github.client import append_summary
+from ratchet.github.credentials import git_settings
+
+IDENTITY = ("-c", "user.name=Ratchet", "-c", "user.email=ratchet@localhost")
+
+
+def main() -> None:
+    branch, file = os.environ["BRANCH"], os.environ["FILE"]
+    git("add", "--", file)
+    changed = git("diff", "--cached", "--name-only", "--", file) != ""
+    with Path(os.environ["GITHUB_OUTPUT"]).open("a") as outputs:
+        outputs.write(f"proposed={str(changed).lower()}\n")
+    if not changed:
+        append_summary(f"`{file}` is unchanged, so there is nothing to propose.")
+        return
+    git("switch", "--quiet", "--force-create", branch)
+    git(*IDENTITY, "commit", "--quiet", "--message", os.environ["MESSAGE"], "--", file)
+    git("push", "--quiet", "--force", "origin", f"HEAD:refs/heads/{branch}")
+
+
+def git(*arguments: str) -> str:
+    env = os.environ | git_settings(f"{os.environ['GITHUB_SERVER_URL']}/")
+    return subprocess.run(
+        ["git", *arguments], env=env, check=True, text=True, stdout=subprocess.PIPE
+    ).stdout
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,248 @@
+"""The store's states: each is one commit without a parent, on a git ref of the remote.
+
+`refs/ratchet/store` is the current state. The last ten are also `refs/ratchet/store-<number>`. A
+plain clone fetches none of these refs.
+
+take     a copy to read, or with the lock a copy to change
+put      the changed copy as a new state; the same atomic push releases the lock, so a killed run
+         leaves the old state with the lock, or the new state without it
+restore  an older state as the new one
+"""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ratchet.errors import InputError
+from ratchet.store import lock
+from ratchet.store.database import ARTIFACTS, copy_for_travel, settle_in
+from ratchet.store.remote import Change, Remote
+
+STORE = "refs/ratchet/store"
+OLD_BRANCH = "refs/heads/ratchet-store"  # where the first versions kept the store
+STATES = 10
+DATABASE = "mlflow.db"
+MAX_MB_PER_FILE, MAX_MB = 50, 500
+GITHUB_MAX_MB_PER_FILE, GITHUB_MAX_MB = 100, 2000
+
+TOO_LARGE = (
+    "The store is too large for a git ref: {what}. Delete artifacts that nothing needs:"
+    " mlflow run . -e store -P action=prune; or move the store to a server, with every run, version"
+    " and alias: mlflow run . -e store -P action=move -P to=postgresql://... -P server=http://...,"
+    " then set MLFLOW_TRACKING_URI. More in docs/workflows.md"
+)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What this folder's copy was taken from."""
+
+    store: str | None  # the state's commit; None if there was no store yet
+    lock: str | None  # the lock's commit; None for a copy to read
+    ref: str = STORE
+
+
+def take(remote: Remote, folder: Path, to_change: bool, limit_size: bool = True) -> Taken:
+    _refuse_to_overwrite(remote, folder)
+    taken = Taken(None, lock.acquire(remote) if to_change else None)
+    try:
+        _remember(remote, taken)
+        refs = remote.refs(STORE, OLD_BRANCH)
+        ref = STORE if STORE in refs else OLD_BRANCH
+        if ref in refs:
+            store = remote.fetch(ref)
+            taken = Taken(store, taken.lock, ref)
+            _remember(remote, taken)
+            if to_change and limit_size:
+                _refuse_if_too_large(remote, store)
+            _check_out(remote, store, folder)
+    except BaseException:
+        free(remote)
+        raise
+    return taken
+
+
+def put(remote: Remote, folder: Path) -> str | None:
+    """Push the copy as the new state, and return a warning if it is nearly too large."""
+    taken = _taken_with_lock(remote)
+    if taken.store is None and not (folder / DATABASE).exists():  # nothing was trained yet
+        free(remote)
+        return None
+    try:
+        tree = _tree(remote, folder)
+        sizes = _sizes(remote, tree)
+        if what := size_problem(sizes, GITHUB_MAX_MB_PER_FILE, GITHUB_MAX_MB):
+            raise InputError(f"Nothing was put back. {TOO_LARGE.format(what=what)}")
+        commit = _push(remote, taken, tree)
+    except BaseException:
+        free(remote)
+        raise
+    _remember(remote, Taken(commit, None))
+    what = size_problem(sizes, MAX_MB_PER_FILE, MAX_MB)
+    return TOO_LARGE.format(what=what) if what else None
+
+
+def restore(remote: Remote, number: int) -> int:
+    """Make an older state the new one, and return the new state's number."""
+    numbers = states(remote)
+    if number not in numbers:
+        kept = ", ".join(map(str, numbers)) or "none"
+        raise InputError(f"state={number} is not kept. The states that are kept: {kept}")
+    taken = Taken(None, lock.acquire(remote))
+    _remember(remote, taken)
+    try:
+        taken = Taken(remote.refs(STORE).get(STORE), taken.lock)
+        _remember(remote, taken)
+        commit = remote.fetch(f"{STORE}-{number}")
+        _push(remote, taken, remote.git("rev-parse", f"{commit}^{{tree}}"))
+    except BaseException:
+        free(remote)
+        raise
+    (remote.folder / "taken.json").unlink()
+    return states(remote)[-1]
+
+
+def free(remote: Remote) -> bool:
+    """Release this folder's lock without a change; return False if it holds none."""
+    taken = taken_by(remote)
+    if taken is None or taken.lock is None:
+        return False
+    released = lock.release(remote, taken.lock)
+    _remember(remote, Taken(taken.store, None, taken.ref))
+    return released
+
+
+def free_any(remote: Remote, force: bool) -> str:
+    """Release the lock of this folder, or with `force` of any run, and say what was done."""
+    if free(remote):
+        return "The lock is released; the store is as it was"
+    commit = remote.refs(lock.LOCK).get(lock.LOCK)
+    if commit is None:
+        return "The store is not locked"
+    owner = lock.owner_of(remote, commit)
+    if not force:
+        raise InputError(
+            f"The store is locked by {owner}, not by this folder. Wait for it or cancel it; if it"
+            " does not run any more: action=free force=true"
+        )
+    if not lock.release(remote, commit):
+        raise InputError("The lock has changed its owner meanwhile. Run it again")
+    return f"The lock of {owner} is released; that run cannot put its changes back"
+
+
+def states(remote: Remote) -> list[int]:
+    """Return the numbers of the states that are kept, the oldest first."""
+    return sorted(int(ref.rsplit("-", 1)[1]) for ref in remote.refs(f"{STORE}-*"))
+
+
+def taken_by(remote: Remote) -> Taken | None:
+    file = remote.folder / "taken.json"
+    return Taken(**json.loads(file.read_text())) if file.exists() else None
+
+
+def uses_server() -> bool:
+    return bool(os.environ.get("MLFLOW_TRACKING_URI"))
+
+
+def size_problem(sizes: dict[str, int], max_mb_per_file: int, max_mb: int) -> str | None:
+    """
+    >>> size_problem({"mlflow.db": 61_000_000, "a": 1}, 50, 500)
+    'mlflow.db has 61 MB, and a file may have 50 MB'
+    >>> size_problem({"a": 3, "b": 5}, 50, 500) is None
+    True
+    """
+    largest, total = max(sizes, key=sizes.__getitem__, default=""), sum(sizes.values())
+    if sizes and sizes[largest] > max_mb_per_file * 1e6:
+        return (
+            f"{largest} has {sizes[largest] / 1e6:.0f} MB, and a file may have {max_mb_per_file} MB"
+        )
+    if total > max_mb * 1e6:
+        return f"it has {total / 1e6:.0f} MB, and may have {max_mb} MB"
+    return None
+
+
+def _push(remote: Remote, taken: Taken, tree: str) -> str:
+    message = f"The MLflow store\n\n{json.dumps(asdict(lock.this_run()))}\n"
+    commit = remote.commit(tree, message)
+    old = remote.refs(f"{STORE}-*")
+    number = max((int(ref.rsplit("-", 1)[1]) for ref in old), default=0) + 1
+    changes: dict[str, Change] = {
+        f"{STORE}-{number}": (None, commit),
+        lock.LOCK: (taken.lock, None),
+    }
+    changes[STORE] = (taken.store if taken.ref == STORE else None, commit)
+    if taken.ref == OLD_BRANCH:  # the store moves from the branch to the ref
+        changes[OLD_BRANCH] = (taken.store, None)
+    for ref, state in old.items():
+        if int(ref.rsplit("-", 1)[1]) <= number - STATES:
+            changes[ref] = (state, None)
+    if not remote.push(changes):
+        raise InputError(
+            "Nothing was put back, because this run no longer has the lock: the run took longer than"
+            f" {lock.MINUTES} minutes, or another run broke the lock. Run it again"
+        )
+    return commit
+
+
+def _taken_with_lock(remote: Remote) -> Taken:
+    taken = taken_by(remote)
+    if taken is None or taken.lock is None:
+        raise InputError("This store was not taken with the lock. Take it first: action=lock")
+    return taken
+
+
+def _refuse_to_overwrite(remote: Remote, folder: Path) -> None:
+    taken = taken_by(remote)
+    if taken and taken.lock:
+        raise InputError(
+            "The store was taken with the lock and not put back. Put it back (action=put), or leave"
+            " the remote's store as it was (action=free)"
+        )
+    if taken is None and (folder / DATABASE).exists():
+        raise InputError(
+            f"{folder / DATABASE} is this folder's own store. Take the remote's store into another"
+            " folder: folder=.ratchet/store"
+        )
+
+
+def _refuse_if_too_large(remote: Remote, store: str) -> None:
+    if what := size_problem(_sizes(remote, store), MAX_MB_PER_FILE, MAX_MB):
+        raise InputError(TOO_LARGE.format(what=what))
+
+
+def _check_out(remote: Remote, store: str, folder: Path) -> None:
+    for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / ARTIFACTS, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    work_tree = f"--work-tree={folder.absolute()}"
+    remote.git("read-tree", store)
+    remote.git(work_tree, "checkout-index", "--all", "--force", "--index")
+    settle_in(folder / DATABASE)
+
+
+def _tree(remote: Remote, folder: Path) -> str:
+    """Return the tree of the folder's store. Git does not read unchanged files again."""
+    if not (folder / DATABASE).exists():
+        raise InputError(f"{folder / DATABASE} is missing, so there is nothing to put back")
+    copy = remote.folder / DATABASE
+    copy_for_travel(folder / DATABASE, copy)
+    blob = remote.git("hash-object", "-w", str(copy))
+    copy.unlink()
+    work_tree = f"--work-tree={folder.absolute()}"
+    if (folder / ARTIFACTS).exists():
+        remote.git(work_tree, "add", "--all", "--force", "--", str(folder.absolute() / ARTIFACTS))
+    remote.git("update-index", "--add", "--cacheinfo", f"100644,{blob},{DATABASE}")
+    return remote.git("write-tree")
+
+
+def _sizes(remote: Remote, tree: str) -> dict[str, int]:
+    listing = remote.git("ls-tree", "-r", "-l", "-z", tree)
+    lines = [line.split("\t", 1) for line in listing.split("\0") if line]
+    return {name: int(columns.split()[3]) for columns, name in lines}
+
+
+def _remember(remote: Remote, taken: Taken) -> None:
+    (remote.folder / "taken.json").write_text(json.dumps(asdict(taken)))
