@@ -33,7 +33,7 @@ def main() -> None:
         fork.push(tree, "A second model")
         acted = fork.act("push", "train", tree, WARM_ENVIRONMENT="")
         if begun.code or acted.code:
-            sys.exit(acted.said)
+            sys.exit(acted.output)
     report(acted)
 
 

@@ -32,14 +32,14 @@ WRITER = """
 import sys
 from pathlib import Path
 from benchmarks.store import change
-from ratchet.store import branch, lock
-from ratchet.store.remote import beside
+from ratchet.store import lock, state
+from ratchet.store.remote import store_remote
 lock.PAUSE = 0.1
 for number in map(int, sys.argv[1:]):
-    git = beside(Path.cwd())
-    branch.take(git, Path.cwd(), to_change=True)
+    git = store_remote(Path.cwd())
+    state.take(git, Path.cwd(), to_change=True)
     change(Path.cwd(), number)
-    branch.put(git, Path.cwd())
+    state.put(git, Path.cwd())
 """
 
 
@@ -87,14 +87,14 @@ def in_turns(folder: Path, megabytes: int) -> dict[str, tuple[list[float], list[
 
 
 def take_and_put(folder: Path, remote: Path, number: int) -> tuple[float, float]:
-    from ratchet.store import branch
-    from ratchet.store.remote import beside
+    from ratchet.store import state
+    from ratchet.store.remote import store_remote
 
     os.chdir(checkout(folder, remote))
-    git = beside(folder)
-    took = seconds(lambda: branch.take(git, folder, to_change=True))
+    git = store_remote(folder)
+    took = seconds(lambda: state.take(git, folder, to_change=True))
     change(folder, number)
-    return took, seconds(lambda: branch.put(git, folder))
+    return took, seconds(lambda: state.put(git, folder))
 
 
 def clone_and_push(folder: Path, remote: Path, number: int) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Environments of locks: each is created once, under the hash of its lock, complete or not at all."""
+"""Environments of locks: created once, under the hash of the lock, complete or not at all."""
 
 import fcntl
 import hashlib
@@ -15,8 +15,8 @@ from ratchet.errors import InputError
 ENVIRONMENTS = Path(".ratchet/environments")
 CAUSES = {
     "No space left on device": "the disk is full; it needs 1.5 GB here and as much in uv's cache",
-    "error sending request": "its packages are downloaded once, and the package index does not answer",
-    "Failed to fetch": "its packages are downloaded once, and the package index does not answer",
+    "error sending request": "packages are downloaded once, and the package index does not answer",
+    "Failed to fetch": "packages are downloaded once, and the package index does not answer",
     "hash mismatch": "a package differs from the locked one; write the lock again: make lock",
 }
 

@@ -24,7 +24,8 @@ def main(alias: str) -> None:
     rows = [row for line in registry.ledger() for row in _rows(line, alias)]
     tags = [asdict(tag) for tag in prod_tags(registry, client)]
     markdown = f"## History\n\n{markdown_table(rows)}\n"
-    content, outputs = {"moves": rows, "tags": tags}, {"moves": str(len(rows))}
+    content = {"moves": rows, "tags": tags}
+    outputs = {"moves": str(len(rows)), "unpackaged": str(not registry.is_packaged()).lower()}
     write_report(Report("history", content, markdown, outputs))
     print_table(rows)
     if not rows:

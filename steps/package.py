@@ -1,4 +1,4 @@
-"""Build a Bento of prod and staging and try it out: python -m steps.package --smoke true"""
+"""Build a Bento of prod and staging and try it: python -m steps.package --smoke true"""
 
 import json
 from dataclasses import asdict
@@ -10,7 +10,7 @@ from ratchet.errors import InputError
 SERVICE = Path(__file__).parents[1] / "bentos"
 
 
-def main(smoke: bool) -> None:
+def main(smoke: bool, record: str) -> None:
     from ratchet.packaging.bento import pack
     from ratchet.packaging.smoke import ask_each_arm
     from ratchet.registry.registry import Registry
@@ -20,6 +20,10 @@ def main(smoke: bool) -> None:
 
     settings = read_settings()
     registry = Registry(connect(), settings.model)
+    if record:
+        registry.record_packaged(record)
+        print(f"The registry records that an image holds {record}")
+        return
     prod, staging = registry.holder("prod"), registry.holder("staging")
     if prod is None:
         raise InputError(

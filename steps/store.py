@@ -1,46 +1,102 @@
-"""The store on its branch: python -m steps.store --action take --folder .ratchet/store"""
+"""Move the store between this folder and its remote: python -m steps.store --action take"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ratchet import entry
 from ratchet.errors import InputError, nearest
 
-ACTIONS = ("take", "lock", "put", "free", "move")
+if TYPE_CHECKING:
+    from ratchet.store.remote import Remote
+
+ACTIONS = ("take", "lock", "put", "free", "restore", "prune", "move")
 
 
-def main(action: str, folder: Path, to: str, server: str) -> None:
-    from ratchet.store import branch
-    from ratchet.store.database import migrate
-    from ratchet.store.remote import beside
+def main(
+    action: str,
+    folder: Path,
+    size_limit: bool,
+    force: bool,
+    state: int,
+    keep: int,
+    days: float,
+    to: str,
+    server: str,
+) -> None:
+    from ratchet.store import state as states
+    from ratchet.store.remote import store_remote
 
     if action not in ACTIONS:
-        raise InputError(f"action={action}: {nearest(action, ACTIONS)}")
+        raise InputError(f"'{action}' is not an action: {nearest(action, ACTIONS)}")
     if action == "move":
         move(folder, to, server)
         return
-    if branch.uses_server():
-        print("MLFLOW_TRACKING_URI is set: the store is that server, the branch is not used")
+    if states.uses_server():
+        print("MLFLOW_TRACKING_URI is set, so the store is that server; the git ref is not used")
         return
-    remote = beside(folder)
-    if action == "free":
-        branch.free(remote)
-        print("The lock is free; the branch is as it was")
+    remote = store_remote(folder)
+    if action in ("take", "lock"):
+        take(remote, folder, action == "lock", size_limit)
     elif action == "put":
-        warning = branch.put(remote, folder)
-        print("The store is on its branch again, and the lock is free")
-        if warning:
-            print(f"::warning title=The store outgrows its branch::{warning}")
+        put(remote, folder)
+    elif action == "free":
+        print(states.free_any(remote, force))
+    elif action == "restore":
+        print(f"State {state} is the store again, as state {states.restore(remote, state)}")
     else:
-        taken = branch.take(remote, folder, to_change=action == "lock")
-        if taken.store and migrate(folder / branch.DATABASE):
-            print("Its tables are of this MLflow's schema now")
-        print(f"Taken: {taken.store}" if taken.store else "The branch holds no store yet")
+        prune(folder, keep, days)
+
+
+def take(remote: "Remote", folder: Path, to_change: bool, size_limit: bool) -> None:
+    from ratchet.report import write_outputs
+    from ratchet.store.database import has_prod, migrate
+    from ratchet.store.state import DATABASE
+    from ratchet.store.state import take as take_state
+
+    taken = take_state(remote, folder, to_change, size_limit)
+    if taken.store and migrate(folder / DATABASE):
+        print("Its tables were upgraded to the schema of this MLflow")
+    print(f"Taken: {taken.store}" if taken.store else "The remote holds no store yet")
+    prod = taken.store is not None and has_prod(folder / DATABASE)
+    write_outputs({"prod": str(prod).lower()})
+
+
+def put(remote: "Remote", folder: Path) -> None:
+    from ratchet.github.client import append_summary
+    from ratchet.store.state import added_pictures
+    from ratchet.store.state import put as put_state
+
+    result = put_state(remote, folder)
+    if result is None:
+        print("There is no store yet, so nothing was put back; the lock is released")
+        return
+    print("The store is put back, and the lock is released")
+    for link in added_pictures(remote, result):
+        append_summary(link)
+    if result.warning:
+        print(f"::warning title=The store is nearly too large::{result.warning}")
+
+
+def prune(folder: Path, keep: int, days: float) -> None:
+    import mlflow
+
+    from ratchet.registry.registry import Registry
+    from ratchet.settings import read_settings
+    from ratchet.store.pruning import prune as prune_versions
+    from ratchet.store.state import DATABASE
+
+    if not (folder / DATABASE).exists():
+        print(f"There is no {folder / DATABASE}, so there is nothing to prune")
+        return
+    client = mlflow.MlflowClient(f"sqlite:///{folder / DATABASE}")
+    pruned = prune_versions(Registry(client, read_settings().model), client, keep, days)
+    names = ", ".join(f"v{number}" for number in pruned.versions) or "none"
+    print(f"Artifacts deleted of: {names} ({pruned.megabytes:.1f} MB)")
 
 
 def move(folder: Path, to: str, server: str) -> None:
-    from ratchet.store.branch import DATABASE
-
-    from ratchet.store.moving import move as moved
+    from ratchet.store.moving import move as move_store
+    from ratchet.store.state import DATABASE
 
     if not (to and server):
         raise InputError(
@@ -48,11 +104,11 @@ def move(folder: Path, to: str, server: str) -> None:
             " address (http://...)"
         )
     if not (folder / DATABASE).exists():
-        raise InputError(f"No {folder / DATABASE}; take the branch's store first: action=take")
-    done = moved(folder / DATABASE, to, server)
+        raise InputError(f"{folder / DATABASE} is missing. Take the store first: action=take")
+    done = move_store(folder / DATABASE, to, server)
     print(", ".join(f"{number} {name}" for name, number in done.counts.items()), end="")
     print(f" and {done.artifacts} artifacts are on {server}; {done.loaded} models load from there")
-    print(f"Set MLFLOW_TRACKING_URI={server}; the branch is not used then")
+    print(f"Set MLFLOW_TRACKING_URI={server}; the git ref is not used then")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Workflows run for real by act: on this machine, against a repository on this disk.
 
-Third-party actions are stood in for by tests/actions; everything else is what GitHub would run.
+tests/actions replaces the actions of others; everything else is what GitHub would run.
 """
 
 import json
@@ -27,19 +27,19 @@ GITHUB_URL = "https://github.com/me/ratchet"
 
 @dataclass(frozen=True)
 class Acted:
-    """What act said, read from its JSON."""
+    """A finished run of act, read from its JSON output."""
 
     code: int
     lines: list[dict[str, Any]]
-    said: str
+    output: str
 
     @property
     def jobs(self) -> dict[str, str]:
-        """Those that ran, with their results. A job that was skipped says nothing."""
+        """Return the result of each job that ran; act prints nothing about skipped jobs."""
         return {one["jobID"]: one["jobResult"] for one in self.lines if "jobResult" in one}
 
     def steps(self, job: str) -> dict[str, str]:
-        """Of a job's own steps: the name, or the first line of what it runs."""
+        """Return the result of each step of a job by its name, or by the first line of its run."""
         return {_name(one): one["stepResult"] for one in self._ended(job)}
 
     def seconds(self, job: str) -> dict[str, float]:
@@ -50,7 +50,7 @@ class Acted:
         }
 
     def _ended(self, job: str) -> list[dict[str, Any]]:
-        """Its own steps, and not those inside its composite actions."""
+        """Return the job's own steps, without those inside its composite actions."""
         return [
             one
             for one in self.lines
@@ -76,7 +76,7 @@ def _name(step: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Fork:
-    """A repository as someone forked it, whose workflows run here."""
+    """A fork of this repository, whose workflows run on this machine."""
 
     folder: Path
     github: GitHub
@@ -105,29 +105,33 @@ class Fork:
             assert done.returncode == 0, done.stderr
 
     def git_settings(self) -> Path:
-        """GitHub's address leads to the repository on this disk."""
+        """Write git settings that replace GitHub's address by the repository on this disk."""
         file = self.folder / "gitconfig"
         file.write_text(f'[url "{self.remote}"]\n\tinsteadOf = {GITHUB_URL}\n')
         return file
 
     def act(self, event: str, workflow: str, tree: Path, *asked: Any, **more: Any) -> Acted:
-        """What `start` takes; the end is waited for."""
+        """Call `start` with these arguments, and wait for the end."""
         started = self.start(event, workflow, tree, *asked, **more)
         output, errors = started.communicate()
         lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
-        said = "\n".join(one.get("msg", "").rstrip() for one in lines)
-        return Acted(started.returncode, lines, f"{said}\n{errors}")
+        messages = "\n".join(one.get("msg", "").rstrip() for one in lines)
+        return Acted(started.returncode, lines, f"{messages}\n{errors}")
 
     def start(
         self, event: str, workflow: str, tree: Path, payload: Mapping[str, Any] | None = None,
         inputs: Mapping[str, str] | None = None, secrets: Mapping[str, str] | None = None,
         variables: Mapping[str, str] | None = None, job: str = "", **env: str,
     ) -> "subprocess.Popen[str]":  # fmt: skip
-        """`job`: that one alone, with those that it needs."""
+        """Start a workflow, or only `job` and the jobs that it needs."""
         assert ACT is not None, MISSING
         known = {
             "ref": "refs/heads/main",
-            "repository": {"full_name": "me/ratchet", "default_branch": "main"},
+            "repository": {
+                "full_name": "me/ratchet",
+                "default_branch": "main",
+                "visibility": "public",
+            },
         }
         content = known | dict(payload or {}) | ({"inputs": dict(inputs)} if inputs else {})
         events = tree.parent / f"{tree.name}-{event}.json"
@@ -154,7 +158,7 @@ class Fork:
 
 
 def bare_environment(cache: Path) -> dict[str, str]:
-    """What a fresh machine has: what this process' environment holds would leak into the steps."""
+    """Return the environment of a fresh machine, because act passes its own on to the steps."""
     reaching = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "PIP_", "SSL_CERT_", "UV_")  # packages
     kept = {key: value for key, value in os.environ.items() if key.upper().startswith(reaching)}
     programs = (str(REPOSITORY / "tests/programs"), str(Path(sys.executable).parent))
@@ -165,7 +169,7 @@ def bare_environment(cache: Path) -> dict[str, str]:
 
 
 def stubs() -> dict[str, Path]:
-    """Each third-party action as it is pinned, and what stands in for it."""
+    """Return the stand-in of each third-party action, by its pinned name."""
     pinned = {name for file in definitions() for name in third_party(file)}
     return {name: stub(name) for name in pinned}
 
@@ -191,10 +195,10 @@ def workflow(name: str) -> dict[str, Any]:
 
 
 def new_fork(folder: Path, github: GitHub, settings: Mapping[str, Any] | None = None) -> Fork:
-    """Of this repository's last commit, with the baseline alone: fewer models train sooner."""
+    """Fork this repository's last commit, with one model config to save time."""
     new_remote(folder / "ratchet.git")
     run(["git", "symbolic-ref", "HEAD", "refs/heads/main"], folder / "ratchet.git")
-    # CI clones shallowly. For this push alone: git 2.39 dies of it where a ref is deleted.
+    # CI has a shallow clone. Only for this push: with this setting, git 2.39 fails to delete refs.
     shallow = ["git", "config", "receive.shallowUpdate"]
     run([*shallow, "true"], folder / "ratchet.git")
     pushed = run(

@@ -1,4 +1,4 @@
-"""Stores on a branch, for the tests: a remote, clones of it, runs that use them."""
+"""Stores on a git remote, for the tests: remotes, checkouts of them, runs that change a store."""
 
 import sqlite3
 import subprocess
@@ -6,7 +6,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from tests.projects import REPOSITORY, environment, run
+from tests.projects import REPOSITORY, run
 
 
 def new_remote(folder: Path) -> Path:
@@ -16,7 +16,7 @@ def new_remote(folder: Path) -> Path:
 
 
 def new_checkout(folder: Path, remote: Path) -> Path:
-    """A folder whose git remote is this one, as a job's checkout is."""
+    """Create a folder with this git remote, like the checkout of a job."""
     folder.mkdir(parents=True)
     run(["git", "init", "--quiet"], folder)
     run(["git", "remote", "add", "origin", str(remote)], folder)
@@ -24,7 +24,7 @@ def new_checkout(folder: Path, remote: Path) -> Path:
 
 
 def new_store(folder: Path) -> Path:
-    """An MLflow store with nothing in it."""
+    """Create an empty MLflow store."""
     script = "import mlflow, logging; logging.disable(); mlflow.MlflowClient().search_experiments()"
     done = run([sys.executable, "-c", script], folder)
     assert done.returncode == 0, done.stderr
@@ -32,7 +32,7 @@ def new_store(folder: Path) -> Path:
 
 
 def add_version(database: Path, number: int) -> None:
-    """A run, its artifact and a version, without the seconds that MLflow takes to load."""
+    """Add a run with an artifact by SQL, because MLflow takes seconds to load."""
     where = database.parent / "mlruns" / "0" / f"run{number}" / "artifacts"
     where.mkdir(parents=True)
     (where / "model.skops").write_bytes(bytes([number % 256]) * 100)
@@ -59,10 +59,11 @@ def artifacts(database: Path) -> list[Path]:
         return [Path(uri) for (uri,) in connection.execute("SELECT artifact_uri FROM runs")]
 
 
-def store_on(remote: Path, folder: Path) -> Path:
-    """The branch as plain git gives it to anyone; an empty folder where there is none."""
-    command = ["git", "clone", "--quiet", "--branch", "ratchet-store", str(remote), str(folder)]
-    subprocess.run(command, env=environment(), check=False, capture_output=True)
+def store_on(remote: Path, folder: Path, ref: str = "refs/ratchet/store") -> Path:
+    """Check out the store with plain git; the folder is empty if there is no store."""
+    run(["git", "init", "--quiet", str(folder)], remote)
+    run(["git", "fetch", "--quiet", str(remote), ref], folder)
+    run(["git", "checkout", "--quiet", "--force", "FETCH_HEAD"], folder)
     return folder / "mlflow.db"
 
 

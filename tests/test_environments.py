@@ -37,7 +37,7 @@ def test_an_environment_is_made_once_and_kept_by_the_locks_hash(
     lock: Path, capsys: pytest.CaptureFixture[str]
 ):
     first = python_of(lock)
-    assert "Making the environment of six.txt, once: 1 packages" in capsys.readouterr().out
+    assert "Creating the environment of six.txt, once: 1 packages" in capsys.readouterr().out
     assert python_of(lock) == first
     assert capsys.readouterr().out == ""
     assert imports_six(first)
@@ -64,13 +64,13 @@ def test_two_makers_at_once_make_one(lock: Path):
     makers = [subprocess.Popen(command, env=env, stdout=subprocess.PIPE) for _ in range(2)]
     said = [maker.communicate()[0].decode() for maker in makers]
     assert [maker.returncode for maker in makers] == [0, 0]
-    assert sum("Made in" in one for one in said) == 1
+    assert sum("Created in" in one for one in said) == 1
     assert imports_six(python_of(lock))
 
 
 def test_a_package_that_is_not_the_locked_one_is_refused(lock: Path):
     lock.write_text(re.sub(r"sha256:\w{8}", "sha256:00000000", lock.read_text()))
-    with pytest.raises(InputError, match="a package is not the one that was locked"):
+    with pytest.raises(InputError, match="a package differs from the locked one"):
         python_of(lock)
     assert not list(ENVIRONMENTS.glob("*/bin"))
 
@@ -82,7 +82,9 @@ def test_without_a_network_the_step_says_so_in_a_line(tmp_path: Path):
     done = run_step(project, "automl", nowhere | {"UV_HTTP_RETRIES": "0"})
     assert done.returncode == 2, done
     (said,) = done.stderr.splitlines()
-    assert "could not be made: it is downloaded once, and the package index does not" in said
+    assert (
+        "could not be created: packages are downloaded once, and the package index does not" in said
+    )
     assert not (project / "mlflow.db").exists()
 
 
@@ -99,10 +101,10 @@ def test_a_full_disk_is_said_in_a_line(tmp_path: Path):
     finally:
         subprocess.run(["umount", str(small)], check=True)
     assert done.returncode == 2, done
-    assert "could not be made: the disk is full" in done.stderr
+    assert "could not be created: the disk is full" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_lock_that_is_not_there_is_said(tmp_path: Path):
-    with pytest.raises(InputError, match=r"cannot be read .*; make it: make lock"):
+    with pytest.raises(InputError, match=r"cannot be read .*Write it: make lock"):
         python_of(tmp_path / "none.txt")

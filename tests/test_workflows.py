@@ -49,7 +49,7 @@ def test_a_workflow_may_do_nothing_and_each_job_what_it_names(name: str):
 def test_a_job_ends_and_runs_where_act_runs_it(name: str, key: str):
     if "uses" not in job(name, key):
         assert job(name, key)["timeout-minutes"] <= 110
-        assert job(name, key)["runs-on"] == "ubuntu-latest"
+        assert job(name, key)["runs-on"] == "${{ vars.RATCHET_RUNNER || 'ubuntu-latest' }}"
 
 
 @pytest.mark.parametrize(("name", "key"), JOBS)
@@ -131,9 +131,9 @@ def test_a_pull_request_is_given_no_secret_and_no_lock():
 
 
 def test_what_may_comment_runs_nothing_of_the_pull_request():
-    checkout, tell = steps("train", "comment")
+    checkout, notice = steps("train", "comment")
     assert checkout["with"]["ref"] == "${{ github.event.pull_request.base.sha }}"
-    assert tell["uses"] == "./.github/actions/tell"
+    assert notice["uses"] == "./.github/actions/notice"
 
 
 def test_the_schedules_are_daily_and_hourly():

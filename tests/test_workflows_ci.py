@@ -24,10 +24,10 @@ def github() -> Iterator[GitHub]:
 def test_a_push_is_checked_on_a_machine_that_has_nothing(tmp_path: Path, github: GitHub):
     fork = new_fork(tmp_path, github)
     acted = fork.act("push", "ci", fork.checkout("tree"), job="check")
-    assert acted.code == 0, acted.said
+    assert acted.code == 0, acted.output
     assert acted.jobs == {"check": "success"}
     assert acted.steps("check")["make check"] == "success"
-    assert "actionlint is missing" not in acted.said
+    assert "actionlint is missing" not in acted.output
 
 
 def test_code_that_is_not_formatted_fails_the_check(tmp_path: Path, github: GitHub):
@@ -42,5 +42,5 @@ def test_code_that_is_not_formatted_fails_the_check(tmp_path: Path, github: GitH
 def test_a_bento_of_a_fresh_model_is_asked(tmp_path: Path, github: GitHub):
     fork = new_fork(tmp_path, github)
     acted = fork.act("push", "ci", fork.checkout("tree"), job="bento")
-    assert acted.code == 0, acted.said
+    assert acted.code == 0, acted.output
     assert acted.steps("bento")["make bento"] == "success"

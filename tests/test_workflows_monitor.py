@@ -35,7 +35,7 @@ def first(tmp_path_factory: pytest.TempPathFactory, github: GitHub) -> Fork:
     settings = {"automl": QUICK} if (REPOSITORY / "steps" / "automl").exists() else {}
     fork = new_fork(tmp_path_factory.mktemp("first"), github, settings)
     acted = fork.act("push", "train", fork.checkout("tree"), job="train")
-    assert acted.code == 0, acted.said
+    assert acted.code == 0, acted.output
     return fork
 
 
@@ -70,10 +70,10 @@ def versions(fork: Fork) -> list[int]:
 
 def test_a_schedule_without_a_log_says_what_to_set_and_is_green(fork: Fork, github: GitHub):
     acted = fork.act("schedule", "monitor", fork.checkout("tree"), {"schedule": "17 5 * * *"})
-    assert acted.code == 0, acted.said
+    assert acted.code == 0, acted.output
     assert acted.jobs == {"look": "success"}
     assert "set RATCHET_LOG_URL or RATCHET_CURRENT" in acted.summary
-    assert "Drift was not looked at yet." in acted.summary
+    assert "Drift was not checked yet." in acted.summary
     assert github.issues == []
     assert not lock_is_held(fork.remote)
 
@@ -81,8 +81,8 @@ def test_a_schedule_without_a_log_says_what_to_set_and_is_green(fork: Fork, gith
 def test_no_drift_is_on_record_and_starts_nothing(fork: Fork, github: GitHub):
     inputs = {"current": str(arriving(fork.folder, 0.0))}
     acted = fork.act("workflow_dispatch", "monitor", fork.checkout("tree"), inputs=inputs)
-    assert acted.code == 0, acted.said
-    assert acted.jobs == {"look": "success", "tell": "success"}
+    assert acted.code == 0, acted.output
+    assert acted.jobs == {"look": "success", "notify": "success"}
     assert acted.outputs("look")["drifted"] == "false"
     assert runs_of(fork, "drift") == 1
     assert versions(fork) == [1]
@@ -92,8 +92,8 @@ def test_no_drift_is_on_record_and_starts_nothing(fork: Fork, github: GitHub):
 def test_drift_retrains_and_opens_one_issue_that_closes_when_it_is_over(fork: Fork, github: GitHub):
     drifted = {"current": str(arriving(fork.folder, 3.0))}
     acted = fork.act("workflow_dispatch", "monitor", fork.checkout("tree"), inputs=drifted)
-    assert acted.code == 0, acted.said
-    assert {"look": "success", "retrain": "success", "tell": "success"}.items() <= (
+    assert acted.code == 0, acted.output
+    assert {"look": "success", "retrain": "success", "notify": "success"}.items() <= (
         acted.jobs.items()
     )
     assert versions(fork) == [1, 2]
@@ -105,7 +105,7 @@ def test_drift_retrains_and_opens_one_issue_that_closes_when_it_is_over(fork: Fo
 
     stable = {"current": str(arriving(fork.folder, 0.0))}
     acted = fork.act("workflow_dispatch", "monitor", fork.checkout("later"), inputs=stable)
-    assert acted.code == 0, acted.said
+    assert acted.code == 0, acted.output
     assert [one["state"] for one in github.issues] == ["closed"]
 
 
@@ -116,8 +116,8 @@ def test_what_automl_finds_comes_as_a_pull_request_where_that_is_wished(fork: Fo
     fork.push(tree, "By pull request")
     inputs = {"current": str(arriving(fork.folder, 3.0))}
     acted = fork.act("workflow_dispatch", "monitor", tree, inputs=inputs)
-    assert acted.code == 0, acted.said
-    assert acted.jobs == {"look": "success", "retrain": "success", "tell": "success"}
+    assert acted.code == 0, acted.output
+    assert acted.jobs == {"look": "success", "retrain": "success", "notify": "success"}
     assert "python -m steps.evaluate" not in acted.steps("retrain")
     (pull,) = github.pulls
     assert (pull["head"], pull["base"]) == ("ratchet/automl", "main")

@@ -29,7 +29,7 @@ def test_a_push_that_moves_an_alias_leaves_one_bento_tried_kept_pushed_and_attes
     fork = new_fork(tmp_path, github)
     tree = fork.checkout("tree")
     acted = fork.act("push", "train", tree)
-    assert acted.code == 0, acted.said
+    assert acted.code == 0, acted.output
     assert acted.jobs == {"train": "success", "package": "success"}
     bento = acted.outputs("package")["bento"]
     assert f"{bento} is built." in acted.summary

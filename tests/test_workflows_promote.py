@@ -78,9 +78,9 @@ def push_button(fork: Fork, action: str, reason: str = "", dry_run: str = "false
 
 def test_a_schedule_without_a_log_says_what_to_set_and_is_green(fork: Fork):
     acted = fork.act("schedule", "promote", fork.checkout("tree"))
-    assert acted.code == 0, acted.said
+    assert acted.code == 0, acted.output
     assert acted.jobs == {"look": "success"}
-    assert "set RATCHET_LOG_URL or RATCHET_LOG" in acted.summary
+    assert "Set RATCHET_LOG_URL or RATCHET_LOG" in acted.summary
     assert aliases(fork) == {"prod": 1, "staging": 2}
 
 
@@ -88,7 +88,7 @@ def test_the_schedule_promotes_on_evidence_and_mirrors_it(fork: Fork, github: Gi
     variables = {"RATCHET_LOG": str(log(fork.folder, 1500))}
     tree = fork.checkout("tree")
     acted = fork.act("schedule", "promote", tree, variables=variables, job="move")
-    assert acted.code == 0, acted.said
+    assert acted.code == 0, acted.output
     assert acted.jobs == {"look": "success", "move": "success"}
     assert acted.outputs("look")["decision"] == "promote"
     assert acted.outputs("move")["promoted"] == "true"
@@ -100,7 +100,7 @@ def test_the_schedule_promotes_on_evidence_and_mirrors_it(fork: Fork, github: Gi
 def test_too_few_labels_keep_testing_and_open_no_move(fork: Fork):
     variables = {"RATCHET_LOG": str(log(fork.folder, 60))}
     acted = fork.act("schedule", "promote", fork.checkout("tree"), variables=variables)
-    assert acted.code == 0, acted.said
+    assert acted.code == 0, acted.output
     assert acted.jobs == {"look": "success"}
     assert acted.outputs("look")["decision"] == "keep_testing"
     assert aliases(fork) == {"prod": 1, "staging": 2}
@@ -108,17 +108,17 @@ def test_too_few_labels_keep_testing_and_open_no_move(fork: Fork):
 
 def test_a_dry_run_looks_and_moves_nothing(fork: Fork):
     acted = push_button(fork, "promote", "it is time", dry_run="true")
-    assert acted.code == 0, acted.said
+    assert acted.code == 0, acted.output
     assert acted.jobs == {"look": "success"}
     assert aliases(fork) == {"prod": 1, "staging": 2}
 
 
 def test_promote_by_hand_then_one_button_takes_it_back(fork: Fork, github: GitHub):
     acted = push_button(fork, "promote", '"; exit 1; $(exit 1)')
-    assert acted.code == 0, acted.said
+    assert acted.code == 0, acted.output
     assert aliases(fork) == {"prod": 2, "previous": 1}
     acted = push_button(fork, "rollback", "it answers nonsense")
-    assert acted.code == 0, acted.said
+    assert acted.code == 0, acted.output
     assert acted.outputs("move")["decision"] == "rollback"
     assert aliases(fork)["prod"] == 1
     assert "prod/iris/v1-2" in [one["tag"] for one in github.tags]
@@ -126,13 +126,13 @@ def test_promote_by_hand_then_one_button_takes_it_back(fork: Fork, github: GitHu
 
 def test_reject_by_hand_leaves_prod(fork: Fork):
     acted = push_button(fork, "reject", "too slow")
-    assert acted.code == 0, acted.said
+    assert acted.code == 0, acted.output
     assert aliases(fork) == {"prod": 1}
 
 
 def test_by_hand_without_a_reason_fails_the_look_and_moves_nothing(fork: Fork):
     acted = push_button(fork, "promote")
     assert acted.jobs == {"look": "failure"}
-    assert "needs a reason" in acted.said
+    assert "needs a reason" in acted.output
     assert aliases(fork) == {"prod": 1, "staging": 2}
     assert not lock_is_held(fork.remote)

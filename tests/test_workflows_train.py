@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ratchet.store import branch, lock
-from ratchet.store.remote import beside
+from ratchet.store import lock, state
+from ratchet.store.remote import store_remote
 from tests.acting import ACT, MISSING, Acted, Fork, new_fork
 from tests.github import GitHub, serving
 from tests.projects import REPOSITORY, run
@@ -43,7 +43,7 @@ def first(tmp_path_factory: pytest.TempPathFactory, github: GitHub) -> tuple[For
 @pytest.fixture
 def fork(first: tuple[Fork, Acted], tmp_path: Path, github: GitHub) -> Fork:
     """Where one version is in production already."""
-    assert first[1].code == 0, first[1].said
+    assert first[1].code == 0, first[1].output
     return first[0].copy(tmp_path / "fork", github)
 
 
@@ -75,7 +75,7 @@ def pull_request(tree: Path, number: int, repository: str = "me/ratchet", title:
 
 def test_a_first_push_on_a_fresh_fork_ends_with_a_model_in_production(first):
     fork, acted = first
-    assert acted.code == 0, acted.said
+    assert acted.code == 0, acted.output
     assert acted.jobs["train"] == "success"
     assert {"comment", "try"}.isdisjoint(acted.jobs)
     assert acted.outputs("train")["moved"] == "true"
@@ -97,7 +97,7 @@ def test_a_push_of_a_config_trains_that_one_and_moves_staging(fork: Fork):
     add_config(tree, "neighbours.json")
     fork.push(tree, "A second model")
     acted = fork.act("push", "train", tree, job="train")
-    assert acted.code == 0, acted.said
+    assert acted.code == 0, acted.output
     outputs = acted.outputs("train")
     assert (outputs["trained"], outputs["versions"], outputs["moved"]) == ("1", "2", "true")
     assert "0.9000 (+0.0333)" in acted.summary
@@ -106,7 +106,7 @@ def test_a_push_of_a_config_trains_that_one_and_moves_staging(fork: Fork):
 
 def test_a_push_that_changes_no_model_moves_nothing_and_packages_nothing(fork: Fork):
     acted = fork.act("push", "train", fork.checkout("tree"))
-    assert acted.code == 0, acted.said
+    assert acted.code == 0, acted.output
     assert acted.outputs("train")["trained"] == "0"
     assert acted.outputs("train")["moved"] == "false"
     assert list(acted.jobs) == ["train"]
@@ -158,7 +158,7 @@ def test_the_button_trains_again_where_forced(fork: Fork):
     acted = fork.act(
         "workflow_dispatch", "train", fork.checkout("tree"), inputs=inputs, job="train"
     )
-    assert acted.code == 0, acted.said
+    assert acted.code == 0, acted.output
     assert acted.outputs("train")["versions"] == "2"
     assert registry(fork)[0] == [1, 2]
 
@@ -172,7 +172,7 @@ def test_a_pull_request_is_tried_told_once_and_leaves_the_store_alone(fork: Fork
     title = '"; exit 1; $(exit 1)'
     for _ in range(2):
         acted = fork.act("pull_request", "train", tree, pull_request(tree, 7, title=title))
-        assert acted.code == 0, acted.said
+        assert acted.code == 0, acted.output
         assert acted.jobs == {"try": "success", "comment": "success"}
     (comment,) = github.comments
     assert comment["number"] == 7
@@ -191,7 +191,7 @@ def test_a_pull_request_from_a_fork_is_tried_without_a_comment_or_a_secret(
     tree = fork.checkout("tree")
     payload = pull_request(tree, 8, repository="stranger/ratchet")
     acted = fork.act("pull_request", "train", tree, payload)
-    assert acted.code == 0, acted.said
+    assert acted.code == 0, acted.output
     assert acted.jobs == {"try": "success"}
     assert "## Gate" in acted.summary
     assert github.comments == []
@@ -205,11 +205,11 @@ def test_the_lock_of_a_run_that_is_over_is_broken(
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(fork.git_settings()))
     monkeypatch.setenv("GITHUB_REPOSITORY", "me/ratchet")
     monkeypatch.setenv("GITHUB_RUN_ID", "41")
-    lock.acquire(beside(dead))
+    lock.acquire(store_remote(dead))
     monkeypatch.setattr(github, "run_status", "completed")
     acted = fork.act("push", "train", fork.checkout("tree"), job="train")
-    assert acted.code == 0, acted.said
-    assert "/me/ratchet/actions/runs/41 is over" in acted.said
+    assert acted.code == 0, acted.output
+    assert "/me/ratchet/actions/runs/41 is over" in acted.output
     assert not lock_is_held(fork.remote)
 
 
@@ -217,7 +217,7 @@ def test_with_a_server_the_branch_is_left_alone(fork: Fork):
     secrets = {"MLFLOW_TRACKING_URI": f"sqlite:///{fork.folder}/team.db"}
     before = registry(fork)
     acted = fork.act("push", "train", fork.checkout("tree"), secrets=secrets, job="train")
-    assert acted.code == 0, acted.said
+    assert acted.code == 0, acted.output
     assert acted.outputs("train")["versions"] == "1"
     assert registry(fork) == before
     assert (fork.folder / "team.db").exists()
@@ -234,4 +234,4 @@ def test_the_first_version_in_production_is_a_tag_and_a_release(first, github: G
 def test_no_token_is_on_record(first):
     fork, _ = first
     assert b"a-token" not in store_on(fork.remote, fork.folder / "tokens").read_bytes()
-    assert branch.BRANCH == "refs/heads/ratchet-store"
+    assert state.STORE == "refs/ratchet/store"

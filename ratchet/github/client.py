@@ -48,11 +48,11 @@ class Repository:
     def pages(self, path: str) -> Iterator[dict[str, Any]]:
         """Yield the items of all pages of a list."""
         separator = "&" if "?" in path else "?"
-        number, page = 1, [{}] * PAGE
-        while len(page) == PAGE:
+        number, size = 1, PAGE
+        while size == PAGE:
             page = self.request("GET", f"{path}{separator}per_page={PAGE}&page={number}")
             yield from page
-            number += 1
+            number, size = number + 1, len(page)
 
     def post(self, path: str, content: Mapping[str, Any]) -> Any:
         return self.request("POST", path, content)

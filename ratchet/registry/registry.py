@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 ALIASES = ("prod", "staging", "previous")
 STAGES = {"prod": "Production", "staging": "Staging", "previous": "Archived"}
 LEDGER = "ledger."
+PACKAGED = "packaged"  # the versions in the newest image, such as "v3-v4"
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,26 @@ class Registry:
     def tag(self, version: Version, **tags: str) -> None:
         for key, value in tags.items():
             self._client.set_model_version_tag(self.model, version.number, key, value)
+
+    def served(self) -> str:
+        """Return the versions that an image must hold: prod, then staging if there is one."""
+        aliases = self.aliases()
+        return "-".join(f"v{aliases[one]}" for one in ("prod", "staging") if one in aliases)
+
+    def is_packaged(self) -> bool:
+        """Return whether the newest image holds the versions that the aliases name."""
+        model = self._registered_model()
+        tags = model.tags if model else {}
+        return "prod" not in self.aliases() or tags.get(PACKAGED) == self.served()
+
+    def record_packaged(self, versions: str) -> None:
+        self._client.set_registered_model_tag(self.model, PACKAGED, versions)
+
+    def location(self, version: Version) -> str | None:
+        """Return the address of the version's stored model."""
+        row = self._client.get_model_version(self.model, version.number)
+        model = self._client.get_logged_model(row.model_id) if row.model_id else None
+        return model.artifact_location if model else None
 
     def folder(self, version: Version) -> Path:
         """Return the local folder of the version's MLflow model, after a download if needed."""

@@ -25,6 +25,7 @@ def connect() -> "MlflowClient":
 
     Raise at once if the server does not answer, because MLflow itself retries for minutes.
     """
+    require_store()
     _require_answer(os.environ.get("MLFLOW_TRACKING_URI", ""))
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -33,6 +34,26 @@ def connect() -> "MlflowClient":
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     return mlflow.MlflowClient()
+
+
+def require_store() -> None:
+    """Raise if MLFLOW_TRACKING_URI contradicts RATCHET_STORE.
+
+    If the address was deleted by mistake, the runs would otherwise begin a second, empty store.
+    """
+    wanted, uri = os.environ.get("RATCHET_STORE", ""), os.environ.get("MLFLOW_TRACKING_URI", "")
+    if wanted not in ("", "git", "server"):
+        raise InputError(f"RATCHET_STORE is '{wanted}'. Expected: git, server, or not set")
+    if wanted == "server" and not uri:
+        raise InputError(
+            "RATCHET_STORE is 'server', but MLFLOW_TRACKING_URI is empty. Set the server's address"
+            " again; without it this run would begin a second store"
+        )
+    if wanted == "git" and uri:
+        raise InputError(
+            "RATCHET_STORE is 'git', but MLFLOW_TRACKING_URI is set. Remove the address, or set"
+            " RATCHET_STORE to 'server'"
+        )
 
 
 def _require_answer(uri: str) -> None:

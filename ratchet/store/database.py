@@ -84,6 +84,12 @@ def counts(database: Path) -> dict[str, int]:
         }
 
 
+def has_prod(database: Path) -> bool:
+    query = "SELECT 1 FROM registered_model_aliases WHERE alias = 'prod'"
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute(query).fetchone() is not None
+
+
 def _absolute_paths(database: Path) -> Iterator[str]:
     with closing(sqlite3.connect(database)) as connection:
         for table, column in _locations(connection):

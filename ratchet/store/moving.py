@@ -98,9 +98,9 @@ def _require_same_schema(source: "Engine", target: "Engine") -> None:
     ours, theirs = map(_get_schema_version, (source, target))
     if ours != theirs:
         raise InputError(
-            f"The server's database has MLflow's schema {theirs}, but this store has {ours}. Use the"
-            " MLflow of requirements.txt on both, and run `mlflow db upgrade ADDRESS` on the older"
-            " one"
+            f"The server's database has MLflow's schema {theirs}, and this store has {ours}. Use"
+            " the MLflow of requirements.txt on both, and run `mlflow db upgrade ADDRESS` on the"
+            " older one"
         )
 
 

@@ -14,8 +14,11 @@ import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from ratchet.errors import InputError
+from ratchet.github.links import repository_url
+from ratchet.registry.tracking import require_store
 from ratchet.store import lock
 from ratchet.store.database import ARTIFACTS, copy_for_travel, settle_in
 from ratchet.store.remote import Change, Remote
@@ -64,8 +67,15 @@ def take(remote: Remote, folder: Path, to_change: bool, limit_size: bool = True)
     return taken
 
 
-def put(remote: Remote, folder: Path) -> str | None:
-    """Push the copy as the new state, and return a warning if it is nearly too large."""
+@dataclass(frozen=True)
+class Put:
+    old: str | None
+    new: str
+    warning: str | None  # if the store is nearly too large
+
+
+def put(remote: Remote, folder: Path) -> Put | None:
+    """Push the copy as the new state; return None if nothing was ever stored."""
     taken = _taken_with_lock(remote)
     if taken.store is None and not (folder / DATABASE).exists():  # nothing was trained yet
         free(remote)
@@ -81,7 +91,19 @@ def put(remote: Remote, folder: Path) -> str | None:
         raise
     _remember(remote, Taken(commit, None))
     what = size_problem(sizes, MAX_MB_PER_FILE, MAX_MB)
-    return TOO_LARGE.format(what=what) if what else None
+    return Put(taken.store, commit, TOO_LARGE.format(what=what) if what else None)
+
+
+def added_pictures(remote: Remote, result: Put) -> list[str]:
+    """Return a Markdown link for each run whose pictures are new in this state."""
+    if "GITHUB_REPOSITORY" not in os.environ:
+        return []
+    old = result.old or remote.git("mktree", text="")
+    changed = remote.git("diff-tree", "-r", "--name-only", "--diff-filter=A", old, result.new)
+    pictures = [Path(name) for name in changed.splitlines() if name.endswith(".png")]
+    folders = sorted({str(picture.parent) for picture in pictures})
+    tree = f"{repository_url(os.environ)}/tree/{result.new}"
+    return [f"[pictures of {Path(one).parent.name[:8]}]({tree}/{quote(one)})\n" for one in folders]
 
 
 def restore(remote: Remote, number: int) -> int:
@@ -134,7 +156,11 @@ def free_any(remote: Remote, force: bool) -> str:
 
 def states(remote: Remote) -> list[int]:
     """Return the numbers of the states that are kept, the oldest first."""
-    return sorted(int(ref.rsplit("-", 1)[1]) for ref in remote.refs(f"{STORE}-*"))
+    return sorted(_number(ref) for ref in remote.refs(f"{STORE}-*"))
+
+
+def _number(ref: str) -> int:
+    return int(ref.rsplit("-", 1)[1])
 
 
 def taken_by(remote: Remote) -> Taken | None:
@@ -143,6 +169,7 @@ def taken_by(remote: Remote) -> Taken | None:
 
 
 def uses_server() -> bool:
+    require_store()
     return bool(os.environ.get("MLFLOW_TRACKING_URI"))
 
 
@@ -167,20 +194,20 @@ def _push(remote: Remote, taken: Taken, tree: str) -> str:
     message = f"The MLflow store\n\n{json.dumps(asdict(lock.this_run()))}\n"
     commit = remote.commit(tree, message)
     old = remote.refs(f"{STORE}-*")
-    number = max((int(ref.rsplit("-", 1)[1]) for ref in old), default=0) + 1
+    number = max(map(_number, old), default=0) + 1
     changes: dict[str, Change] = {
+        STORE: (taken.store if taken.ref == STORE else None, commit),
         f"{STORE}-{number}": (None, commit),
         lock.LOCK: (taken.lock, None),
     }
-    changes[STORE] = (taken.store if taken.ref == STORE else None, commit)
     if taken.ref == OLD_BRANCH:  # the store moves from the branch to the ref
         changes[OLD_BRANCH] = (taken.store, None)
     for ref, state in old.items():
-        if int(ref.rsplit("-", 1)[1]) <= number - STATES:
+        if _number(ref) <= number - STATES:
             changes[ref] = (state, None)
     if not remote.push(changes):
         raise InputError(
-            "Nothing was put back, because this run no longer has the lock: the run took longer than"
+            "Nothing was put back, because this run no longer has the lock: it took longer than"
             f" {lock.MINUTES} minutes, or another run broke the lock. Run it again"
         )
     return commit

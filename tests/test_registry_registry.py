@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from ratchet.errors import InputError
-from ratchet.registry import lock as turns
+from ratchet.registry import lock
 from ratchet.registry.registry import Registry
 
 
@@ -49,8 +49,8 @@ def test_a_version_is_found_by_alias_too(registry: Registry):
     assert registry.version("prod").number == "2"
 
 
-def test_an_unknown_version_says_what_to_do(registry: Registry):
-    with pytest.raises(InputError, match=r"No version 'prod' of model 'iris'. Train one first"):
+def test_the_error_for_an_unknown_version_says_what_to_do(registry: Registry):
+    with pytest.raises(InputError, match=r"Model 'iris' has no version 'prod'. Train one first"):
         registry.version("prod")
 
 
@@ -122,14 +122,14 @@ def test_a_move_tags_versions_and_its_line_says_so(registry: Registry):
 
 
 def test_a_version_between_two_aliases_has_both(registry: Registry):
-    """As another process sees it in the middle of a move."""
+    """This is what another process sees in the middle of a move."""
     registered(registry, 1)
     registry._client.set_registered_model_alias("iris", "staging", "1")
     registry._client.set_registered_model_alias("iris", "prod", "1")
     assert registry.holder("prod") == registry.holder("staging") == registry.version("1")
 
 
-def test_a_move_waits_for_its_turn(registry: Registry):
+def test_a_move_waits_for_the_registry_lock(registry: Registry):
     registered(registry, 2)
     order = []
 
@@ -138,7 +138,7 @@ def test_a_move_waits_for_its_turn(registry: Registry):
         registry.move({"prod": "2"}, "second", "none")
         order.append("moved")
 
-    with turns.turn(registry._client, "iris"):
+    with lock.registry_lock(registry._client, "iris"):
         waiting = threading.Thread(target=later)
         waiting.start()
         waiting.join(timeout=1)
@@ -149,18 +149,18 @@ def test_a_move_waits_for_its_turn(registry: Registry):
 
 
 @pytest.mark.parametrize(("seconds_ago", "taken_over"), [(61, True), (5, False)])
-def test_a_turn_of_another_machine_is_taken_over_after_a_minute(
+def test_the_lock_of_another_machine_is_taken_over_after_a_minute(
     registry: Registry, monkeypatch: pytest.MonkeyPatch, seconds_ago: int, taken_over: bool
 ):
     registered(registry, 1)
-    monkeypatch.setattr(turns, "SECONDS_TO_WAIT", 0.5)
-    tags = {"process": "elsewhere 7 0.0", "time": str(time.time() - seconds_ago), "turn": "0a"}
+    monkeypatch.setattr(lock, "SECONDS_TO_WAIT", 0.5)
+    tags = {"process": "elsewhere 7 0.0", "time": str(time.time() - seconds_ago), "lock_id": "0a"}
     registry._client.create_registered_model("iris.move", tags)
     if taken_over:
         registry.move({"prod": "1"}, "at last", "none")
         assert registry.aliases() == {"prod": "1"}
         assert [one.name for one in registry._client.search_registered_models()] == ["iris"]
     else:
-        with pytest.raises(InputError, match="another process has been moving the aliases"):
+        with pytest.raises(InputError, match="another process is moving the aliases"):
             registry.move({"prod": "1"}, "too early", "none")
         assert registry.aliases() == {}

@@ -4,8 +4,8 @@ from pathlib import Path
 import mlflow
 import pytest
 from mlflow import MlflowClient
-from ratchet.registry.mirror import prod_tags
 
+from ratchet.registry.git_tags import prod_tags
 from ratchet.registry.registry import Registry
 
 
@@ -36,7 +36,7 @@ def test_every_time_in_production_is_a_tag_on_the_commit_that_trained_it(registr
     assert [(tag.name, tag.commit[0]) for tag in tags] == [
         ("prod/iris/v1", "1"), ("prod/iris/v2", "2"), ("prod/iris/v1-2", "1"),
     ]  # fmt: skip
-    assert "v1 (baseline), before it v2.\n\nrollback: it failed" in tags[2].body
+    assert "v1 (baseline); before it: v2.\n\nrollback: it failed" in tags[2].body
     assert '"accuracy": 0.9' in tags[2].body
 
 

@@ -1,4 +1,4 @@
-"""The store on a branch: real git, real SQLite, processes really killed."""
+"""The store on a git ref: real git, real SQLite, processes that are really killed."""
 
 import json
 import os
@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from ratchet.errors import InputError
-from ratchet.store import branch, lock
+from ratchet.store import lock, state
 from ratchet.store.database import copy_for_travel, migrate, settle_in
-from ratchet.store.remote import Remote, beside
+from ratchet.store.remote import Remote, store_remote
 from tests.projects import REPOSITORY, environment, free_port, process, run, run_step
 from tests.stores import (
     add_version,
@@ -53,7 +53,7 @@ def checkout(
     def new(name: str) -> tuple[Remote, Path]:
         folder = new_checkout(tmp_path / name, remote)
         monkeypatch.chdir(folder)
-        return beside(folder), folder
+        return store_remote(folder), folder
 
     return new
 
@@ -62,78 +62,145 @@ def checkout(
 def filled(
     checkout: Callable[[str], tuple[Remote, Path]], empty_store: Path
 ) -> Callable[[str], tuple[Remote, Path]]:
-    """Checkouts of a remote whose branch already holds a store with run 1."""
+    """Return a function that creates checkouts of a remote that holds a store with run 1."""
     git, folder = checkout("first")
-    branch.take(git, folder, to_change=True)
+    state.take(git, folder, to_change=True)
     copy_for_travel(empty_store, folder / "mlflow.db")
     settle_in(folder / "mlflow.db")
     add_version(folder / "mlflow.db", 1)
-    branch.put(git, folder)
+    state.put(git, folder)
     return checkout
 
 
-def test_a_first_run_finds_no_branch_and_begins_it(filled, remote: Path, tmp_path: Path):
+def test_the_first_run_finds_no_store_and_creates_it(filled, remote: Path, tmp_path: Path):
     assert runs(store_on(remote, tmp_path / "seen")) == ["run1"]
     assert not lock_is_held(remote)
 
 
 def test_a_store_taken_elsewhere_finds_its_artifacts_there(filled):
     git, folder = filled("second")
-    branch.take(git, folder, to_change=False)
+    state.take(git, folder, to_change=False)
     (found,) = artifacts(folder / "mlflow.db")
     assert found == folder / "mlruns/0/run1/artifacts"
     assert (found / "model.skops").read_bytes() == b"\1" * 100
 
 
-def test_the_branch_names_no_folder_of_any_machine(filled, remote: Path, tmp_path: Path):
+def test_the_store_on_the_remote_contains_no_absolute_path(filled, remote: Path, tmp_path: Path):
     seen = store_on(remote, tmp_path / "seen")
     assert artifacts(seen) == [Path("mlruns/0/run1/artifacts")]
     assert str(tmp_path).encode() not in seen.read_bytes()
 
 
-def test_the_branch_holds_one_commit_however_often_it_is_put_back(filled, remote: Path):
-    for number in (2, 3):
+def test_each_state_is_one_commit_and_the_last_ten_are_kept(filled, remote: Path, tmp_path: Path):
+    for number in range(2, 13):
         git, folder = filled(f"run{number}")
-        branch.take(git, folder, to_change=True)
+        state.take(git, folder, to_change=True)
         add_version(folder / "mlflow.db", number)
-        branch.put(git, folder)
-    count = run(["git", "rev-list", "--count", "ratchet-store"], remote).stdout.strip()
+        state.put(git, folder)
+    count = run(["git", "rev-list", "--count", state.STORE], remote).stdout.strip()
     assert count == "1"
+    assert state.states(git) == list(range(3, 13))
+    assert len(runs(store_on(remote, tmp_path / "third", "refs/ratchet/store-3"))) == 3
 
 
-def test_an_artifact_that_was_deleted_is_gone_from_the_branch(filled, remote: Path, tmp_path: Path):
+def test_a_bad_write_is_undone_by_restoring_an_older_state(filled, remote: Path, tmp_path: Path):
+    git, folder = filled("bad")
+    state.take(git, folder, to_change=True)
+    shutil.rmtree(folder / "mlruns")
+    state.put(git, folder)
+    git, folder = filled("laptop")
+    assert state.restore(git, 1) == 3
+    seen = store_on(remote, tmp_path / "seen")
+    assert runs(seen) == ["run1"]
+    assert (seen.parent / "mlruns/0/run1/artifacts/model.skops").exists()
+    assert not lock_is_held(remote)
+    with pytest.raises(InputError, match=r"state=9 is not kept. The states that are kept: 1, 2, 3"):
+        state.restore(git, 9)
+
+
+def test_a_plain_clone_does_not_bring_the_store(filled, remote: Path, tmp_path: Path):
+    filled("any")
+    run(["git", "clone", "--quiet", f"file://{remote}", str(tmp_path / "clone")], tmp_path)
+    refs = run(["git", "for-each-ref", "--format=%(refname)"], tmp_path / "clone").stdout.split()
+    assert [ref for ref in refs if "ratchet" in ref] == []
+    objects = run(["git", "count-objects", "-v"], tmp_path / "clone").stdout
+    assert "count: 0" in objects
+
+
+def test_the_store_of_an_old_fork_moves_from_its_branch_to_the_ref(
+    filled, remote: Path, tmp_path: Path
+):
+    filled("any")
+    old = run(["git", "rev-parse", state.STORE], remote).stdout.strip()
+    for ref in (state.STORE, f"{state.STORE}-1"):
+        run(["git", "update-ref", "-d", ref], remote)
+    run(["git", "update-ref", state.OLD_BRANCH, old], remote)
+    git, folder = filled("reader")
+    state.take(git, folder, to_change=False)
+    assert runs(folder / "mlflow.db") == ["run1"]
+    git, folder = filled("writer")
+    state.take(git, folder, to_change=True)
+    add_version(folder / "mlflow.db", 2)
+    state.put(git, folder)
+    refs = run(["git", "for-each-ref", "--format=%(refname)"], remote).stdout.split()
+    assert refs == ["refs/ratchet/store", "refs/ratchet/store-1"]
+    assert runs(store_on(remote, tmp_path / "seen")) == ["run1", "run2"]
+
+
+def test_a_run_before_the_first_training_puts_nothing_back_and_is_no_error(checkout, remote: Path):
+    git, folder = checkout("monitor")
+    state.take(git, folder, to_change=True)
+    assert state.put(git, folder) is None
+    assert not lock_is_held(remote)
+
+
+def test_the_lock_of_another_folder_is_released_only_by_force(filled, remote: Path):
+    holder, folder = filled("holder")
+    state.take(holder, folder, to_change=True)
+    other, _ = filled("other")
+    with pytest.raises(InputError, match="not by this folder"):
+        state.free_any(other, force=False)
+    assert lock_is_held(remote)
+    assert "cannot put its changes back" in state.free_any(other, force=True)
+    assert not lock_is_held(remote)
+    assert state.free_any(other, force=True) == "The store is not locked"
+    with pytest.raises(InputError, match="no longer has the lock"):
+        state.put(holder, folder)
+
+
+def test_a_deleted_artifact_is_gone_from_the_store(filled, remote: Path, tmp_path: Path):
     git, folder = filled("second")
-    branch.take(git, folder, to_change=True)
+    state.take(git, folder, to_change=True)
     shutil.rmtree(folder / "mlruns/0/run1")
-    branch.put(git, folder)
+    state.put(git, folder)
     seen = store_on(remote, tmp_path / "seen")
     assert not (seen.parent / "mlruns").exists()
 
 
-def test_reading_takes_no_lock_and_cannot_put_back(filled, remote: Path):
+def test_a_reader_takes_no_lock_and_cannot_put_back(filled, remote: Path):
     git, folder = filled("reader")
-    branch.take(git, folder, to_change=False)
+    state.take(git, folder, to_change=False)
     assert not lock_is_held(remote)
     with pytest.raises(InputError, match="was not taken with the lock"):
-        branch.put(git, folder)
+        state.put(git, folder)
 
 
-def test_a_store_of_the_folders_own_is_not_overwritten(filled):
+def test_a_folders_own_store_is_not_overwritten(filled):
     git, folder = filled("laptop")
     (folder / "mlflow.db").write_text("mine")
-    with pytest.raises(InputError, match="a store of this folder's own"):
-        branch.take(git, folder, to_change=False)
+    with pytest.raises(InputError, match="is this folder's own store"):
+        state.take(git, folder, to_change=False)
     assert (folder / "mlflow.db").read_text() == "mine"
 
 
-def test_a_remote_that_does_not_answer_is_a_fault_and_no_first_run(
+def test_a_remote_that_does_not_answer_is_an_error_and_not_a_first_run(
     filled, remote: Path, monkeypatch: pytest.MonkeyPatch
 ):
     git, folder = filled("offline")
     monkeypatch.setattr("ratchet.store.remote.ATTEMPTS", 1)
     remote.rename(remote.with_name("gone.git"))
     with pytest.raises(InputError, match="does not answer"):
-        branch.take(git, folder, to_change=True)
+        state.take(git, folder, to_change=True)
     assert not (folder / "mlflow.db").exists()
 
 
@@ -143,7 +210,7 @@ def test_a_remote_that_fails_while_the_store_is_taken_frees_the_lock(
     git, folder = filled("second")
     monkeypatch.setattr(Remote, "fetch", broken)
     with pytest.raises(InputError, match="does not answer"):
-        branch.take(git, folder, to_change=True)
+        state.take(git, folder, to_change=True)
     assert not lock_is_held(remote)
 
 
@@ -151,11 +218,11 @@ def broken(*_: object) -> str:
     raise InputError("it does not answer")
 
 
-def test_freeing_leaves_the_branch_as_it_was(filled, remote: Path, tmp_path: Path):
+def test_releasing_the_lock_leaves_the_store_as_it_was(filled, remote: Path, tmp_path: Path):
     git, folder = filled("second")
-    branch.take(git, folder, to_change=True)
+    state.take(git, folder, to_change=True)
     add_version(folder / "mlflow.db", 2)
-    branch.free(git)
+    state.free(git)
     assert not lock_is_held(remote)
     assert runs(store_on(remote, tmp_path / "seen")) == ["run1"]
 
@@ -164,17 +231,17 @@ def test_a_damaged_store_is_not_put_back_and_the_lock_is_freed(
     filled, remote: Path, tmp_path: Path
 ):
     git, folder = filled("second")
-    branch.take(git, folder, to_change=True)
+    state.take(git, folder, to_change=True)
     (folder / "mlflow.db").unlink()
     with pytest.raises(InputError, match="nothing to put back"):
-        branch.put(git, folder)
+        state.put(git, folder)
     assert not lock_is_held(remote)
     assert runs(store_on(remote, tmp_path / "seen")) == ["run1"]
 
 
-def test_whoever_pushes_past_the_lock_is_not_overwritten(filled, remote: Path, tmp_path: Path):
+def test_a_push_past_the_lock_is_not_overwritten(filled, remote: Path, tmp_path: Path):
     git, folder = filled("locked")
-    branch.take(git, folder, to_change=True)
+    state.take(git, folder, to_change=True)
     add_version(folder / "mlflow.db", 2)
     by_hand = tmp_path / "by-hand"
     store_on(remote, by_hand)
@@ -184,9 +251,9 @@ def test_whoever_pushes_past_the_lock_is_not_overwritten(filled, remote: Path, t
         ["-c", "user.name=a", "-c", "user.email=b", "commit", "-qm", "c"],
     ):
         run(["git", *command], by_hand)
-    run(["git", "push", "--quiet"], by_hand)
+    run(["git", "push", "--quiet", "--force", str(remote), f"HEAD:{state.STORE}"], by_hand)
     with pytest.raises(InputError, match="Nothing was put back"):
-        branch.put(git, folder)
+        state.put(git, folder)
     assert runs(store_on(remote, tmp_path / "seen")) == ["run1", "run9"]
 
 
@@ -198,47 +265,47 @@ def test_a_run_whose_lock_was_broken_puts_nothing_back(
     with pytest.MonkeyPatch.context() as patch:  # it waits, but what it holds is out of date
         patch.setattr(lock, "MINUTES", 1)
         patch.setattr(time, "time", lambda: 1_000_000.0)
-        branch.take(slow, slow_folder, to_change=True)
+        state.take(slow, slow_folder, to_change=True)
     monkeypatch.setattr(lock, "MINUTES", 1)
     add_version(slow_folder / "mlflow.db", 2)
     quick, quick_folder = filled("quick")
-    branch.take(quick, quick_folder, to_change=True)
+    state.take(quick, quick_folder, to_change=True)
     monkeypatch.chdir(slow_folder)
-    with pytest.raises(InputError, match="the lock is no longer this run's"):
-        branch.put(slow, slow_folder)
+    with pytest.raises(InputError, match="no longer has the lock"):
+        state.put(slow, slow_folder)
     assert lock_is_held(remote)
     add_version(quick_folder / "mlflow.db", 3)
-    branch.put(quick, quick_folder)
+    state.put(quick, quick_folder)
     assert runs(store_on(remote, tmp_path / "seen")) == ["run1", "run3"]
 
 
-def test_a_lock_of_a_living_run_is_waited_for(filled, monkeypatch: pytest.MonkeyPatch):
+def test_a_run_waits_for_the_lock_of_a_running_run(filled, monkeypatch: pytest.MonkeyPatch):
     holder, folder = filled("holder")
-    branch.take(holder, folder, to_change=True)
+    state.take(holder, folder, to_change=True)
     waiter, _ = filled("waiter")
-    said: list[str] = []
-    freed = threading.Timer(1.0, branch.free, [holder])
+    lines: list[str] = []
+    freed = threading.Timer(1.0, state.free, [holder])
     freed.start()
-    lock.acquire(waiter, said.append)
+    lock.acquire(waiter, lines.append)
     freed.join()
-    assert said[0].startswith("The store is held by ")
-    assert said[-1] == "The store's lock is this run's: it was free"
+    assert lines[0].startswith("The store is locked by ")
+    assert lines[-1] == "This run has the store's lock: it was free"
 
 
-def test_an_earlier_attempt_of_the_same_run_holds_nothing(filled, monkeypatch: pytest.MonkeyPatch):
+def test_the_lock_of_an_earlier_attempt_is_broken(filled, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("GITHUB_RUN_ID", "7")
     monkeypatch.setenv("GITHUB_RUN_ATTEMPT", "1")
     dead, folder = filled("attempt-1")
-    branch.take(dead, folder, to_change=True)
+    state.take(dead, folder, to_change=True)
     monkeypatch.setenv("GITHUB_RUN_ATTEMPT", "2")
     git, _ = filled("attempt-2")
-    said: list[str] = []
-    lock.acquire(git, said.append)
-    assert "held it in an earlier attempt" in said[-1]
+    lines: list[str] = []
+    lock.acquire(git, lines.append)
+    assert "an earlier attempt of" in lines[-1]
 
 
 @pytest.mark.parametrize(("status", "broken"), [("completed", True), ("in_progress", False)])
-def test_github_is_asked_whether_the_holders_run_is_over(
+def test_the_lock_is_broken_if_github_says_that_the_run_has_ended(
     filled, monkeypatch: pytest.MonkeyPatch, status: str, broken: bool
 ):
     asked: list[str] = []
@@ -258,75 +325,75 @@ def test_github_is_asked_whether_the_holders_run_is_over(
     monkeypatch.setenv("GITHUB_REPOSITORY", "me/ratchet")
     monkeypatch.setenv("GITHUB_RUN_ID", "7")
     dead, folder = filled("dead")
-    branch.take(dead, folder, to_change=True)
+    state.take(dead, folder, to_change=True)
     monkeypatch.setenv("GITHUB_RUN_ID", "8")
     monkeypatch.setenv("GITHUB_TOKEN", "secret")
     monkeypatch.setenv("GITHUB_API_URL", f"http://127.0.0.1:{server.server_port}")
     git, _ = filled("next")
-    held = git.refs(lock.LOCK)[lock.LOCK]
-    reason = lock.over(lock.holder_of(git, held), ask_github=True)
+    commit = git.refs(lock.LOCK)[lock.LOCK]
+    reason = lock.expired_reason(lock.owner_of(git, commit), ask_github=True)
     server.shutdown()
     assert (reason is not None) == broken
     assert asked == ["/repos/me/ratchet/actions/runs/7 Bearer secret"]
 
 
-def test_a_store_that_outgrows_the_branch_is_kept_named_and_refused_to_the_next(
-    filled, remote: Path
-):
+def test_a_store_that_is_too_large_is_kept_and_only_alias_moves_may_lock_it(filled, remote: Path):
     git, folder = filled("growing")
-    branch.take(git, folder, to_change=True)
+    state.take(git, folder, to_change=True)
     with (folder / "mlruns/0/run1/artifacts/large").open("wb") as file:
         file.truncate(51_000_000)
-    warning = branch.put(git, folder)
-    assert warning is not None
+    warning = state.put(git, folder).warning
     assert "mlruns/0/run1/artifacts/large has 51 MB, and a file may have 50" in warning
     assert "action=move" in warning
+    assert "action=prune" in warning
     git, folder = filled("next")
-    with pytest.raises(InputError, match="has outgrown its branch"):
-        branch.take(git, folder, to_change=True)
+    with pytest.raises(InputError, match="is too large for a git ref"):
+        state.take(git, folder, to_change=True)
     assert not lock_is_held(remote)
-    branch.take(git, folder, to_change=False)  # what moves it reads it
+    state.take(git, folder, to_change=True, limit_size=False)  # a rollback
+    state.put(git, folder)
+    state.take(git, folder, to_change=False)  # what moves the store to a server reads it
     assert (folder / "mlruns/0/run1/artifacts/large").stat().st_size == 51_000_000
 
 
-def test_what_the_host_would_refuse_is_not_pushed(filled, remote: Path, tmp_path: Path):
+def test_a_file_that_github_would_refuse_is_not_pushed(filled, remote: Path, tmp_path: Path):
     git, folder = filled("huge")
-    branch.take(git, folder, to_change=True)
+    state.take(git, folder, to_change=True)
     with (folder / "mlruns/0/run1/artifacts/huge").open("wb") as file:
         file.truncate(101_000_000)
     with pytest.raises(InputError, match=r"Nothing was put back.*huge has 101 MB"):
-        branch.put(git, folder)
+        state.put(git, folder)
     assert not lock_is_held(remote)
     assert runs(store_on(remote, tmp_path / "seen")) == ["run1"]
 
 
-def test_artifacts_outside_the_folder_are_named_rather_than_left_behind(filled, tmp_path: Path):
+def test_artifacts_outside_the_folder_are_an_error_and_not_left_behind(filled, tmp_path: Path):
     git, folder = filled("outside")
-    branch.take(git, folder, to_change=True)
+    state.take(git, folder, to_change=True)
     other = tmp_path / "elsewhere"
     other.mkdir()
     shutil.copy(folder / "mlflow.db", other / "mlflow.db")
     add_version(other / "mlflow.db", 2)
     shutil.copy(other / "mlflow.db", folder / "mlflow.db")
     with pytest.raises(InputError, match="outside"):
-        branch.put(git, folder)
+        state.put(git, folder)
 
 
 WRITER = """
 import sys, time
 from pathlib import Path
-from ratchet.store import branch, lock
+from ratchet.store import lock, state
 from ratchet.store.database import copy_for_travel, migrate, settle_in
-from ratchet.store.remote import beside
+from ratchet.store.remote import store_remote
 from tests.stores import add_version
 lock.PAUSE = 0.1
 first, rounds = int(sys.argv[1]), int(sys.argv[2])
 for number in range(first, first + rounds):
     here = Path.cwd()
-    git = beside(here)
-    branch.take(git, here, to_change=True)
+    git = store_remote(here)
+    state.take(git, here, to_change=True)
     add_version(here / "mlflow.db", number)
-    branch.put(git, here)
+    state.put(git, here)
 """
 
 
@@ -365,7 +432,7 @@ sys.exit(done.returncode)
 def test_a_run_killed_at_any_moment_leaves_the_old_store_or_the_new_one(
     filled, remote: Path, tmp_path: Path, after: str
 ):
-    """At each of the git commands that a run calls, before it and after it."""
+    """Kill it at each of the git commands that it calls, before and after the command."""
     programs = tmp_path / "bin"
     programs.mkdir()
     git = programs / "git"
@@ -413,7 +480,7 @@ exit $code
 """
 
 
-def test_a_push_whose_answer_is_lost_is_recognised(
+def test_a_push_whose_answer_is_lost_counts_as_done(
     filled, remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     git, folder = filled("second")
@@ -422,22 +489,24 @@ def test_a_push_whose_answer_is_lost_is_recognised(
     (programs / "git").write_text(LOSING_ANSWERS.format(git=shutil.which("git")))
     (programs / "git").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
-    branch.take(git, folder, to_change=True)
+    state.take(git, folder, to_change=True)
     add_version(folder / "mlflow.db", 2)
-    branch.put(git, folder)
+    state.put(git, folder)
     assert runs(store_on(remote, tmp_path / "seen")) == ["run1", "run2"]
     assert not lock_is_held(remote)
 
 
-def test_a_token_reaches_git_and_no_command_line(monkeypatch: pytest.MonkeyPatch):
-    from ratchet.store import remote as store_remote
+def test_the_token_reaches_git_by_environment_only(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    from ratchet.github.credentials import git_settings
 
     monkeypatch.setenv("GITHUB_TOKEN", "secret")
     monkeypatch.setenv("GITHUB_SERVER_URL", "https://github.com")
-    settings = store_remote._settings("https://github.com/me/ratchet")
+    settings = git_settings("https://github.com/me/ratchet")
     assert "http.https://github.com/.extraheader" in settings.values()
     assert "AUTHORIZATION: basic eC1hY2Nlc3MtdG9rZW46c2VjcmV0" in settings.values()
-    elsewhere = store_remote._settings("https://example.org/me/ratchet")
+    elsewhere = git_settings("https://example.org/me/ratchet")
     assert not [value for value in elsewhere.values() if "AUTHORIZATION" in value]
 
 
@@ -472,7 +541,7 @@ def test_the_step_takes_locks_and_puts_back_what_train_records(
 
 
 def _the_ui_shows_its_pictures(folder: Path) -> None:
-    """As `make ui STORE=branch` starts it."""
+    """Start the server as `make ui STORE=remote` does."""
     (trained,) = (folder / "mlruns").rglob("confusion_matrix.png")
     port = free_port()
     command = ["mlflow", "server", "--port", str(port), "--workers", "1"]
@@ -484,8 +553,8 @@ def _the_ui_shows_its_pictures(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_store_of_an_older_mlflow_is_brought_up_to_date(tmp_path: Path):
-    """As a lock with a newer MLflow meets the branch: to the last schema but one, and on."""
+def test_the_store_of_an_older_mlflow_is_upgraded(tmp_path: Path):
+    """Create the last schema but one, as an older MLflow would, and upgrade it."""
     import mlflow
     from alembic import command
     from alembic.script import ScriptDirectory
@@ -509,10 +578,10 @@ def test_a_store_of_an_older_mlflow_is_brought_up_to_date(tmp_path: Path):
 def test_an_unknown_action_names_the_nearest(tmp_path: Path):
     done = run_step(tmp_path, "store", action="tak")
     assert done.returncode == 2
-    assert done.stderr.strip() == "store: action=tak: did you mean 'take'?"
+    assert done.stderr.strip() == "store: 'tak' is not an action: did you mean 'take'?"
 
 
-def test_with_a_server_the_branch_is_not_used(tmp_path: Path):
+def test_with_a_server_the_git_ref_is_not_used(tmp_path: Path):
     done = run_step(tmp_path, "store", {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}, action="lock")
     assert done.returncode == 0
-    assert "the branch is not used" in done.stdout
+    assert "the git ref is not used" in done.stdout
