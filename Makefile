@@ -15,7 +15,7 @@ test: setup  ## every test, the slow ones too; TESTS="-m 'not slow'" for the qui
 	pytest -n auto --dist loadfile $(TESTS)
 
 test-workflows: setup tools  ## every workflow, run by act against a repository on this disk
-	pytest -v tests/test_workflows*.py tests/test_tell.py
+	pytest -v tests/test_workflows*.py tests/test_github_*.py
 
 check: setup  ## format, lint, types; workflows; locks, catalogue and README in step
 	ruff format --check .
@@ -47,8 +47,8 @@ $(TOOLS)/act:
 $(TOOLS)/actionlint:
 	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
-ifeq ($(STORE),branch)
-ui: setup  ## MLflow's UI, http://localhost:5000, over this folder's store; STORE=branch: the branch's
+ifeq ($(STORE),remote)
+ui: setup  ## MLflow's UI, http://localhost:5000, over this folder's store; STORE=remote: over the store on the git remote
 	python -m steps.store --action take --folder .ratchet/store
 	cd .ratchet/store && mlflow server --port 5000 --backend-store-uri sqlite:///mlflow.db
 else

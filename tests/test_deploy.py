@@ -135,7 +135,8 @@ def test_a_job_hands_every_argument_over_as_it_was_given(mlflow_python: Path, tm
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [
         "-m", "steps.store", "--action", "it's $HOME; really",
-        "--folder", "s3://b/day=1/*.parquet", "--to", "", "--server", "",
+        "--folder", "s3://b/day=1/*.parquet", "--size_limit", "true", "--force", "false",
+        "--state", "0", "--keep", "20", "--days", "30", "--to", "", "--server", "",
     ]  # fmt: skip
 
 
