@@ -1,6 +1,7 @@
 """PostgreSQL goes away under load and comes back: nothing lost, nothing twice."""
 
 import fcntl
+import random
 import sqlite3
 import threading
 import time
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from ratchet.predictions.commit_queue import LogError, RefusedError
+from ratchet.predictions.database import Database
 from ratchet.predictions.engine import read_engine
 from ratchet.predictions.journal import Journal
 from ratchet.predictions.prediction_log import PredictionLog
@@ -241,6 +244,55 @@ def test_a_record_that_postgresql_refuses_later_stays_in_the_journal_and_holds_n
         refused = journal.execute("SELECT refused FROM entries").fetchall()
     assert len(refused) == 1
     assert "NUL" in refused[0][0]
+
+
+def test_a_label_that_postgresql_cannot_index_is_refused_and_does_not_look_like_an_outage(
+    url: str, tmp_path: Path
+) -> None:
+    """PostgreSQL answers SQLSTATE 54000 to it, as an OperationalError."""
+    record, following = a_record(), a_record()
+    too_long = Label(record.request_id, f'"{random.Random(0).randbytes(4000).hex()}"', 2.0)
+    log = PredictionLog(url)
+    log.append_now([record])
+    assert outcomes_of(log, Label(record.request_id, '"setosa"', 1.0)) == ["set"]
+    database = Database(url)
+    with pytest.raises(RefusedError, match="54000"):
+        database.write([[too_long]])
+    database.close()
+    Journal(str(tmp_path / "journal.db")).write([[too_long], [following]])
+    wait_until(lambda: not log.is_journalling)
+    log.close()
+    assert ids_in(url) == [record.request_id, following.request_id]
+    with sqlite3.connect(tmp_path / "journal.db") as journal:
+        refused = journal.execute("SELECT refused FROM entries").fetchall()
+    assert len(refused) == 1
+    assert "index row size" in refused[0][0]
+
+
+def test_an_error_for_clients_names_no_host_no_port_and_no_statement(
+    url: str, cluster: Cluster
+) -> None:
+    cluster.stop()
+    database = Database(url)
+    with pytest.raises(LogError) as error:
+        database.write([[a_record()]])
+    assert str(error.value) == "The prediction log takes no writes: PostgreSQL does not answer"
+    assert str(cluster.port) in error.value.cause
+
+
+def test_labels_are_kept_and_a_split_is_refused_while_postgresql_is_frozen(
+    url: str, cluster: Cluster
+) -> None:
+    log = PredictionLog(url)
+    record = a_record()
+    log.append_now([record])
+    with cluster.frozen():
+        assert outcomes_of(log, Label(record.request_id, '"setosa"', 1.0)) == ["kept"]
+        with pytest.raises(LogError, match="The split was not changed"):
+            log.put_split(0.9, "a test")
+    wait_until(lambda: not log.is_journalling)
+    log.close()
+    assert label_of(url, record.request_id) == "setosa"
 
 
 def test_two_replicas_share_one_split_and_one_log(url: str) -> None:

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratchet.errors import InputError
-from ratchet.predictions.commit_queue import LogError
+from ratchet.predictions.commit_queue import LogError, RefusedError
 from ratchet.predictions.prediction_log import PredictionLog
 from ratchet.predictions.reading import read_log
 from ratchet.predictions.record import (
@@ -93,6 +93,35 @@ def test_labels_are_set_once_and_conflicts_recorded(tmp_path: Path) -> None:
     assert all_of(tmp_path, "label, kept", "refused_labels") == [
         ('"1"', "1"), ("1.0", "1"), ("true", "1"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        (Label("1" * 65, '"a"', 1.0), "A request_id has at most 64 characters"),
+        (Label("1", f'"{"a" * 499}"', 1.0), "A label has at most 500 characters"),
+    ],
+)
+def test_a_label_that_no_answer_can_have_is_refused(
+    tmp_path: Path, label: Label, message: str
+) -> None:
+    log = PredictionLog(url_of(tmp_path))
+    with pytest.raises(RefusedError, match=message):
+        log.label_now([label])
+    assert log.label_now([label._replace(request_id="1", label='"a"')]) == [LabelResult("unknown")]
+    log.close()
+
+
+def test_a_new_label_comes_with_the_answer_it_is_about(tmp_path: Path) -> None:
+    log = PredictionLog(url_of(tmp_path))
+    record = a_record(arm="B", model_version="7", prediction='"setosa"')
+    log.append_now([record])
+    labels = [Label(record.request_id, label, 1.0) for label in ('"virginica"', '"setosa"')]
+    assert log.label_now(labels) == [
+        LabelResult("set", "B", "7", is_right=False),
+        LabelResult("conflict", "B", "7", is_right=True),
+    ]
+    log.close()
 
 
 @pytest.fixture(scope="module")

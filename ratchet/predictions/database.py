@@ -5,6 +5,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -19,7 +20,8 @@ from ratchet.predictions.writing import ROWS_PER_STATEMENT, sqlite_inserts, writ
 
 Result = TypeVar("Result")
 
-REFUSALS = (
+SECONDS_TO_ANSWER = 5.0  # for PostgreSQL; then its connection is cut
+CONTENT_ERRORS = (
     ValueError,
     TypeError,
     OverflowError,
@@ -30,6 +32,9 @@ REFUSALS = (
     sqlite3.InterfaceError,
     sqlite3.ProgrammingError,
 )
+# Classes of SQLSTATE that say that the server, not the content, is the reason: connection,
+# authorization, transaction rolled back, missing database or table, resources, shutdown, I/O.
+SERVER_CLASSES = ("08", "25", "28", "3D", "40", "42", "53", "55", "57", "58", "F0")
 
 
 class Database:
@@ -42,25 +47,28 @@ class Database:
 
     def prepare(self) -> None:
         """Create missing tables and make a test write. Raise LogError if either fails."""
-        self._guarded(self._prepare)
+        self.call(_prepare)
 
     def write(self, works: Sequence[Work]) -> Sequence[Any]:
-        return self._guarded(lambda: self._write(works))
+        return self.call(partial(_write, works=works))
 
     def refuse(self, labels: Sequence[Label]) -> None:
         """Record labels whose requests are unknown."""
 
-        def refuse() -> None:
-            with self._connected().begin():
-                write_refused(self._connected(), [(label, None) for label in labels])
+        def refuse(connection: Connection) -> None:
+            with connection.begin():
+                write_refused(connection, [(label, None) for label in labels])
 
         if labels:
-            self._guarded(refuse)
+            self.call(refuse)
 
-    def hang_up(self, after: float) -> None:
-        """Cut the connection, from another thread, if a statement has run longer than that."""
+    def hang_up(self) -> None:
+        """Cut the connection, from another thread, if PostgreSQL has not answered in time.
+
+        A frozen server, or a network that drops packets, never closes a connection itself.
+        """
         busy_since, connection = self._busy_since, self._connection
-        if busy_since and connection and time.monotonic() - busy_since > after:
+        if busy_since and connection and time.monotonic() - busy_since > SECONDS_TO_ANSWER:
             driver: Any = connection.connection.driver_connection
             with socket.socket(fileno=os.dup(driver.fileno())) as end:
                 end.shutdown(socket.SHUT_RDWR)
@@ -69,40 +77,16 @@ class Database:
         self._disconnect()
         self.engine.dispose()
 
-    def _guarded(self, call: Callable[[], Result]) -> Result:
+    def call(self, function: Callable[[Connection], Result]) -> Result:
+        """Call a function with the connection, and turn database errors into LogErrors."""
         self._busy_since = time.monotonic()
         try:
-            return call()
-        except REFUSALS as error:
+            return function(self._connected())
+        except (SQLAlchemyError, sqlite3.Error, ValueError, TypeError, OverflowError) as error:
             self._disconnect()
-            raise RefusedError(
-                f"The prediction log cannot hold this: {error_reason(error)}"
-            ) from None
-        except (SQLAlchemyError, sqlite3.Error) as error:
-            self._disconnect()
-            raise LogError(f"The prediction log takes no writes: {error_reason(error)}") from None
+            raise _log_error(error, self.engine.dialect.name) from None
         finally:
             self._busy_since = None
-
-    def _write(self, works: Sequence[Work]) -> Sequence[Any]:
-        items = list(chain.from_iterable(works))
-        connection = self._connected()
-        if not items:
-            self._test_write()
-        elif connection.dialect.name == "sqlite" and all(type(item) is Record for item in items):
-            _insert(connection, items)
-            return [None] * len(works)
-        with connection.begin():
-            return write(connection, works)
-
-    def _prepare(self) -> None:
-        create_tables(self._connected())
-        self._connected().commit()
-        self._test_write()
-
-    def _test_write(self) -> None:
-        with self._connected().begin():
-            self._connected().execute(update(splits).where(splits.c.id == 0).values(by=splits.c.by))
 
     def _connected(self) -> Connection:
         if self._connection is None:
@@ -114,6 +98,47 @@ class Database:
             self._connection.invalidate()
             self._connection.close()
             self._connection = None
+
+
+def _log_error(error: Exception, dialect: str) -> LogError:
+    reason, sqlstate = error_reason(error), _sqlstate(error)
+    is_content = isinstance(error, CONTENT_ERRORS)
+    if sqlstate:
+        is_content = not sqlstate.startswith(SERVER_CLASSES)
+    # PostgreSQL's own text may name the host, the port and the columns.
+    shown = f"SQLSTATE {sqlstate}" if sqlstate else "PostgreSQL does not answer"
+    shown = reason if dialect == "sqlite" else shown
+    if is_content:
+        shown = f"it refuses this content ({sqlstate})" if sqlstate else reason
+        return RefusedError(f"The prediction log cannot hold this: {shown}", reason)
+    return LogError(f"The prediction log takes no writes: {shown}", reason)
+
+
+def _sqlstate(error: Exception) -> str | None:
+    state: str | None = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return state
+
+
+def _prepare(connection: Connection) -> None:
+    create_tables(connection)
+    connection.commit()
+    _test_write(connection)
+
+
+def _write(connection: Connection, works: Sequence[Work]) -> Sequence[Any]:
+    items = list(chain.from_iterable(works))
+    if not items:
+        _test_write(connection)
+    elif connection.dialect.name == "sqlite" and all(type(item) is Record for item in items):
+        _insert(connection, items)
+        return [None] * len(works)
+    with connection.begin():
+        return write(connection, works)
+
+
+def _test_write(connection: Connection) -> None:
+    with connection.begin():
+        connection.execute(update(splits).where(splits.c.id == 0).values(by=splits.c.by))
 
 
 def _insert(connection: Connection, records: Sequence[Any]) -> None:

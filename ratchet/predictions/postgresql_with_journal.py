@@ -14,7 +14,6 @@ from ratchet.predictions.journal import Entry, Journal
 from ratchet.predictions.record import Label, Record, Work, are_labels
 
 ENTRIES_PER_TRANSACTION = 500
-SECONDS_TO_ANSWER = 5
 SECONDS_UNKNOWN_LABELS_WAIT = 3600  # the request may wait in another machine's journal
 
 logger = logging.getLogger(__name__)
@@ -53,10 +52,9 @@ class PostgreSQLWithJournal:
         )
         return [_merged(*parts, waiting) for parts in zip(works, kept, written, strict=True)]
 
-    def watch(self) -> None:
-        """Cut connections that do not answer: a frozen server never closes them itself."""
-        for database in (self._database, self._drain_database):
-            database.hang_up(after=SECONDS_TO_ANSWER)
+    @property
+    def databases(self) -> Sequence[Database]:
+        return self._database, self._drain_database
 
     def drain(self) -> None:
         """Move what the journal keeps to PostgreSQL, if it is back. Called periodically."""

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from ratchet.errors import InputError
-from ratchet.predictions.commit_queue import CommitQueue, LogError
+from ratchet.predictions.commit_queue import CommitQueue, LogError, RefusedError
 from ratchet.predictions.database import Database
 from ratchet.predictions.engine import is_postgresql, open_engine, without_password
 from ratchet.predictions.journal import Journal, journal_path
@@ -27,6 +27,8 @@ from ratchet.settings import PROJECT, ABSettings
 SECONDS_BETWEEN_DRAINS = 0.5
 SECONDS_BETWEEN_WATCHES = 1.0
 SECONDS_BETWEEN_DELETIONS = 3600.0
+MAX_REQUEST_ID = 64  # characters
+MAX_LABEL = 500  # characters of JSON; PostgreSQL's index of refused labels holds 2,704 bytes a row
 
 
 class PredictionLog:
@@ -37,7 +39,11 @@ class PredictionLog:
         self._tasks: list[PeriodicTask] = []
         self._database = self._opened(url)
         first = Split(time.time(), settings.split, str(PROJECT))
-        self._splits = Splits(self._engine, first, self._journal)
+        split_database = Database(url)
+        self._splits = Splits(split_database, first, self._journal)
+        if isinstance(self._database, PostgreSQLWithJournal):
+            for one in (*self._database.databases, split_database):
+                self._tasks.append(PeriodicTask(SECONDS_BETWEEN_WATCHES, one.hang_up, "watch"))
         self._queue = CommitQueue(self._database.write)
         if days := settings.retention_days:
             delete = partial(delete_older, self._engine, days)
@@ -48,6 +54,7 @@ class PredictionLog:
         return self._queue.submit(records)
 
     def label(self, labels: Sequence[Label]) -> "asyncio.Future[list[LabelResult]]":
+        _require_short(labels)
         return self._queue.submit(labels)
 
     def shadow(self, shadows: Sequence[Shadow]) -> "asyncio.Future[None]":
@@ -58,6 +65,7 @@ class PredictionLog:
         self._queue.submit_and_wait(records)
 
     def label_now(self, labels: Sequence[Label]) -> list[LabelResult]:
+        _require_short(labels)
         results: list[LabelResult] = self._queue.submit_and_wait(labels)
         return results
 
@@ -106,7 +114,6 @@ class PredictionLog:
         if self._journal:
             postgresql = PostgreSQLWithJournal(url, self._journal)
             self._tasks.append(PeriodicTask(SECONDS_BETWEEN_DRAINS, postgresql.drain, "journal"))
-            self._tasks.append(PeriodicTask(SECONDS_BETWEEN_WATCHES, postgresql.watch, "watch"))
             return postgresql
         database = Database(url)
         try:
@@ -116,3 +123,12 @@ class PredictionLog:
                 f"RATCHET_LOG_URL={without_password(url)} cannot be opened: {error}"
             ) from None
         return database
+
+
+def _require_short(labels: Sequence[Label]) -> None:
+    """Refuse labels that no answer can have, so that they cannot fill the tables or the journal."""
+    for label in labels:
+        if len(label.request_id) > MAX_REQUEST_ID:
+            raise RefusedError(f"A request_id has at most {MAX_REQUEST_ID} characters")
+        if len(label.label) > MAX_LABEL:
+            raise RefusedError(f"A label has at most {MAX_LABEL} characters")

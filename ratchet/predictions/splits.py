@@ -1,17 +1,19 @@
 """The split, arm B's share of the users: every change is recorded, and the newest is in force."""
 
+import threading
 import time
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
-from sqlalchemy import Engine, insert, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, insert, select
 
 from ratchet.predictions.commit_queue import LogError
-from ratchet.predictions.engine import error_reason
+from ratchet.predictions.database import Database
 from ratchet.predictions.journal import Journal
 from ratchet.predictions.maintenance import PeriodicTask
 from ratchet.predictions.tables import create_tables, insert_if_new, splits
 
+Result = TypeVar("Result")
 SECONDS_BETWEEN_READS = 0.5
 
 
@@ -28,8 +30,9 @@ class Splits:
     journal remembers it.
     """
 
-    def __init__(self, engine: Engine, first: Split, journal: Journal | None = None) -> None:
-        self._engine, self._first, self._journal = engine, first, journal
+    def __init__(self, database: Database, first: Split, journal: Journal | None = None) -> None:
+        self._database, self._first, self._journal = database, first, journal
+        self._lock = threading.Lock()  # the database has one connection
         self._is_set_up = False
         remembered = journal.remembered_split() if journal else None
         self.current = Split(*remembered) if remembered else first
@@ -40,41 +43,50 @@ class Splits:
         if not 0 <= value <= 1:
             raise ValueError(f"ab_split_b={value}: expected a share between 0 and 1")
         split = Split(time.time(), value, by)
-        try:
-            with self._engine.begin() as connection:
+
+        def insert_split(connection: Connection) -> None:
+            with connection.begin():
                 connection.execute(insert(splits), split._asdict())
-        except SQLAlchemyError as error:
-            raise LogError(
-                "The split was not changed: the database does not take it", error_reason(error)
-            ) from None
+
+        try:
+            self._call(insert_split)
+        except LogError as error:
+            raise LogError(f"The split was not changed. {error}", error.cause) from None
         self._read()
         return self.current
 
     def close(self) -> None:
         self._task.stop()
+        self._database.close()
+
+    def _call(self, function: Callable[[Connection], Result]) -> Result:
+        with self._lock:
+            return self._database.call(function)
 
     def _read(self) -> None:
         try:
             if not self._is_set_up:
-                self._set_up()
-            newest = self._newest()
-        except SQLAlchemyError:
+                self._call(self._set_up)
+                self._is_set_up = True
+            newest = self._call(_newest)
+        except LogError:
             return
         if newest != self.current:
             self.current = newest
             if self._journal:
                 self._journal.remember_split(newest)
 
-    def _set_up(self) -> None:
+    def _set_up(self, connection: Connection) -> None:
         """Insert the first split as row 0, so that of many workers only one inserts it."""
-        create_tables(self._engine)
-        with self._engine.begin() as connection:
-            statement = insert_if_new(splits, self._engine.dialect.name)
+        create_tables(connection)
+        connection.commit()
+        with connection.begin():
+            statement = insert_if_new(splits, connection.dialect.name)
             connection.execute(statement, {"id": 0} | self._first._asdict())
-        self._is_set_up = True
 
-    def _newest(self) -> Split:
-        statement = select(splits.c.time, splits.c.value, splits.c.by)
-        with self._engine.execution_options(reads=True).connect() as connection:
-            newest = statement.order_by(splits.c.id.desc()).limit(1)
-            return Split(*connection.execute(newest).one())
+
+def _newest(connection: Connection) -> Split:
+    statement = select(splits.c.time, splits.c.value, splits.c.by)
+    newest = statement.order_by(splits.c.id.desc()).limit(1)
+    with connection.execution_options(reads=True).begin():
+        return Split(*connection.execute(newest).one())
