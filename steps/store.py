@@ -9,7 +9,7 @@ from ratchet.errors import InputError, nearest
 if TYPE_CHECKING:
     from ratchet.store.remote import Remote
 
-ACTIONS = ("take", "lock", "put", "free", "restore", "prune", "move")
+ACTIONS = ("take", "lock", "rebase", "put", "free", "restore", "prune", "move")
 
 
 def main(
@@ -37,6 +37,8 @@ def main(
     remote = store_remote(folder)
     if action in ("take", "lock"):
         take(remote, folder, action == "lock", size_limit)
+    elif action == "rebase":
+        rebase(remote, folder, size_limit)
     elif action == "put":
         put(remote, folder)
     elif action == "free":
@@ -49,8 +51,7 @@ def main(
 
 def take(remote: "Remote", folder: Path, to_change: bool, size_limit: bool) -> None:
     from ratchet.report import write_outputs
-    from ratchet.store.database import has_prod, migrate
-    from ratchet.store.state import DATABASE
+    from ratchet.store.database import DATABASE, has_prod, migrate
     from ratchet.store.state import take as take_state
 
     taken = take_state(remote, folder, to_change, size_limit)
@@ -59,6 +60,15 @@ def take(remote: "Remote", folder: Path, to_change: bool, size_limit: bool) -> N
     print(f"Taken: {taken.store}" if taken.store else "The remote holds no store yet")
     prod = taken.store is not None and has_prod(folder / DATABASE)
     write_outputs({"prod": str(prod).lower()})
+
+
+def rebase(remote: "Remote", folder: Path, size_limit: bool) -> None:
+    from ratchet.settings import read_settings
+    from ratchet.store.rebasing import rebase as rebase_store
+
+    taken, added = rebase_store(remote, folder, read_settings().model, size_limit)
+    names = ", ".join(f"v{number}" for number in added) or "none"
+    print(f"Taken: {taken.store}; versions added: {names}" if taken.store else "A new store")
 
 
 def put(remote: "Remote", folder: Path) -> None:
@@ -82,8 +92,8 @@ def prune(folder: Path, keep: int, days: float) -> None:
 
     from ratchet.registry.registry import Registry
     from ratchet.settings import read_settings
+    from ratchet.store.database import DATABASE
     from ratchet.store.pruning import prune as prune_versions
-    from ratchet.store.state import DATABASE
 
     if not (folder / DATABASE).exists():
         print(f"There is no {folder / DATABASE}, so there is nothing to prune")
@@ -95,8 +105,8 @@ def prune(folder: Path, keep: int, days: float) -> None:
 
 
 def move(folder: Path, to: str, server: str) -> None:
+    from ratchet.store.database import DATABASE
     from ratchet.store.moving import move as move_store
-    from ratchet.store.state import DATABASE
 
     if not (to and server):
         raise InputError(

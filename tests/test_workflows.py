@@ -14,6 +14,7 @@ from tests.projects import REPOSITORY
 
 NAMES = sorted(file.stem for file in (REPOSITORY / ".github/workflows").glob("*.yml"))
 ACTIONS = sorted((REPOSITORY / ".github/actions").glob("*/action.yml"))
+LOCKING = ("lock", "rebase")
 JOBS = [(name, job) for name in NAMES for job in workflow(name)["jobs"]]
 
 
@@ -32,7 +33,7 @@ def triggers(name: str) -> dict[str, Any]:
 
 
 def writes(name: str, key: str) -> bool:
-    return any(step.get("with", {}).get("action") == "lock" for step in steps(name, key))
+    return any(step.get("with", {}).get("action") in LOCKING for step in steps(name, key))
 
 
 def as_file(path: Path) -> str:
@@ -115,6 +116,17 @@ def test_a_stand_in_takes_what_is_given_to_what_it_stands_for():
         assert inputs <= set(known), name
 
 
+@pytest.mark.parametrize(("name", "key"), JOBS)
+def test_no_training_and_no_search_holds_the_lock(name: str, key: str):
+    if not writes(name, key):
+        return
+    actions = [one.get("with", {}).get("action") for one in steps(name, key)]
+    first = next(number for number, action in enumerate(actions) if action in LOCKING)
+    locked = steps(name, key)[first : actions.index("put")]
+    commands = [step.get("run", "").split(" --")[0] for step in locked]
+    assert not {"python -m steps.train", "python -m steps.automl"} & set(commands)
+
+
 def test_reviewers_hold_the_move_and_not_the_look():
     assert job("promote", "move")["environment"] == "production"
     assert "environment" not in job("promote", "look")
@@ -126,7 +138,7 @@ def test_a_pull_request_is_given_no_secret_and_no_lock():
     assert "pull_request_target" not in {event for name in NAMES for event in triggers(name)}
     text = str(job("train", "try"))
     assert "secrets." not in text
-    assert "lock" not in [one.get("with", {}).get("action") for one in steps("train", "try")]
+    assert not writes("train", "try")
     assert job("train", "try")["permissions"] == {"contents": "read"}
 
 

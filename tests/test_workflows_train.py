@@ -1,5 +1,6 @@
 """train.yml, run by act: from a fresh fork to two pushes at once."""
 
+import re
 import shutil
 import sqlite3
 import time
@@ -86,10 +87,13 @@ def test_a_first_push_on_a_fresh_fork_ends_with_a_model_in_production(first):
 def test_the_summary_shows_the_candidates_the_pictures_and_the_verdict(first):
     fork, acted = first
     assert "v1 (baseline) is prod now: best of 1 by accuracy (0.8667)." in acted.summary
-    assert "[pictures](https://github.com/me/ratchet/tree/ratchet-store/mlruns/0/" in acted.summary
-    where = acted.summary.split("tree/ratchet-store/")[1].split(")")[0]
+    address = "https://github.com/me/ratchet/tree/"
+    link = re.search(rf"\[pictures of \w+\]\({address}(\w+)/(mlruns/0/[^)]+)\)", acted.summary)
+    assert link is not None
+    state = run(["git", "rev-parse", "refs/ratchet/store-1"], fork.remote).stdout.strip()
+    assert link[1] == state
     seen = store_on(fork.remote, fork.folder / "pictures").parent
-    assert (seen / where / "confusion_matrix.png").exists()
+    assert (seen / link[2] / "confusion_matrix.png").exists()
 
 
 def test_a_push_of_a_config_trains_that_one_and_moves_staging(fork: Fork):

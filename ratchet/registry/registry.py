@@ -127,11 +127,9 @@ class Registry:
     def record_packaged(self, versions: str) -> None:
         self._client.set_registered_model_tag(self.model, PACKAGED, versions)
 
-    def location(self, version: Version) -> str | None:
+    def location(self, version: Version) -> str:
         """Return the address of the version's stored model."""
-        row = self._client.get_model_version(self.model, version.number)
-        model = self._client.get_logged_model(row.model_id) if row.model_id else None
-        return model.artifact_location if model else None
+        return str(self._client.get_model_version_download_uri(self.model, version.number))
 
     def folder(self, version: Version) -> Path:
         """Return the local folder of the version's MLflow model, after a download if needed."""

@@ -15,6 +15,7 @@ LOCATIONS = {
     "model_versions": "storage_location",
 }
 ARTIFACTS = "mlruns"
+DATABASE = "mlflow.db"
 
 
 def copy_for_travel(database: Path, target: Path) -> None:

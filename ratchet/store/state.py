@@ -20,13 +20,12 @@ from ratchet.errors import InputError
 from ratchet.github.links import repository_url
 from ratchet.registry.tracking import require_store
 from ratchet.store import lock
-from ratchet.store.database import ARTIFACTS, copy_for_travel, settle_in
+from ratchet.store.database import ARTIFACTS, DATABASE, copy_for_travel, settle_in
 from ratchet.store.remote import Change, Remote
 
 STORE = "refs/ratchet/store"
 OLD_BRANCH = "refs/heads/ratchet-store"  # where the first versions kept the store
 STATES = 10
-DATABASE = "mlflow.db"
 MAX_MB_PER_FILE, MAX_MB = 50, 500
 GITHUB_MAX_MB_PER_FILE, GITHUB_MAX_MB = 100, 2000
 
