@@ -28,7 +28,7 @@ import pyarrow.parquet
 import yaml
 
 from ratchet.environments import python_of
-from ratchet.processes import finish, start
+from ratchet.processes import Task
 from ratchet.report import print_table
 
 REPOSITORY = Path(__file__).parent.parent
@@ -90,7 +90,7 @@ def make_project(folder: Path) -> None:
 
 def beside(path: Path, seed: int, shift: float, parts: int = 1, target: bool = False) -> None:
     """In a process of its own: a child's peak memory counts its parent's, which so stays small."""
-    finish(start("benchmarks.drift_speed.write", path, seed, shift, parts, target))
+    Task("benchmarks.drift_speed.write", path, seed, shift, parts, target).result()
 
 
 def write(path: Path, seed: int, shift: float, parts: int, target: bool) -> None:

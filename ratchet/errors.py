@@ -10,6 +10,21 @@ class InputError(Exception):
         super().__init__(line.encode("utf-8", "backslashreplace").decode())
 
 
+def one_line(error: BaseException, longest: int = 300) -> str:
+    """Return the message of any exception as one line.
+
+    >>> one_line(ValueError("Input X contains NaN.\\nUse an imputer."))
+    'Input X contains NaN. Use an imputer.'
+    >>> one_line(KeyError())
+    'KeyError'
+    """
+    lines = str(error).splitlines()
+    if any("Traceback" in line for line in lines):  # the cause is the last line that is not empty
+        lines = [line for line in lines if line.strip()][-1:]
+    text = " ".join(" ".join(lines).split()) or type(error).__name__
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """
     >>> nearest("tarqet", ["target", "source"])

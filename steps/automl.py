@@ -38,7 +38,7 @@ def _follow(search: "Search", split: "Split", settings: "Settings", write: bool)
     from ratchet.registry.registry import Registry
     from ratchet.registry.tracking import connect, end_dead_runs, step_run
     from ratchet.report import print_table, publish
-    from ratchet.training.record import recorded
+    from ratchet.training.record import register_trained
 
     client = connect()
     for run_id in end_dead_runs(client):
@@ -53,7 +53,7 @@ def _follow(search: "Search", split: "Split", settings: "Settings", write: bool)
                 print(f"{score}  {one.name}, {one.seconds:.1f} s", flush=True)
             trained = choose(search, found, split, settings)
             require_agreement(found, settings)
-            outcome = recorded(trained, split, settings, Registry(client, settings.model))
+            outcome = register_trained(trained, split, settings, Registry(client, settings.model))
             version = outcome.version
         finally:
             publish(report(found, settings, version))

@@ -1,8 +1,10 @@
-"""Make a run again: python -m steps.reproduce --run_id RUN_ID"""
+"""Repeat a run and compare: python -m steps.reproduce --run_id RUN_ID"""
 
 from dataclasses import asdict
 
 from ratchet import entry
+
+TRAIN = ("-m", "steps.train", "--config")
 
 
 def main(run_id: str) -> None:
@@ -13,7 +15,7 @@ def main(run_id: str) -> None:
     client = connect()
     run = find(client, run_id)
     with step_run("reproduce"):
-        result = reproduce(client, run)
+        result = reproduce(client, run, TRAIN)
         rows = [
             {"metric": name, "then": then, "again": again, "same": then == again}
             for name, (then, again) in result.metrics.items()

@@ -84,7 +84,7 @@ def test_settings_with_an_unknown_key_name_the_nearest(tmp_path: Path):
 
 def test_a_run_that_does_not_exist_is_said(tmp_path: Path):
     project = new_project(tmp_path / "p")
-    assert "No run 'abc' in the store" in one_line(run_step(project, "reproduce", run_id="abc"))
+    assert "The store has no run 'abc'" in one_line(run_step(project, "reproduce", run_id="abc"))
 
 
 def test_a_folder_without_configs_is_said(tmp_path: Path):

@@ -80,7 +80,7 @@ def test_a_run_that_had_other_packages_names_the_lock(
 
 def test_an_unknown_run_is_refused(project: Path) -> None:
     said = reproduce(project, "0" * 32, code=2)
-    assert said == f"reproduce: No run '{'0' * 32}' in the store; `make ui` shows the runs\n"
+    assert said == f"reproduce: The store has no run '{'0' * 32}'; `make ui` shows the runs\n"
 
 
 def test_data_that_changed_after_training_is_named(project: Path) -> None:
@@ -101,7 +101,7 @@ def test_data_that_changed_after_training_is_named(project: Path) -> None:
 
     frame.iloc[:-1].to_csv(project / "flowers.csv", index=False)
     said = reproduce(project, run_id)
-    assert "not the same. data: the table, its split or the seed is not what that run saw" in said
+    assert "not the same. data: the table, its split or the seed differs from that run's" in said
 
 
 def test_a_run_of_a_dirty_tree_is_refused_with_the_reason(project: Path) -> None:

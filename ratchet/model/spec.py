@@ -6,6 +6,7 @@ allow-list, the parameters and the configs inside a config need this code with i
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ CODED = ("xgboost", "catboost")
 """These libraries expect classes as codes 0..k-1, or answer text and booleans in other types.
 A soft VotingClassifier with one member encodes the classes, and needs no code of this project."""
 
+PACKAGES = {"lightgbm": "lightgbm", "xgboost": "xgboost-cpu", "catboost": "catboost"}
+
 
 @dataclass(frozen=True)
 class ModelSpec:
@@ -52,7 +55,9 @@ class ModelSpec:
 
     @property
     def flat_params(self) -> dict[str, Any]:
-        return {"estimator": self.estimator} | _flatten(self.params)
+        """Return the parameters, those of inner configs too, with names that MLflow accepts."""
+        flat = {"estimator": self.estimator} | _flatten(self.params)
+        return {re.sub(r"[^\w. :/-]", "_", name)[:250]: value for name, value in flat.items()}
 
 
 def config_files(path: Path) -> list[Path]:
@@ -176,6 +181,15 @@ def _members(spec: ModelSpec) -> list[tuple[str, ModelSpec]]:
         (name, ModelSpec(name, content["estimator"], content.get("params") or {}))
         for name, content in spec.params["estimators"].items()
     ]
+
+
+def libraries(spec: ModelSpec) -> set[str]:
+    """Return the packages besides scikit-learn that the model of this config needs."""
+    inner = [*_inner(spec).values()]
+    if ALLOWED[spec.estimator].inner == "estimators":
+        inner += [member for _, member in _members(spec)]
+    package = PACKAGES.get(ALLOWED[spec.estimator].library)
+    return ({package} if package else set()).union(*map(libraries, inner))
 
 
 def _with_text_keys(value: Any) -> Any:

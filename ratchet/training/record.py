@@ -1,40 +1,39 @@
-"""A trained model on record: everything that made it, in one MLflow run, then a version of it."""
+"""Records of trained models: an MLflow run with everything that made the model, and its version."""
 
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ratchet.columns import column_type
 from ratchet.data.dataset import Split
+from ratchet.errors import InputError, one_line
 from ratchet.model.metrics import Answers
 from ratchet.model.model_file import TRUSTED
-from ratchet.model.spec import ModelSpec
-from ratchet.processes import finish, start
+from ratchet.model.spec import ModelSpec, libraries
+from ratchet.processes import Task
 from ratchet.profile.reading import FOLDER, Reading, read_training, with_answers
 from ratchet.registry.provenance import provenance
 from ratchet.registry.registry import Registry, Version
 from ratchet.registry.tracking import nested_run
 from ratchet.settings import Settings
-from ratchet.training.train import Failed, Trained, train_each
+from ratchet.training.train import Failed, Trained, logged_warnings, train_each
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
-SERVING = ("lightgbm", "mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
-LIKENESS = ("config_sha256", "data_sha256", "lock_sha256")
-"""What must be the same for a run to be the same; compared by `train` and by `reproduce`."""
-
-
-class UnsavedError(Exception):
-    pass
+PACKAGES = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
+"""What every model needs to be loaded; an estimator may come from one more package."""
+INPUTS = ("config_sha256", "data_sha256", "lock_sha256")
+"""Tags: runs for which these are equal train the same model."""
 
 
 @dataclass(frozen=True)
@@ -48,60 +47,74 @@ class Outcome:
 
 
 def train_and_register(
-    specs: Sequence[ModelSpec], split: Split, settings: Settings, registry: Registry,
-    force: bool, jobs: int,
-) -> Iterator[Outcome]:  # fmt: skip
-    """What is new or changed since the last time; all of it, where forced."""
-    made = _made(registry)
+    specs: Sequence[ModelSpec],
+    split: Split,
+    settings: Settings,
+    registry: Registry,
+    force: bool,
+    jobs: int,
+) -> Iterator[Outcome]:
+    """Train and register each spec that is new or changed; with `force`, each one."""
+    known = _versions_by_inputs(registry)
     wanted: dict[str, ModelSpec] = {}
     for spec in specs:
-        same = made.get(_likeness(run_tags(spec, split)))
+        same = known.get(_inputs(run_tags(spec, split)))
         if same and not force:
-            yield _skipped(spec, f"config, data and lock are those of v{same.number}", same.number)
+            reason = f"config, data and lock are those of v{same.number}"
+            yield Outcome(spec.name, "skipped", same.number, reason=reason)
         elif spec.sha256 in wanted:
-            yield _skipped(spec, f"says the same as {wanted[spec.sha256].name}")
+            reason = f"has the same content as {wanted[spec.sha256].name}"
+            yield Outcome(spec.name, "skipped", reason=reason)
         else:
             wanted[spec.sha256] = spec
     if not wanted:
         return
-    seen = read_training(*split.train, split.table.kinds)
+    profile = read_training(*split.train, split.table.kinds)
     for result in train_each(list(wanted.values()), split, settings.data.seed, jobs):
         if isinstance(result, Failed):
+            _log_failure(result.spec, result.log)
             yield Outcome(result.spec.name, "failed", reason=result.reason)
         else:
-            yield _recorded(result, split, seen, settings, registry)
+            yield _register(result, split, profile, settings, registry)
 
 
-def _recorded(
-    trained: Trained, split: Split, seen: Reading, settings: Settings, registry: Registry
+def register_trained(
+    trained: Trained, split: Split, settings: Settings, registry: Registry
+) -> Outcome:
+    """Register a trained model, unless its config, data and lock have a version already."""
+    same = _versions_by_inputs(registry).get(_inputs(run_tags(trained.spec, split)))
+    if same:
+        return Outcome(trained.spec.name, "skipped", same.number, same.run_id, trained.metrics)
+    profile = read_training(*split.train, split.table.kinds)
+    return _register(trained, split, profile, settings, registry)
+
+
+def _register(
+    trained: Trained, split: Split, profile: Reading, settings: Settings, registry: Registry
 ) -> Outcome:
     name = trained.spec.name
     try:
-        version = record(trained, split, seen, settings, registry)
-    except UnsavedError as error:
-        return Outcome(name, "failed", reason=str(error))
+        version = record(trained, split, profile, settings, registry)
+    except Exception as error:  # anything that saving, drawing or registering raises
+        _log_failure(trained.spec, trained.log + traceback.format_exc())
+        return Outcome(name, "failed", reason=one_line(error))
     return Outcome(name, "trained", version.number, version.run_id, trained.metrics)
 
 
-def recorded(trained: Trained, split: Split, settings: Settings, registry: Registry) -> Outcome:
-    """One that is trained already: a version, unless its config, data and lock have one."""
-    same = _made(registry).get(_likeness(run_tags(trained.spec, split)))
-    if same:
-        return Outcome(trained.spec.name, "skipped", same.number, same.run_id, trained.metrics)
-    seen = read_training(*split.train, split.table.kinds)
-    return _recorded(trained, split, seen, settings, registry)
+def _log_failure(spec: ModelSpec, text: str) -> None:
+    """Keep the traceback of a failed config as an artifact of the step's run, if it has one."""
+    import mlflow
+
+    if mlflow.active_run():
+        mlflow.log_text(text, f"failed/{spec.name}.txt")
 
 
-def _made(registry: Registry) -> dict[tuple[str | None, ...], Version]:
-    return {_likeness(version.tags): version for version in reversed(registry.versions())}
+def _versions_by_inputs(registry: Registry) -> dict[tuple[str | None, ...], Version]:
+    return {_inputs(version.tags): version for version in reversed(registry.versions())}
 
 
-def _skipped(spec: ModelSpec, reason: str, version: str | None = None) -> Outcome:
-    return Outcome(spec.name, "skipped", version, reason=reason)
-
-
-def _likeness(tags: Any) -> tuple[str | None, ...]:
-    return tuple(tags.get(key) for key in LIKENESS)
+def _inputs(tags: Mapping[str, str]) -> tuple[str | None, ...]:
+    return tuple(tags.get(key) for key in INPUTS)
 
 
 def run_tags(spec: ModelSpec, split: Split) -> dict[str, str]:
@@ -113,13 +126,19 @@ def run_tags(spec: ModelSpec, split: Split) -> dict[str, str]:
 
 
 def record(
-    trained: Trained, split: Split, seen: Reading, settings: Settings, registry: Registry
+    trained: Trained, split: Split, profile: Reading, settings: Settings, registry: Registry
 ) -> Version:
+    import mlflow
+
     tags = run_tags(trained.spec, split) | {
         "predictions_sha256": predictions_sha256(trained.answers)
     }
     with nested_run(trained.spec.name, tags) as run:
-        model_id = _log(trained, split, seen, settings)
+        with logged_warnings() as log, _files(trained, split, profile):
+            _log_facts(trained, split, settings)
+            model_id = _log_model(trained, split)
+        if text := trained.log + log.getvalue():
+            mlflow.log_text(text, "log.txt")
     return registry.register(run.info.run_id, model_id, tags)
 
 
@@ -130,32 +149,26 @@ def predictions_sha256(answers: Answers) -> str:
     return digest.hexdigest()
 
 
-def _log(trained: Trained, split: Split, seen: Reading, settings: Settings) -> str:
-    with _files(trained, split, seen):
-        _log_facts(trained, split, settings)
-        return _log_model(trained, split)
-
-
 @contextmanager
-def _files(trained: Trained, split: Split, seen: Reading) -> Iterator[None]:
-    """Config, profile and pictures, which another process draws while this one logs the rest."""
+def _files(trained: Trained, split: Split, profile: Reading) -> Iterator[None]:
+    """Log the config, the profile and the pictures, which another process draws meanwhile."""
     import mlflow
 
-    shown = (trained.answers, split.table.classes, trained.metrics, trained.importances)
-    with TemporaryDirectory() as folder:
-        drawing = start("ratchet.training.pictures.draw", *shown, Path(folder))
-        config = json.dumps(trained.spec.as_config(), indent=2)
-        (Path(folder) / f"{trained.spec.name}.json").write_text(config + "\n")
-        classes, answers = split.table.classes, trained.answers
-        answered = with_answers(seen, classes[answers.labels], classes[answers.truth])
-        answered.save(Path(folder) / FOLDER)
+    classes, answers = split.table.classes, trained.answers
+    figures = (answers, classes, trained.metrics, trained.importances)
+    with TemporaryDirectory(prefix="ratchet-run-") as name:
+        folder = Path(name)
+        drawing = Task("ratchet.training.pictures.draw", *figures, folder)
         try:
+            config = json.dumps(trained.spec.as_config(), indent=2)
+            (folder / f"{trained.spec.name}.json").write_text(config + "\n")
+            predicted, truth = classes[answers.labels], classes[answers.truth]
+            with_answers(profile, predicted, truth).save(folder / FOLDER)
             yield
-            finish(drawing)
-        finally:  # where logging failed, it would draw into a folder that is gone
-            drawing.kill()
-            drawing.join()
-        mlflow.log_artifacts(folder)
+            drawing.result()
+        finally:  # if logging failed, the process would draw into a folder that is deleted
+            drawing.stop()
+        mlflow.log_artifacts(name)
 
 
 def _log_facts(trained: Trained, split: Split, settings: Settings) -> None:
@@ -163,12 +176,16 @@ def _log_facts(trained: Trained, split: Split, settings: Settings) -> None:
     from mlflow.data.pandas_dataset import from_pandas
 
     features, target = split.train
-    mlflow.log_params(trained.spec.flat_params)
+    mlflow.log_params({k: str(v)[:6000] for k, v in trained.spec.flat_params.items()})
     mlflow.log_metrics(trained.metrics)
+    frame = features.copy(deep=False)
+    frame[settings.data.target] = target
     dataset = from_pandas(
-        features.assign(**{settings.data.target: target}), targets=settings.data.target,
-        name=split.table.name.split("/")[-1], digest=split.sha256[:36],
-    )  # fmt: skip
+        frame,
+        targets=settings.data.target,
+        name=split.table.name.split("/")[-1],
+        digest=split.sha256[:36],
+    )
     mlflow.log_input(dataset, context="training", tags={"sha256": split.sha256})
 
 
@@ -177,30 +194,31 @@ def _log_model(trained: Trained, split: Split) -> str:
     from mlflow.exceptions import MlflowException
     from mlflow.utils import requirements_utils
 
-    # The pins below are read from what is installed. MLflow compares them with it once more, and
-    # indexes every module of every package for that, half of log_model's time. It takes this index.
+    # The versions below are read from what is installed. MLflow would check them again, and index
+    # every module of every package to do so: half of log_model's time. It accepts this empty index.
     requirements_utils._MODULES_TO_PACKAGES = {}  # type: ignore[assignment]
+    packages = sorted([*PACKAGES, *libraries(trained.spec)])
     try:
         logged = mlflow.sklearn.log_model(
             trained.model,
             name="model",
             serialization_format="skops",
             skops_trusted_types=list(TRUSTED),
-            pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in SERVING],
+            pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in packages],
             signature=_signature(split),
             input_example=split.train[0].head(5),
         )
     except MlflowException as error:
         if "skops serialization format" not in str(error):
             raise
-        raise UnsavedError(
+        raise InputError(
             f"{trained.spec.estimator} with these params cannot be saved without pickle"
         ) from None
     return str(logged.model_id)
 
 
 def _signature(split: Split) -> "ModelSignature":
-    """By column kind: what is inferred from an example forgets that a number may be missing."""
+    """Return the signature by column kind; an example does not show what may be missing."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema, TensorSpec
 

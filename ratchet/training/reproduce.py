@@ -1,10 +1,10 @@
-"""A run made again from its commit, its lock and its data: same or not, bit for bit."""
+"""A run repeated from its commit, its lock and its data, and compared bit for bit."""
 
 import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from ratchet.settings import PROJECT
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-TIMED = ("fit_seconds", "prediction_us")  # metrics of the machine, not of the model
+TIMES = ("fit_seconds", "prediction_us")  # they depend on the machine
 
 
 @dataclass(frozen=True)
@@ -38,25 +38,27 @@ def find(client: "MlflowClient", run_id: str) -> Any:
     try:
         run = client.get_run(run_id)
     except MlflowException:
-        raise InputError(f"No run '{run_id}' in the store; `make ui` shows the runs") from None
+        raise InputError(f"The store has no run '{run_id}'; `make ui` shows the runs") from None
     tags = run.data.tags
     if "config_sha256" not in tags:
-        raise InputError(f"Run {run_id} trained no model config; name the run of a version")
+        raise InputError(f"Run {run_id} did not train a model config; give the run of a version")
     if tags["dirty"] == "true":
         raise InputError(
-            f"Run {run_id} came from a tree with uncommitted changes on {tags['commit'][:12]}: no"
-            " commit holds its code. Commit, train again, and reproduce that run"
+            f"Run {run_id} came from a tree with uncommitted changes on {tags['commit'][:12]}; its"
+            " code is not in any commit. Commit, train again, and reproduce that run"
         )
     return run
 
 
-def reproduce(client: "MlflowClient", run: Any) -> Reproduction:
+def reproduce(client: "MlflowClient", run: Any, train: Sequence[str]) -> Reproduction:
+    """Run `train`, the arguments of Python that train one config, in the commit of the run."""
     tags = run.data.tags
     with TemporaryDirectory() as folder, _checkout(tags["commit"], Path(folder) / "tree") as tree:
         config = client.download_artifacts(run.info.run_id, f"{tags['config']}.json", folder)
         store = f"sqlite:///{folder}/mlflow.db"
         _link_data(tree)
-        _train(tree, _environment(tree / "requirements.txt"), Path(config), store)
+        python = _environment(tree / "requirements.txt")
+        _train_again([str(python), *train, config], tree, store)
         return compare(run, _only_run(store))
 
 
@@ -76,7 +78,7 @@ def _checkout(commit: str, tree: Path) -> Iterator[Path]:
 
 
 def _link_data(tree: Path) -> None:
-    """Files that data.source names from the project's folder and that git does not hold."""
+    """Link the data files that git does not track, if data.source is a relative path."""
     source = str(read_mapping(tree / PROJECT)["data"]["source"])
     if "://" in source or Path(source).is_absolute():
         return
@@ -87,23 +89,21 @@ def _link_data(tree: Path) -> None:
 
 
 def _environment(lock: Path) -> Path:
-    """The lock's environment, made once; this process' own where it is the same lock."""
+    """Return the Python of the lock's environment: this one if it has the same lock."""
     lock_sha256 = hashlib.sha256(lock.read_bytes()).hexdigest()
     if (provenance().lock_sha256, provenance().environment) == (lock_sha256, "as locked"):
         return Path(sys.executable)
     return python_of(lock)
 
 
-def _train(tree: Path, python: Path, config: Path, store: str) -> None:
-    leftovers = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "PYTHONPATH")
-    kept = {key: value for key, value in os.environ.items() if key not in leftovers}
-    quiet = [key for key in kept if key.startswith("GITHUB_")]
-    env = {key: value for key, value in kept.items() if key not in quiet}
-    command = [str(python), "-m", "steps.train", "--config", str(config)]
-    done = subprocess.run(
-        command, cwd=tree, env=env | {"MLFLOW_TRACKING_URI": store},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+def _train_again(command: list[str], tree: Path, store: str) -> None:
+    ignored = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "PYTHONPATH")
+    env = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ignored and not key.startswith("GITHUB_")
+    } | {"MLFLOW_TRACKING_URI": store}
+    done = subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise InputError(f"Training again failed: {done.stderr.strip().splitlines()[-1]}")
 
@@ -120,7 +120,7 @@ def compare(run: Any, again: Any) -> Reproduction:
     measured = {
         name: (run.data.metrics.get(name), again.data.metrics.get(name))
         for name in sorted(run.data.metrics.keys() | again.data.metrics.keys())
-        if name not in TIMED
+        if name not in TIMES
     }
     same = before["predictions_sha256"] == after["predictions_sha256"] and all(
         first == second for first, second in measured.values()
@@ -132,7 +132,7 @@ def compare(run: Any, again: Any) -> Reproduction:
 def _causes(before: Any, after: Any) -> list[str]:
     causes = []
     if before["data_sha256"] != after["data_sha256"]:
-        causes.append("data: the table, its split or the seed is not what that run saw")
+        causes.append("data: the table, its split or the seed differs from that run's")
     if before["lock_sha256"] != after["lock_sha256"]:
         causes.append("lock: requirements.txt at that commit is not the one that run recorded")
     if before["environment"] != after["environment"]:
@@ -141,4 +141,4 @@ def _causes(before: Any, after: Any) -> list[str]:
         causes.append(f"Python: {before['python']} then, {after['python']} now")
     if before["config_sha256"] != after["config_sha256"]:
         causes.append("config: its meaning changed")
-    return causes or ["code: an estimator that is not deterministic, or another kind of machine"]
+    return causes or ["code: the estimator is not deterministic, or the kind of machine differs"]

@@ -1,18 +1,26 @@
-"""A model config and a split -> a fitted model and what it scores. MLflow stays outside."""
+"""Training without MLflow: a model config and a split become a fitted model and its metrics."""
 
+import pickle
 import time
+import traceback
+import warnings
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from io import StringIO
+from multiprocessing.connection import wait
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from ratchet.data.dataset import Split
+from ratchet.errors import one_line
 from ratchet.model.metrics import Answers, ask, scores
 from ratchet.model.spec import ModelSpec, build
-from ratchet.processes import forkserver
+from ratchet.processes import Task, TaskError
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -25,70 +33,102 @@ class Trained:
     answers: Answers
     metrics: dict[str, float]
     importances: dict[str, float]
+    log: str = ""  # what the libraries printed and warned during training
 
 
 @dataclass(frozen=True)
 class Failed:
     spec: ModelSpec
     reason: str
+    log: str = ""
 
 
 def train_each(
     specs: Sequence[ModelSpec], split: Split, seed: int, jobs: int
 ) -> Iterator[Trained | Failed]:
-    """In the order in which they end; each in a process of its own, so one that dies dies alone."""
+    """Train the specs, and yield the results in the order they finish.
+
+    Several specs are trained in a process each, so that a crash, such as running out of memory, is
+    the failure of one spec only. A single one needs no second process that loads scikit-learn.
+    """
     if len(specs) == 1:
-        yield _attempt(specs[0], split, seed)
+        yield _train_here(specs[0], split, seed)
         return
-    with ThreadPoolExecutor(jobs) as pool:
-        waiting = [pool.submit(_in_own_process, spec, split, seed) for spec in specs]
-        for done in as_completed(waiting):
-            yield done.result()
+    waiting = list(enumerate(specs))
+    running: dict[Any, tuple[ModelSpec, Task, Path]] = {}
+    with TemporaryDirectory(prefix="ratchet-train-") as name:
+        folder = Path(name)
+        (folder / "split").write_bytes(pickle.dumps(split, protocol=5))
+
+        def fill() -> None:
+            while waiting and len(running) < jobs:
+                number, spec = waiting.pop(0)
+                log = folder / f"{number}.log"
+                task = Task(f"{__name__}.train_from_file", spec, folder / "split", seed, log=log)
+                running[task.ready] = (spec, task, log)
+
+        try:
+            fill()
+            while running:
+                spec, task, log = running.pop(wait(list(running))[0])
+                result = _result(spec, task)
+                fill()
+                yield replace(result, log=log.read_text(errors="replace"))
+        finally:
+            for _, task, _ in running.values():
+                task.stop()
 
 
-def _in_own_process(spec: ModelSpec, split: Split, seed: int) -> Trained | Failed:
-    here, there = forkserver.Pipe(duplex=False)
-    process = forkserver.Process(target=_send, args=(there, spec, split, seed), daemon=True)
-    process.start()
-    there.close()
+def _train_here(spec: ModelSpec, split: Split, seed: int) -> Trained | Failed:
+    with logged_warnings() as log:
+        try:
+            result: Trained | Failed = train(spec, split, seed)
+        except Exception as error:  # an estimator may raise anything
+            log.write(traceback.format_exc())
+            result = Failed(spec, one_line(error))
+    return replace(result, log=log.getvalue())
+
+
+@contextmanager
+def logged_warnings() -> Iterator[StringIO]:
+    """Write each different warning to the log in place of the terminal."""
+    log = StringIO()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        yield log
+    for line in dict.fromkeys(f"{one.category.__name__}: {one.message}\n" for one in caught):
+        log.write(line)
+
+
+def _result(spec: ModelSpec, task: Task) -> Trained | Failed:
     try:
-        result: Trained | Failed = here.recv()
-    except EOFError:
-        process.join()
-        return Failed(spec, f"its process died (exit code {process.exitcode}); out of memory?")
-    process.join()
-    return result
+        trained: Trained = task.result()
+    except TaskError as error:
+        return Failed(spec, str(error))
+    return trained
 
 
-def _send(there: Any, spec: ModelSpec, split: Split, seed: int) -> None:
-    there.send(_attempt(spec, split, seed))
-
-
-def _attempt(spec: ModelSpec, split: Split, seed: int) -> Trained | Failed:
-    try:
-        return train(spec, split, seed)
-    except Exception as error:  # an estimator may raise anything; it fails alone and is named
-        return Failed(spec, " ".join(str(error).split()) or type(error).__name__)
+def train_from_file(spec: ModelSpec, split: Path, seed: int) -> Trained:
+    return train(spec, pickle.loads(split.read_bytes()), seed)  # noqa: S301  (written above)
 
 
 def train(spec: ModelSpec, split: Split, seed: int) -> Trained:
-    """On one thread: sums in another order are other sums, and a run must be made again exactly."""
     from threadpoolctl import threadpool_limits
 
     table = split.table
     features, target = split.train
-    with threadpool_limits(limits=1):
+    with threadpool_limits(limits=1):  # see ONE_THREAD in model/spec.py
         model = build(spec, table.kinds, dict(table.features.dtypes), seed)
         started = time.perf_counter()
         model.fit(features, target)
         fit_seconds = time.perf_counter() - started
         held_out, truth = split.holdout
         answers = ask(model, held_out, truth, table.classes)
-        measured = scores(answers) | {
+        metrics = scores(answers) | {
             "fit_seconds": fit_seconds,
             "prediction_us": microseconds_a_prediction(model, held_out),
         }
-        return Trained(spec, model, answers, measured, _importances(model, held_out, truth, seed))
+        return Trained(spec, model, answers, metrics, _importances(model, held_out, truth, seed))
 
 
 def microseconds_a_prediction(model: "Pipeline", features: pd.DataFrame, calls: int = 10) -> float:
@@ -103,17 +143,19 @@ def microseconds_a_prediction(model: "Pipeline", features: pd.DataFrame, calls: 
 def _importances(
     model: "Pipeline", features: pd.DataFrame, truth: np.ndarray, seed: int, most_rows: int = 2000
 ) -> dict[str, float]:
-    """How much accuracy is lost when a column is shuffled, in the holdout."""
+    """Return the accuracy on the holdout that is lost if a column is shuffled, for each column."""
     rng = np.random.default_rng(seed)
     if len(features) > most_rows:
         rows = rng.choice(len(features), most_rows, replace=False)
         features, truth = features.iloc[rows], truth[rows]
-    base = (model.predict(features) == truth).mean()
-    lost = {}
-    for name in features:
-        order = [rng.permutation(len(features)) for _ in range(3)]
-        shuffled = [features.assign(**{str(name): features[name].to_numpy()[o]}) for o in order]
-        lost[str(name)] = float(
-            base - np.mean([(model.predict(x) == truth).mean() for x in shuffled])
-        )
-    return lost
+    accuracy = (model.predict(features) == truth).mean()
+
+    def shuffled(name: Any) -> float:
+        frame = features.copy(deep=False)
+        frame[name] = features[name].to_numpy()[rng.permutation(len(features))]
+        return float((model.predict(frame) == truth).mean())
+
+    return {
+        str(name): float(accuracy - np.mean([shuffled(name) for _ in range(3)]))
+        for name in features
+    }
