@@ -12,9 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ratchet.environments import python_of
-from ratchet.promotion.counting import requests_of, trial_of
+from ratchet.promotion.counting import trial_of
 from ratchet.promotion.decision import decide
-from ratchet.promotion.evidence import Answers
+from ratchet.promotion.requests import requests_of
+from ratchet.promotion.units import Answers
 from ratchet.settings import PromotionSettings
 from ratchet.statistics.arrays import Bools, Floats
 from ratchet.statistics.betting import BETS, Bets, Process, betting, randomised
@@ -158,7 +159,7 @@ def log_of(made: Traffic, user: NDArray[np.int64], late: int = 0) -> pd.DataFram
 
 
 def counted(log: pd.DataFrame) -> Ends:
-    settings = PromotionSettings(min_errors=0, deadline_days=None)
+    settings = PromotionSettings(min_errors=0, deadline_days=None, min_days=0, window_days=0)
     now = float(log["time"].max())
     trial = trial_of(requests_of(log, settings, now), Answers("1", "2"), settings, now)
     decision = decide(trial, settings).decision

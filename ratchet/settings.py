@@ -90,17 +90,29 @@ class GuardrailSettings(_Settings):
 
 
 class PromotionSettings(_Settings):
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05  # a side, over all looks together
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05  # per side, over all looks together
     method: Literal["ab", "answers", "paired"] = "ab"
-    margin: Annotated[float, Field(ge=0, lt=1)] = 0.0  # 0: better; more: not worse by so much
-    mde: Annotated[float, Field(gt=0, lt=1)] = 0.05  # the difference to be found soon
+    margin: Annotated[float, Field(ge=0, lt=1)] = 0.0  # 0: staging must be better
+    mde: Annotated[float, Field(gt=0, lt=1)] = 0.05  # the difference that is found soon
     unit: Literal["user", "request"] = "user"
+    window_days: Annotated[float, Field(ge=0)] = 1.0  # of a user's requests; 0: the first one only
+    labels: Literal["missing_not_at_random", "missing_at_random"] = "missing_not_at_random"
     maturity_hours: Annotated[float, Field(ge=0)] = 0.0  # 0: labels come with the request
+    min_days: Annotated[float, Field(ge=0)] = 7.0  # before a promotion
     deadline_days: Annotated[float, Field(gt=0)] | None = 30.0
-    min_labelled: Annotated[int, Field(ge=1)] = 100  # an arm
-    min_errors: Annotated[int, Field(ge=0)] = 5  # an arm
+    min_labelled: Annotated[int, Field(ge=1)] = 100  # per arm, and per arm of each slice
+    min_errors: Annotated[int, Field(ge=0)] = 5  # per arm
     guardrails: GuardrailSettings = GuardrailSettings()
-    costs: dict[str, dict[str, float]] = {}  # of the true class: of the answer: cost
+    costs: dict[str, dict[str, float]] = {}  # true class: answer: cost
+
+    @model_validator(mode="after")
+    def _deadline_is_later(self) -> "PromotionSettings":
+        if self.deadline_days is not None and self.deadline_days < self.min_days:
+            raise ValueError(
+                f"deadline_days is {self.deadline_days:g} and min_days is {self.min_days:g};"
+                " a deadline before min_days rules out every promotion"
+            )
+        return self
 
 
 class Settings(_Settings):

@@ -36,7 +36,7 @@ SETTINGS = {
         "n_select": 1, "tune_iterations": 0,
     },
     "ab": {"staging_timeout_ms": 60_000.0},  # however busy the machine, staging answers itself
-    "promotion": {"guardrails": {"latency_p99_ms": None}},
+    "promotion": {"guardrails": {"latency_p99_ms": None}, "min_days": 0, "window_days": 0},
 }  # fmt: skip
 CONFIGS = ("baseline.yaml", "neighbours.json")
 ALONE = [sys.executable, "-m", "steps.main", "--config", "configs/models", "--until", "all"]

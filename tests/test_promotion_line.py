@@ -20,7 +20,13 @@ SETTINGS = {
     "data": {"source": "corners.csv", "target": "corner"},
     "gate": {"floor": 0.1},
     "ab": {"split": 0.5},
-    "promotion": {"min_labelled": 40, "min_errors": 0, "mde": 0.2},
+    "promotion": {
+        "min_labelled": 40,
+        "min_errors": 0,
+        "mde": 0.2,
+        "min_days": 0,
+        "window_days": 0,
+    },
 }
 LINEAR = {"estimator": "LogisticRegression"}
 TREE = {"estimator": "DecisionTreeClassifier", "params": {"max_depth": 4}}

@@ -1,135 +1,132 @@
-"""From the rows of a prediction log to a Trial: who counts, once, and in which order.
-
-A unit is a user's first matured labelled request. Whether a label came in time does not change
-once its request is matured, so the row of units only ever grows at its end.
-"""
+"""From the requests of one test to a Trial: arms, evidence and the numbers of all checks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
-from ratchet.promotion.evidence import Answers, Units, evidence_of, log_e_worse, outcome
+from ratchet.promotion import evidence
+from ratchet.promotion.requests import DAY, HOUR, Requests
 from ratchet.promotion.trial import Arm, Slice, Trial
+from ratchet.promotion.units import Answers, Units, all_units, labelled_units
 from ratchet.settings import PromotionSettings
-from ratchet.statistics.arrays import Bools, Codes, Floats
-from ratchet.statistics.betting import betting, randomised
+from ratchet.statistics.arrays import Bools, Floats
+from ratchet.statistics.betting import betting
 from ratchet.statistics.intervals import mean_interval
 from ratchet.statistics.sample_ratio import sample_ratio_log_e
 
-AT_ONCE = 60.0  # seconds: a label that comes later does not come with its request
-MOST_VALUES = 20  # of a column that slices; a number with more is cut at its quartiles
-
-
-@dataclass(frozen=True)
-class Requests:
-    """Column by column; `first`, `due` and `units` are positions of each user's request that is
-    the first, the first matured and the first that is matured and labelled in time."""
-
-    log: pd.DataFrame
-    arm_b: Bools
-    split: Floats
-    user: Codes
-    failed: Bools
-    matured: Bools
-    late: Bools
-    labelled: Bools
-    first: Codes
-    due: Codes
-    units: Codes
-
-
-def requests_of(log: pd.DataFrame, settings: PromotionSettings, now: float) -> Requests:
-    """`log`: the rows of one test, in their order. Where the split is 0 or 1 nothing is tested."""
-    log = log[(log["split"] > 0) & (log["split"] < 1)].reset_index(drop=True)
-    user = pd.factorize(log["user_id"])[0]
-    has_label = log["label"].notna().to_numpy()
-    maturity = settings.maturity_hours * 3600
-    matured = (log["time"] <= now - maturity).to_numpy()
-    late = has_label & (log["label_time"] > log["time"] + (maturity or AT_ONCE)).to_numpy()
-    labelled = has_label & matured & ~(late if maturity else np.zeros_like(late))
-    units = np.flatnonzero(labelled)
-    return Requests(
-        log=log,
-        arm_b=(log["assigned_arm"] == "B").to_numpy(),
-        split=log["split"].to_numpy(dtype=float),
-        user=user,
-        failed=(log["error"].notna() | log["fallback"].astype(bool)).to_numpy(),
-        matured=matured,
-        late=late & matured,
-        labelled=labelled,
-        first=_first_of_each(user, np.arange(len(log))),
-        due=_first_of_each(user, np.flatnonzero(matured)),
-        units=units if settings.unit == "request" else _first_of_each(user, units),
-    )
-
-
-def _first_of_each(user: Codes, rows: Codes) -> Codes:
-    return rows[~pd.Series(user[rows]).duplicated().to_numpy()]
+MOST_VALUES = 20  # of a slice column; a numeric column with more is cut at its quartiles
 
 
 def trial_of(
-    requests: Requests, answers: Answers, settings: PromotionSettings, now: float,
+    requests: Requests,
+    answers: Answers,
+    settings: PromotionSettings,
+    now: float,
     slices: Sequence[str] = (),
-) -> Trial:  # fmt: skip
-    units = _units(requests, answers, settings)
-    evidence = evidence_of(units, len(requests.first), settings)
+    deleted_days: float = 0.0,
+) -> Trial:
+    units = labelled_units(requests, answers, settings)
     first, due, arm_b, split = requests.first, requests.due, requests.arm_b, requests.split
-    covered = requests.labelled[due].astype(float)
+    begin = float(requests.log["time"].min()) if len(first) else now
+    labelled_rows, due_rows = requests.labelled.first_rows, due.first_rows
+    earliest = begin + settings.min_days * DAY
+    is_covered = due.mean(requests.has_label[due.rows].astype(float))
     fine = (~requests.failed[first]).astype(float)
     guard = settings.guardrails.error_rate
+    everyone = None
+    if _counts_missing(requests, settings):
+        everyone = evidence.Sequence(
+            all_units(requests, answers, settings), requests.closes[due_rows]
+        )
     return Trial(
-        a=_arm(requests, units, answers.prod_version, settings, staging=False),
-        b=_arm(requests, units, answers.staging_version, settings, staging=True),
-        evidence=evidence,
-        window=(float(requests.log["time"].min()) if len(first) else now, now),
+        a=_arm(requests, units, answers, settings, staging=False),
+        b=_arm(requests, units, answers, settings, staging=True),
+        evidence=evidence.evidence_of(
+            evidence.Sequence(units, requests.closes[labelled_rows]),
+            everyone,
+            users=len(first),
+            earliest=earliest if earliest <= now else float("inf"),
+            settings=settings,
+        ),
+        window=(begin - deleted_days * DAY, now),
         splits=_splits(arm_b[first], split[first]),
         sample_ratio_log_e=_ratio_log_e(arm_b[first], split[first]),
-        labelled_ratio_log_e=_ratio_log_e(arm_b[requests.units], split[requests.units]),
-        coverage_log_e=_unequal_log_e(covered, arm_b[due], split[due], settings.mde),
+        labelled_ratio_log_e=_ratio_log_e(arm_b[labelled_rows], split[labelled_rows]),
+        coverage_log_e=evidence.log_e_unequal(
+            is_covered, arm_b[due_rows], split[due_rows], settings.mde
+        ),
         switched_users=_switched(requests),
         late_labels=_late_share(requests),
-        error_log_e=log_e_worse(fine, arm_b[first], split[first], -guard, settings.mde),
-        slices=_slices(requests.log.iloc[requests.units], units, slices, settings),
+        error_log_e=evidence.log_e_worse(fine, arm_b[first], split[first], -guard, settings.mde),
+        label_delay_hours=_label_delay_hours(requests),
+        deleted_days=deleted_days,
+        slices=_slices(requests, units, slices, settings),
     )
 
 
-def _units(requests: Requests, answers: Answers, settings: PromotionSettings) -> Units:
-    rows = requests.log.iloc[requests.units]
-    given = outcome(rows["prediction"], rows["label"], settings.costs)
-    if settings.method == "ab":  # promoted, staging would have nobody to answer for it
-        given = np.where(requests.failed[requests.units], 0.0, given)
-    return Units(
-        given, requests.arm_b[requests.units], requests.split[requests.units], rows, answers
+def _counts_missing(requests: Requests, settings: PromotionSettings) -> bool:
+    is_missing = ~requests.has_label[requests.due.rows]
+    return (
+        settings.labels == "missing_not_at_random"
+        and settings.method != "paired"
+        and bool(is_missing.any())
     )
 
 
 def _arm(
-    requests: Requests, units: Units, version: str, settings: PromotionSettings, staging: bool
+    requests: Requests,
+    units: Units,
+    answers: Answers,
+    settings: PromotionSettings,
+    staging: bool,
 ) -> Arm:
     mine = requests.arm_b == staging
-    values, confusion = units.of_arm(staging, settings)
+    values = units.of_arm(staging, settings)
     latency = requests.log.loc[mine, "latency_ms"].dropna().to_numpy(dtype=float)
-    due = requests.due[mine[requests.due]]
+    due = requests.due.first_rows
+    is_mine = mine[due]
+    labelled = requests.due.mean(requests.has_label[requests.due.rows].astype(float)) > 0
     limit = settings.guardrails.latency_p99_ms or np.inf
     total = float(values.sum())
     return Arm(
-        version=version,
+        version=answers.staging_version if staging else answers.prod_version,
         users=int(mine[requests.first].sum()),
         requests=int(mine.sum()),
         labelled=len(values),
         outcome=total,
         wrong=int((values < 1).sum()),
-        matured=len(due),
-        matured_labelled=int(requests.labelled[due].sum()),
+        matured=int(is_mine.sum()),
+        matured_labelled=int(labelled[is_mine].sum()),
         failed=int(requests.failed[mine].sum()),
         slow=int((latency > limit).sum()),
         latency_p99_ms=float(np.quantile(latency, 0.99)) if len(latency) else None,
         interval=mean_interval(total, len(values), settings.alpha),
-        confusion=confusion,
+        confusion=_confusion(requests, answers, settings, staging),
     )
+
+
+def _confusion(
+    requests: Requests, answers: Answers, settings: PromotionSettings, staging: bool
+) -> dict[str, dict[str, int]]:
+    """Return truth: answer: count, over the labelled requests that count."""
+    rows = requests.labelled.rows
+    rows = rows[requests.has_label[rows]]
+    if settings.method == "paired":
+        both = answers.staging if staging else answers.prod
+        given = both.reindex(rows)  # type: ignore[union-attr]
+    else:
+        rows = rows[requests.arm_b[rows] == staging]
+        given = requests.log["prediction"].iloc[rows]
+    label = requests.log["label"].iloc[rows]
+    pairs = pd.DataFrame({"label": label.astype(str), "answer": given.astype(str)})
+    confusion: dict[str, dict[str, int]] = {}
+    counts: list[Any] = sorted(pairs.value_counts().to_dict().items())
+    for (truth, answer), count in counts:
+        confusion.setdefault(truth, {})[answer] = int(count)
+    return confusion
 
 
 def _splits(arm_b: Bools, split: Floats) -> dict[float, tuple[int, int]]:
@@ -140,47 +137,67 @@ def _splits(arm_b: Bools, split: Floats) -> dict[float, tuple[int, int]]:
 
 
 def _ratio_log_e(arm_b: Bools, split: Floats) -> float:
-    """A product of e-processes that run one after another is one."""
+    """Multiply the e-values of the splits: e-processes that run one after another."""
     counts = _splits(arm_b, split).items()
     return sum(float(sample_ratio_log_e(in_b, users, value)) for value, (users, in_b) in counts)
 
 
-def _unequal_log_e(values: Floats, arm_b: Bools, split: Floats, effect: float) -> float:
-    """Either side may be the larger: half of the capital on each."""
-    if (values == values[:1]).all():
-        return 0.0
-    process = betting(randomised(values, arm_b, split), 0.0, effect)
-    both = np.logaddexp(process.promote, process.reject) - np.log(2)
-    return float(both.max(initial=0.0))
-
-
 def _switched(requests: Requests) -> int:
     splits, code = np.unique(requests.split, return_inverse=True)
-    place = requests.user * len(splits) + code
-    seen, in_b = np.bincount(place), np.bincount(place, requests.arm_b)
+    key = requests.user * len(splits) + code
+    seen, in_b = np.bincount(key), np.bincount(key, requests.arm_b)
     mixed = np.flatnonzero((in_b > 0) & (in_b < seen))
     return len(np.unique(mixed // max(1, len(splits))))
 
 
 def _late_share(requests: Requests) -> float:
-    """The larger of the arms', so that one arm's late labels are not diluted by the other's."""
+    """Return the larger of the arms' shares, so that one arm's late labels are not diluted."""
     shares = [0.0]
     for arm in (requests.arm_b, ~requests.arm_b):
-        labels = (requests.labelled | requests.late) & arm
+        labels = (requests.has_label | requests.late) & arm
         shares.append(float((requests.late & arm).sum() / max(1, labels.sum())))
     return max(shares)
 
 
+def _label_delay_hours(requests: Requests) -> float | None:
+    delay = (requests.log["label_time"] - requests.log["time"]).dropna().to_numpy(dtype=float)
+    return float(np.quantile(delay, 0.99)) / HOUR if len(delay) else None
+
+
 def _slices(
-    rows: pd.DataFrame, units: Units, columns: Sequence[str], settings: PromotionSettings
+    requests: Requests, units: Units, columns: Sequence[str], settings: PromotionSettings
 ) -> list[Slice]:
+    rows = requests.log.iloc[requests.labelled.first_rows]
     found = []
     for column in columns:
         values = _cut(pd.Series([features.get(column) for features in rows["features"]]))
         for value in sorted(values.dropna().unique(), key=str):
-            here = (values == value).to_numpy()
-            found.append(units.slice(f"{column}={value}", here, settings))
+            chosen = units.where((values == value).to_numpy())
+            found.append(_slice(f"{column}={value}", chosen, settings))
     return found
+
+
+def _slice(name: str, units: Units, settings: PromotionSettings) -> Slice:
+    prod, staging = (units.of_arm(arm, settings) for arm in (False, True))
+    scores = units.scores(settings)
+    worse = betting(scores, -settings.margin, settings.mde).reject
+    means = [float(values.mean()) if len(values) else None for values in (prod, staging)]
+    return Slice(
+        name,
+        (len(prod), len(staging)),
+        (means[0], means[1]),
+        log_e_worse=float(worse.max(initial=0.0)),
+        p_worse=_p_worse(scores.difference + settings.margin),
+    )
+
+
+def _p_worse(difference: Floats) -> float:
+    """Return the one-sided p-value of the z test that the mean difference is below 0."""
+    n = len(difference)
+    spread = difference.std(ddof=1) if n > 1 else 0.0
+    if not spread:
+        return 1.0
+    return float(norm.cdf(difference.mean() / spread * np.sqrt(n)))
 
 
 def _cut(values: "pd.Series[Any]") -> "pd.Series[Any]":

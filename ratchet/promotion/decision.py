@@ -1,4 +1,4 @@
-"""Promote, reject or keep testing: pure, from what an A/B test left to a verdict."""
+"""The decision: promote, reject or keep testing. A pure function of a Trial and the settings."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,12 +8,12 @@ from ratchet.promotion.trial import Arm, Evidence, Trial
 from ratchet.report import Check
 from ratchet.settings import PromotionSettings
 
-Answer = Literal["promote", "reject", "keep_testing"]
+Decision = Literal["promote", "reject", "keep_testing"]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    decision: Answer
+    decision: Decision
     reason: str
     checks: list[Check]
     evidence: Evidence
@@ -21,57 +21,65 @@ class Verdict:
 
 
 def decide(trial: Trial, settings: PromotionSettings) -> Verdict:
-    """Guardrails before faults before evidence: what harms is taken back whatever else holds."""
-    over = settings.deadline_days is not None and trial.days >= settings.deadline_days
-    guards, faulty = guardrails(trial, settings), faults(trial)
-    enough, slices = enough_check(trial, settings, over), slice_check(trial, settings)
-    checks = [*faulty, enough, *guards, slices]
+    """Look at the guardrails first, then at faults of the test, then at the evidence.
 
-    def verdict(decision: Answer, reason: str) -> Verdict:
-        return Verdict(decision, reason, checks, trial.evidence, {"A": trial.a, "B": trial.b})
+    A version that harms users is rejected whatever else holds.
+    """
+    is_over = settings.deadline_days is not None and trial.days >= settings.deadline_days
+    guards, test_faults = guardrails(trial, settings), faults(trial)
+    enough, slices = enough_check(trial, settings, is_over), slice_check(trial, settings, is_over)
+    checks = [*test_faults, enough, *guards, slices]
+    evidence = trial.evidence
 
-    if broken := [check for check in guards if not check.passed]:
-        return verdict("reject", f"staging harms, {_notes(broken)}")
-    if broken := [check for check in faulty if not check.passed]:
-        return verdict(*_stopped(_notes(broken), over))
+    def verdict(decision: Decision, reason: str) -> Verdict:
+        return Verdict(decision, reason, checks, evidence, {"A": trial.a, "B": trial.b})
+
+    if failed := [check for check in guards if not check.passed]:
+        return verdict("reject", f"staging harms users: {_notes(failed)}")
+    if failed := [check for check in test_faults if not check.passed]:
+        return verdict(*_stopped(_notes(failed), is_over))
     if not enough.passed:
-        return verdict("keep_testing", f"too early to say: {enough.note}")
-    if trial.evidence.first == "reject":
-        return verdict("reject", _found(trial.evidence, settings))
-    if trial.evidence.first == "promote" and not slices.passed:
-        return verdict(*_stopped(f"better on the whole, but {slices.note}", over))
-    if trial.evidence.first == "promote":
-        return verdict("promote", _found(trial.evidence, settings))
-    if over:
-        return verdict("reject", f"the deadline has passed without proof; {_leads(trial.evidence)}")
-    return verdict(
-        "keep_testing", f"{_leads(trial.evidence)}, {_forecast(trial.evidence, settings)}"
-    )
+        return verdict("keep_testing", f"too early to decide: {enough.note}")
+    if evidence.first == "reject":
+        return verdict("reject", _proof(evidence, settings))
+    if evidence.first == "promote" and not slices.passed:
+        return verdict(*_waits(f"staging is better on the whole, but {slices.note}", is_over))
+    if evidence.first == "promote":
+        return verdict("promote", _proof(evidence, settings))
+    if is_over:
+        return verdict("reject", f"the deadline has passed without proof; {_lead(evidence)}")
+    return verdict("keep_testing", f"{_lead(evidence)}, {_forecast(trial, settings)}")
 
 
-def _stopped(why: str, over: bool) -> tuple[Answer, str]:
-    if over:
+def _stopped(why: str, is_over: bool) -> tuple[Decision, str]:
+    if is_over:
         return "reject", f"the deadline has passed, and {why}"
     return "keep_testing", f"stopped, nothing can be decided: {why}"
+
+
+def _waits(why: str, is_over: bool) -> tuple[Decision, str]:
+    if is_over:
+        return "reject", f"the deadline has passed; {why}"
+    return "keep_testing", why
 
 
 def _notes(checks: list[Check]) -> str:
     return "; ".join(f"{check.name}: {check.note}" for check in checks)
 
 
-def _found(evidence: Evidence, settings: PromotionSettings) -> str:
+def _proof(evidence: Evidence, settings: PromotionSettings) -> str:
     low, high = evidence.interval
-    what = "better" if evidence.first == "promote" else "worse"
+    word = "better" if evidence.first == "promote" else "worse"
     if settings.margin:
         margin = f"{100 * settings.margin:.1f} points"
-        what = f"not worse by {margin}" if what == "better" else f"worse by more than {margin}"
+        word = f"not worse by {margin}" if word == "better" else f"worse by more than {margin}"
     return (
-        f"staging is {what}: {_points(evidence.difference)}, between {_points(low)} and"
+        f"staging is {word}: {_points(evidence.difference)}, between {_points(low)} and"
         f" {_points(high)}, proved after {evidence.first_at:,} labelled {settings.unit}s"
     )
 
 
-def _leads(evidence: Evidence) -> str:
+def _lead(evidence: Evidence) -> str:
     if evidence.difference is None:
         return "no labels yet"
     if abs(evidence.difference) < 0.0005:
@@ -80,10 +88,23 @@ def _leads(evidence: Evidence) -> str:
     return f"staging {word} by {100 * abs(evidence.difference):.1f} points"
 
 
-def _forecast(evidence: Evidence, settings: PromotionSettings) -> str:
+def _forecast(trial: Trial, settings: PromotionSettings) -> str:
+    evidence = trial.evidence
+    if evidence.log_e_promote >= evidence.threshold and trial.days < settings.min_days:
+        return f"a promotion waits for day {settings.min_days:g} of the test (promotion.min_days)"
+    if evidence.log_e_promote >= evidence.threshold and _missing_labels_decide(evidence):
+        return (
+            "but not if the missing labels are wrong answers"
+            " (promotion.labels: missing_at_random ignores them)"
+        )
     if evidence.more_needed is None:
         return "and at this rate no number of labels decides before the deadline"
     return f"about {_rounded(evidence.more_needed):,} more labelled {settings.unit}s decide"
+
+
+def _missing_labels_decide(evidence: Evidence) -> bool:
+    second = evidence.log_e_missing_wrong
+    return second is not None and second < evidence.threshold
 
 
 def _points(difference: float | None) -> str:

@@ -1,14 +1,11 @@
-"""Units, their outcomes and what they prove."""
+"""The evidence of a test: e-processes for a promotion and for a rejection."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from ratchet.errors import InputError
-from ratchet.promotion.trial import Evidence, First, Slice
+from ratchet.promotion.trial import Evidence, First
+from ratchet.promotion.units import Units
 from ratchet.settings import PromotionSettings
 from ratchet.statistics.arrays import Bools, Floats
 from ratchet.statistics.betting import (
@@ -17,160 +14,137 @@ from ratchet.statistics.betting import (
     betting,
     confidence_interval,
     growth,
-    paired,
     randomised,
 )
 from ratchet.statistics.mcnemar import mcnemar_log_e
 
-POINTS_OF_THE_CURVE = 300
+POINTS_OF_CURVE = 300
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What each version says to each unit; None where the log holds only the one that was given."""
+class Sequence:
+    """Units in the order in which they counted, and the time when each did."""
 
-    prod_version: str
-    staging_version: str
-    prod: "pd.Series[Any] | None" = None
-    staging: "pd.Series[Any] | None" = None
+    units: Units
+    times: Floats
 
 
-@dataclass(frozen=True)
-class Units:
-    given: Floats  # the outcome of the answer that was given
-    arm_b: Bools
-    split: Floats
-    rows: pd.DataFrame
-    answers: Answers
+def evidence_of(
+    labelled: Sequence,
+    everyone: Sequence | None,
+    users: int,
+    earliest: float,
+    settings: PromotionSettings,
+) -> Evidence:
+    """Return the evidence. A promotion needs both sequences and a time of at least `earliest`.
 
-    def both(self, settings: PromotionSettings) -> tuple[Floats, Floats]:
-        """The outcomes of prod and of staging, where labels do not depend on the answer."""
-        label, costs = self.rows["label"], settings.costs
-        if self.answers.prod is None or self.answers.staging is None:
-            raise ValueError("both answers are needed")
-        return (
-            outcome(self.answers.prod, label, costs),
-            outcome(self.answers.staging, label, costs),
-        )
-
-    @property
-    def alike(self) -> Bools | None:
-        if self.answers.prod is None or self.answers.staging is None:
-            return None
-        prod, staging = self.answers.prod.to_numpy(), self.answers.staging.to_numpy()
-        return np.asarray(prod == staging, dtype=bool)
-
-    def scores(self, settings: PromotionSettings, here: Bools | None = None) -> Scores:
-        here = np.ones(len(self.given), dtype=bool) if here is None else here
-        if settings.method == "paired":
-            prod, staging = self.both(settings)
-            return paired(staging[here], prod[here])
-        given, arm_b, split = self.given[here], self.arm_b[here], self.split[here]
-        alike = None if self.alike is None else self.alike[here]
-        return randomised(given, arm_b, split, alike, settings.method == "answers")
-
-    def of_arm(
-        self, staging: bool, settings: PromotionSettings, here: Bools | None = None
-    ) -> tuple[Floats, dict[str, dict[str, int]]]:
-        """Outcomes, and truth: answer: count."""
-        here = np.ones(len(self.given), dtype=bool) if here is None else here
-        if settings.method == "paired":
-            answer = self.answers.staging if staging else self.answers.prod
-            values = self.both(settings)[staging][here]
-            return values, _confusion(self.rows["label"][here], answer[here])  # type: ignore[index]
-        mine = here & (self.arm_b == staging)
-        return self.given[mine], _confusion(self.rows["label"][mine], self.rows["prediction"][mine])
-
-    def slice(self, name: str, here: Bools, settings: PromotionSettings) -> Slice:
-        prod, staging = (self.of_arm(arm, settings, here)[0] for arm in (False, True))
-        worse = betting(self.scores(settings, here), -settings.margin, settings.mde).reject
-        means = [float(values.mean()) if len(values) else None for values in (prod, staging)]
-        return Slice(
-            name, (len(prod), len(staging)), (means[0], means[1]), float(worse.max(initial=0.0))
-        )
-
-
-def outcome(
-    answer: "pd.Series[Any]", label: "pd.Series[Any]", costs: Mapping[str, Mapping[str, float]]
-) -> Floats:
-    """1 for right and 0 for wrong; with costs, the dearest answer is 0 and the cheapest 1.
-
-    >>> answer, label = pd.Series(["no", "yes", "no"]), pd.Series(["no", "no", "yes"])
-    >>> outcome(answer, label, {}).tolist()
-    [1.0, 0.0, 0.0]
-    >>> outcome(answer, label, {"no": {"yes": 1}, "yes": {"no": 10}}).tolist()
-    [1.0, 0.9, 0.0]
+    `earliest` is infinite if that time has not come. `everyone` holds all units that are old
+    enough, with a missing label as a wrong answer. It is None if no label is missing, or if labels
+    may be assumed to be missing at random.
     """
-    if not costs:
-        return np.asarray(answer.to_numpy() == label.to_numpy(), dtype=float)
-    known = [cost for row in costs.values() for cost in row.values()]
-    low, high = min(0.0, *known), max(0.0, *known)
-    codes, distinct = pd.MultiIndex.from_arrays([label, answer]).factorize()
-    worth = [(high - _cost(costs, pair[0], pair[1], high)) / (high - low) for pair in distinct]
-    values: Floats = np.array(worth, dtype=float)[codes]
-    return values
+    limit, null = float(np.log(1 / settings.alpha)), -settings.margin
+    effect = settings.margin or settings.mde  # with a margin, the expected difference is 0
+    scores, count = labelled.units.scores(settings), len(labelled.units.outcome)
+    is_exact = _is_exact(settings)
+    process = _mcnemar(scores) if is_exact else betting(scores, null, effect)
+    growths = growth(scores, null, effect) if count else (0.0, 0.0)
+    promotion = [(process.promote, labelled.times)]
+    wait = _wait(process.promote, growths[0], limit)
+    if everyone is not None:
+        all_scores = everyone.units.scores(settings)
+        second = betting(all_scores, null, effect).promote
+        promotion.append((second, everyone.times))
+        second_growth = growth(all_scores, null, effect)[0] if len(second) else 0.0
+        wait = max(wait, _wait(second, second_growth, limit))
+    first, first_at = _first(process.reject, promotion, labelled.times, earliest, limit)
+    wait = min(wait, _wait(process.reject, growths[1], limit))
+    return Evidence(
+        method="exact sequential McNemar" if is_exact else f"betting, {settings.method}",
+        log_e_promote=float(process.promote.max(initial=0.0)),
+        log_e_reject=float(process.reject.max(initial=0.0)),
+        log_e_missing_wrong=None if everyone is None else float(second.max(initial=0.0)),
+        threshold=limit,
+        users=users,
+        labelled=count,
+        difference=float(scores.difference.mean()) if count else None,
+        interval=_interval(scores, effect, settings.alpha, first_at),
+        null=null,
+        first=first,
+        first_at=first_at,
+        more_needed=max(1, round(wait)) if np.isfinite(wait) else None,
+        curve=_curve(process),
+    )
 
 
-def _cost(
-    costs: Mapping[str, Mapping[str, float]], truth: object, answer: object, dearest: float
-) -> float:
-    if pd.isna(answer):  # type: ignore[call-overload]
-        return dearest
-    given = costs.get(str(truth), {}).get(str(answer))
-    if given is None and truth != answer:
-        raise InputError(
-            f"promotion.costs has no cost for '{truth}' answered '{answer}'; add it to"
-            " configs/project.yaml"
-        )
-    return given or 0.0
+def _is_exact(settings: PromotionSettings) -> bool:
+    """McNemar's test needs outcomes of 0 and 1: one request per unit, no costs, no margin."""
+    one_request = settings.unit == "request" or not settings.window_days
+    return (
+        settings.method == "paired" and one_request and not settings.margin and not settings.costs
+    )
 
 
-def _confusion(label: "pd.Series[Any]", answer: "pd.Series[Any]") -> dict[str, dict[str, int]]:
-    counts = pd.DataFrame({"label": label.astype(str), "answer": answer.astype(str)}).value_counts()
-    found: dict[str, dict[str, int]] = {}
-    pairs: list[Any] = sorted(counts.to_dict().items())
-    for (truth, said), count in pairs:
-        found.setdefault(truth, {})[said] = int(count)
-    return found
+def _mcnemar(scores: Scores) -> Process:
+    won = np.cumsum(scores.difference > 0, dtype=np.int64)
+    lost = np.cumsum(scores.difference < 0, dtype=np.int64)
+    return Process(mcnemar_log_e(won, lost), mcnemar_log_e(lost, won))
+
+
+def _first(
+    reject: Floats,
+    promotion: list[tuple[Floats, Floats]],
+    times: Floats,
+    earliest: float,
+    limit: float,
+) -> tuple[First, int | None]:
+    """Return the side that was decided first, and the number of labelled units at that moment."""
+    rejected_at = int(np.argmax(reject >= limit)) + 1 if (reject >= limit).any() else None
+    moments = [_reached(log_e, at, earliest, limit) for log_e, at in promotion]
+    if any(moment is None for moment in moments):
+        return ("neither", None) if rejected_at is None else ("reject", rejected_at)
+    promoted_at = moments[0][0]  # type: ignore[index]
+    if len(moments) > 1:
+        moment = max(time for _, time in moments)  # type: ignore[misc]
+        promoted_at = max(promoted_at, int(np.searchsorted(times, moment, "right")))
+    if rejected_at is not None and rejected_at <= promoted_at:
+        return "reject", rejected_at
+    return "promote", promoted_at
+
+
+def _reached(
+    log_e: Floats, times: Floats, earliest: float, limit: float
+) -> tuple[int, float] | None:
+    """Return the count and the time of the first unit that holds `limit` at `earliest` or later."""
+    if earliest == float("inf"):
+        return None
+    start = max(0, int(np.searchsorted(times, earliest, "right")) - 1)
+    later = np.flatnonzero(log_e[start:] >= limit)
+    if not len(later):
+        return None
+    index = start + int(later[0])
+    return index + 1, max(float(times[index]), earliest)
 
 
 def log_e_worse(values: Floats, arm_b: Bools, split: Floats, null: float, effect: float) -> float:
-    """That arm B's mean is below arm A's by more than -null."""
+    """Return the log e-value that arm B's mean is below arm A's by more than -null."""
     if (values == values[:1]).all():
         return 0.0
     return float(betting(randomised(values, arm_b, split), null, effect).reject.max(initial=0.0))
 
 
-def evidence_of(units: Units, users: int, settings: PromotionSettings) -> Evidence:
-    limit, null = float(np.log(1 / settings.alpha)), -settings.margin
-    effect = settings.margin or settings.mde  # with a margin, no difference is what is looked for
-    scores, labelled = units.scores(settings), len(units.given)
-    exact = settings.method == "paired" and not settings.margin and not settings.costs
-    process = _mcnemar(scores) if exact else betting(scores, null, effect)
-    first, first_at = _first_to_reach(process, limit)
-    return Evidence(
-        method="exact sequential McNemar" if exact else f"betting, {settings.method}",
-        log_e_promote=float(process.promote.max(initial=0.0)),
-        log_e_reject=float(process.reject.max(initial=0.0)),
-        threshold=limit,
-        users=users,
-        labelled=labelled,
-        difference=float(scores.difference.mean()) if labelled else None,
-        interval=_interval(scores, effect, settings.alpha, first_at),
-        null=null,
-        first=first,
-        first_at=first_at,
-        more_needed=_more_needed(process, growth(scores, null, effect), limit)
-        if labelled
-        else None,
-        curve=_curve(process),
-    )
+def log_e_unequal(values: Floats, arm_b: Bools, split: Floats, effect: float) -> float:
+    """Return the log e-value that the means differ: half of the capital on either side."""
+    if (values == values[:1]).all():
+        return 0.0
+    process = betting(randomised(values, arm_b, split), 0.0, effect)
+    both = np.logaddexp(process.promote, process.reject) - np.log(2)
+    return float(both.max(initial=0.0))
 
 
 def _interval(
     scores: Scores, effect: float, alpha: float, first_at: int | None
 ) -> tuple[float, float]:
-    """It holds at every moment at once, so what it said when the decision fell still holds."""
+    """The interval holds at all moments at once, so that of the decision's moment still holds."""
     if not len(scores.difference):
         return -1.0, 1.0
     low, high = confidence_interval(scores, effect, alpha)
@@ -181,30 +155,11 @@ def _interval(
     return both if both[0] <= both[1] else then
 
 
-def _mcnemar(scores: Scores) -> Process:
-    won = np.cumsum(scores.difference > 0, dtype=np.int64)
-    lost = np.cumsum(scores.difference < 0, dtype=np.int64)
-    return Process(mcnemar_log_e(won, lost), mcnemar_log_e(lost, won))
-
-
-def _first_to_reach(process: Process, limit: float) -> tuple[First, int | None]:
-    reached = {
-        side: int(np.argmax(log_e >= limit)) + 1
-        for side, log_e in (("reject", process.reject), ("promote", process.promote))
-        if (log_e >= limit).any()
-    }
-    side = min(reached, key=lambda one: reached[one], default="neither")
-    return side, reached.get(side)  # type: ignore[return-value]
-
-
-def _more_needed(process: Process, growths: tuple[float, float], limit: float) -> int | None:
-    """Units until the sooner of the two, if each goes on growing as it would have so far."""
-    waits = [
-        (limit - float(log_e[-1])) / growth
-        for log_e, growth in zip((process.promote, process.reject), growths, strict=True)
-        if growth > 0
-    ]
-    return max(1, round(min(waits))) if waits else None
+def _wait(log_e: Floats, growth: float, limit: float) -> float:
+    """Return the number of further units until the limit, if the trend continues."""
+    if not len(log_e) or growth <= 0:
+        return float("inf")
+    return max(0.0, (limit - float(log_e[-1])) / growth)
 
 
 def _curve(process: Process) -> list[tuple[int, float, float]]:
@@ -212,5 +167,5 @@ def _curve(process: Process) -> list[tuple[int, float, float]]:
     if not n:
         return []
     peaks = [int(process.promote.argmax()), int(process.reject.argmax())]
-    shown = np.unique([*np.linspace(0, n - 1, min(n, POINTS_OF_THE_CURVE)).astype(int), *peaks])
+    shown = np.unique([*np.linspace(0, n - 1, min(n, POINTS_OF_CURVE)).astype(int), *peaks])
     return [(int(i) + 1, float(process.promote[i]), float(process.reject[i])) for i in shown]

@@ -1,4 +1,4 @@
-"""The decision as one page that needs no network: a sentence first, the numbers after it."""
+"""The decision as one HTML page that needs no network."""
 
 from math import exp
 from pathlib import Path
@@ -11,15 +11,28 @@ from ratchet.promotion.report import (
     check_rows,
     content,
     evidence_rows,
+    markdown,
+    promoted,
     slice_rows,
 )
 from ratchet.promotion.trial import Arm, Evidence, Trial
-from ratchet.report import html_page
+from ratchet.report import Report, html_page
 from ratchet.settings import PromotionSettings, Settings
 
 TEMPLATE = Path(__file__).with_name("page.html")
 BLUE, ORANGE, GREY = "var(--blue)", "var(--orange)", "var(--soft)"
 WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM = 832, 260, 60, 90, 34
+
+
+def promotion_report(outcome: Outcome, settings: Settings) -> Report:
+    return Report(
+        "promote",
+        content(outcome, settings.promotion),
+        markdown(outcome),
+        {"decision": outcome.decision, "promoted": str(promoted(outcome)).lower()},
+        page(outcome, settings),
+        json_alias="decision",
+    )
 
 
 def page(outcome: Outcome, settings: Settings) -> str:
@@ -37,30 +50,37 @@ def page(outcome: Outcome, settings: Settings) -> str:
 def _of_trial(outcome: Outcome, trial: Trial, settings: PromotionSettings) -> dict[str, Any]:
     from markupsafe import Markup
 
-    found, asked = trial.evidence, "better"
+    evidence, question = trial.evidence, "better"
     if settings.margin:
-        asked = f"not worse by {100 * settings.margin:g} points"
-    low, high = found.interval
+        question = f"not worse by {100 * settings.margin:g} points"
     return {
         "window": content(outcome, settings)["window"],
         "costs": settings.costs,
         "sure": f"{100 * (1 - settings.alpha):g} %",
         "unit": settings.unit,
-        "asked": asked,
-        "threshold": f"{exp(found.threshold):.0f}",
+        "question": question,
+        "threshold": f"{exp(evidence.threshold):.0f}",
         "alpha": f"{100 * settings.alpha:g} %",
         "arms": arm_rows(trial),
         "evidence": evidence_rows(trial),
         "checks": check_rows(outcome),
         "slices": slice_rows(trial),
         "arms_picture": Markup(arms_picture(trial)),  # noqa: S704  numbers alone
-        "curve_picture": Markup(curve_picture(found)),  # noqa: S704
+        "curve_picture": Markup(curve_picture(evidence)),  # noqa: S704
         "confusions": [_confusion(name, arm) for name, arm in (("A", trial.a), ("B", trial.b))],
-        "exact": found,
-        "difference": "unknown" if found.difference is None else
-        f"{100 * found.difference:+.2f} points, between {100 * low:+.2f} and {100 * high:+.2f}"
-        f" (each end sure to {100 * (1 - settings.alpha):g} %)",
-    }  # fmt: skip
+        "exact": evidence,
+        "difference": _difference(evidence, settings),
+    }
+
+
+def _difference(evidence: Evidence, settings: PromotionSettings) -> str:
+    if evidence.difference is None:
+        return "unknown"
+    low, high = evidence.interval
+    return (
+        f"{100 * evidence.difference:+.2f} points, between {100 * low:+.2f} and {100 * high:+.2f}"
+        f" (confidence {100 * (1 - settings.alpha):g} % per side)"
+    )
 
 
 def _confusion(name: str, arm: Arm) -> tuple[str, list[str], list[tuple[str, list[int]]]]:
@@ -100,13 +120,13 @@ def arms_picture(trial: Trial) -> str:
     return _svg(96, "Both arms with their intervals", "".join(drawn) + ends)
 
 
-def curve_picture(found: Evidence) -> str:
-    """E-values on a logarithmic axis against labelled units; the threshold is a dashed line."""
-    if not found.curve:
+def curve_picture(evidence: Evidence) -> str:
+    """Return the e-values on a logarithmic axis over labelled units, and the threshold dashed."""
+    if not evidence.curve:
         return ""
-    floor = -found.threshold
-    top = 1.15 * max(found.threshold, found.log_e_promote, found.log_e_reject)
-    last = found.curve[-1][0]
+    floor = -evidence.threshold
+    top = 1.15 * max(evidence.threshold, evidence.log_e_promote, evidence.log_e_reject)
+    last = evidence.curve[-1][0]
 
     def y(log_e: float) -> float:
         return 10 + (HEIGHT - BOTTOM - 10) * (top - max(log_e, floor)) / (top - floor)
@@ -115,8 +135,8 @@ def curve_picture(found: Evidence) -> str:
         return LEFT + (WIDTH - LEFT - RIGHT) * labelled / last
 
     def line(side: int, colour: str, name: str) -> str:
-        points = " ".join(f"{x(point[0]):.1f},{y(point[side]):.1f}" for point in found.curve)
-        end = y(found.curve[-1][side])
+        points = " ".join(f"{x(point[0]):.1f},{y(point[side]):.1f}" for point in evidence.curve)
+        end = y(evidence.curve[-1][side])
         return (
             f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
             f'<text x="{WIDTH - RIGHT + 6}" y="{end + 4:.1f}">{name}</text>'
@@ -127,7 +147,7 @@ def curve_picture(found: Evidence) -> str:
         f'<line x1="{LEFT}" x2="{edge}" y1="{y(level):.1f}" y2="{y(level):.1f}" stroke="{GREY}"'
         f' stroke-dasharray="{dash}"/><text x="{LEFT - 6}" y="{y(level) + 4:.1f}"'
         f' text-anchor="end">{exp(level):.0f}</text>'
-        for level, dash in ((found.threshold, "6 4"), (0.0, "1 4"))
+        for level, dash in ((evidence.threshold, "6 4"), (0.0, "1 4"))
     ]
     drawn += [line(1, BLUE, "good enough"), line(2, ORANGE, "worse")]
     drawn.append(

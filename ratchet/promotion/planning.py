@@ -1,4 +1,4 @@
-"""How long a test takes: played many times over, by the very functions that decide."""
+"""The duration of a test, simulated with the functions that decide."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ from ratchet.statistics.betting import betting, randomised
 
 REPLICATIONS = 200
 A_BATCH = 20
-LONGEST = 20_000  # units of a played test
+LONGEST = 20_000  # units of a simulated test
 NO_DEADLINE = 90.0  # days
-TRUTHS = (-1.0, 0.0, 0.5, 1.0, 2.0)  # times the difference that is to be found
+TRUE_DIFFERENCES = (-1.0, 0.0, 0.5, 1.0, 2.0)  # times promotion.mde
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What becomes of tests whose true difference is `difference`; units are those labelled."""
+    """The simulated results of tests with one true difference; units are labelled units."""
 
     difference: float
     promoted: float
     rejected: float
-    median: int | None  # units until half of the tests are decided; None: fewer than half are
-    most: int | None  # until nine in ten are
+    median: int | None  # units until half of the tests are decided; None: fewer are decided
+    most: int | None  # until nine in ten are decided
     horizon: int
 
 
@@ -41,16 +41,20 @@ def plans(
     days = settings.deadline_days or NO_DEADLINE
     horizon = int(min(LONGEST, max(1, days * units_a_day)))
     rng = np.random.default_rng(seed)
-    for times in TRUTHS:
+    for times in TRUE_DIFFERENCES:
         difference = times * (settings.margin or settings.mde)
         if 0 <= accuracy + difference <= 1:
             yield _plan(settings, split, accuracy, difference, horizon, rng)
 
 
 def _plan(
-    settings: PromotionSettings, split: float, accuracy: float, difference: float, horizon: int,
+    settings: PromotionSettings,
+    split: float,
+    accuracy: float,
+    difference: float,
+    horizon: int,
     rng: np.random.Generator,
-) -> Plan:  # fmt: skip
+) -> Plan:
     ends = [
         _ends(settings, split, accuracy, difference, horizon, rng)
         for _ in range(REPLICATIONS // A_BATCH)
@@ -68,10 +72,14 @@ def _plan(
 
 
 def _ends(
-    settings: PromotionSettings, split: float, accuracy: float, difference: float, horizon: int,
+    settings: PromotionSettings,
+    split: float,
+    accuracy: float,
+    difference: float,
+    horizon: int,
     rng: np.random.Generator,
-) -> tuple[Floats, Floats]:  # fmt: skip
-    """After how many units each of a batch is promoted and rejected; never is infinity."""
+) -> tuple[Floats, Floats]:
+    """Return the units after which each test is promoted and rejected; infinity means never."""
     arm_b = rng.random((A_BATCH, horizon)) < split
     right = rng.random((A_BATCH, horizon)) < np.where(arm_b, accuracy + difference, accuracy)
     shares = np.full((A_BATCH, horizon), split)

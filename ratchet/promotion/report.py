@@ -1,6 +1,6 @@
-"""A promotion's outcome for machines, for job summaries and for the terminal."""
+"""The outcome of a promotion for machines, for job summaries and for the terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from math import exp
@@ -9,15 +9,14 @@ from typing import Any
 from ratchet.promotion.planning import Plan
 from ratchet.promotion.promotion import Outcome
 from ratchet.promotion.trial import Arm, Trial
-from ratchet.report import markdown_table
+from ratchet.report import Report, Row, markdown_table
 from ratchet.settings import PromotionSettings
 
-Row = Mapping[str, Any]
 NAMES = {"A": "arm A, prod", "B": "arm B, staging"}
 
 
 def content(outcome: Outcome, settings: PromotionSettings) -> dict[str, Any]:
-    """decision.json. Nothing that the decision used is left out, the rows themselves excepted."""
+    """Return the content of decision.json: everything that the decision used, except the rows."""
     verdict, trial, test = outcome.verdict, outcome.trial, outcome.test
     return {
         "decision": outcome.decision,
@@ -50,15 +49,18 @@ def promoted(outcome: Outcome) -> bool:
 def arm_rows(trial: Trial) -> list[Row]:
     return [
         {
-            "": NAMES[name], "version": f"v{arm.version}", "users": f"{arm.users:,}",
-            "requests": f"{arm.requests:,}", "labelled": f"{arm.labelled:,}",
+            "": NAMES[name],
+            "version": f"v{arm.version}",
+            "users": f"{arm.users:,}",
+            "requests": f"{arm.requests:,}",
+            "labelled": f"{arm.labelled:,}",
             "right": _share(arm.mean),
             "interval": " to ".join(_share(end) for end in arm.interval),
             "failed": f"{arm.failed:,}",
             "p99": None if arm.latency_p99_ms is None else f"{arm.latency_p99_ms:.1f} ms",
         }
         for name, arm in (("A", trial.a), ("B", trial.b))
-    ]  # fmt: skip
+    ]
 
 
 def _share(value: float | None) -> str:
@@ -70,7 +72,7 @@ def check_rows(outcome: Outcome) -> list[Row]:
         {
             "check": check.name,
             "": "passed" if check.passed else "FAILED",
-            "what was found": check.note,
+            "result": check.note,
         }
         for check in (outcome.verdict.checks if outcome.verdict else [])
     ]
@@ -79,24 +81,32 @@ def check_rows(outcome: Outcome) -> list[Row]:
 def slice_rows(trial: Trial) -> list[Row]:
     return [
         {
-            "slice": one.name, "labelled, prod and staging": "{:,} and {:,}".format(*one.labelled),
-            "right, prod": _share(one.mean[0]), "right, staging": _share(one.mean[1]),
+            "slice": one.name,
+            "labelled, prod and staging": "{:,} and {:,}".format(*one.labelled),
+            "right, prod": _share(one.mean[0]),
+            "right, staging": _share(one.mean[1]),
             "e-value for worse": as_e_value(one.log_e_worse),
         }
         for one in trial.slices
-    ]  # fmt: skip
+    ]
 
 
 def evidence_rows(trial: Trial) -> list[Row]:
-    found = trial.evidence
+    evidence = trial.evidence
+    sides = [("good enough", evidence.log_e_promote), ("worse", evidence.log_e_reject)]
+    if evidence.log_e_missing_wrong is not None:
+        name = "good enough, if a missing label is a wrong answer"
+        sides.insert(1, (name, evidence.log_e_missing_wrong))
     return [
         {
-            "evidence that staging is": side, "e-value": as_e_value(log_e),
-            "decides at": as_e_value(found.threshold), "labelled": f"{found.labelled:,}",
-            "method": found.method,
+            "evidence that staging is": side,
+            "e-value": as_e_value(log_e),
+            "decides at": as_e_value(evidence.threshold),
+            "labelled": f"{evidence.labelled:,}",
+            "method": evidence.method,
         }
-        for side, log_e in (("good enough", found.log_e_promote), ("worse", found.log_e_reject))
-    ]  # fmt: skip
+        for side, log_e in sides
+    ]
 
 
 def as_e_value(log_e: float) -> str:
@@ -121,12 +131,13 @@ def plan_rows(plans: Sequence[Plan], units_a_day: int) -> list[Row]:
     return [
         {
             "true difference": f"{100 * plan.difference:+.1f} points",
-            "promoted": f"{100 * plan.promoted:.0f} %", "rejected": f"{100 * plan.rejected:.0f} %",
+            "promoted": f"{100 * plan.promoted:.0f} %",
+            "rejected": f"{100 * plan.rejected:.0f} %",
             "half decided after": _units_and_days(plan.median, plan, units_a_day),
             "nine in ten": _units_and_days(plan.most, plan, units_a_day),
         }
         for plan in plans
-    ]  # fmt: skip
+    ]
 
 
 def _units_and_days(units: int | None, plan: Plan, units_a_day: int) -> str:
@@ -136,11 +147,29 @@ def _units_and_days(units: int | None, plan: Plan, units_a_day: int) -> str:
 
 
 def plan_sentence(settings: PromotionSettings, split: float, accuracy: float) -> str:
-    asked = f"not worse by {100 * settings.margin:g} points" if settings.margin else "better"
+    question = f"not worse by {100 * settings.margin:g} points" if settings.margin else "better"
     sentence = (
-        f"Is staging {asked}? Prod's accuracy {accuracy:g}, arm B's share {split:g},"
-        f" alpha {settings.alpha:g} a side; a labelled {settings.unit} a unit."
+        f"Is staging {question}? Prod's accuracy is {accuracy:g}, arm B's share {split:g}, alpha"
+        f" {settings.alpha:g} per side; a unit is a labelled {settings.unit}."
     )
+    extra = settings.min_days, settings.window_days + settings.maturity_hours / 24
+    if any(extra):
+        sentence += (
+            f" Add {extra[1]:g} days until a user counts. No promotion comes before day"
+            f" {extra[0]:g}."
+        )
     if settings.method != "ab":
-        sentence += f" Played as method ab; method {settings.method} needs fewer."
+        sentence += f" Simulated with method ab; method {settings.method} needs fewer."
     return sentence
+
+
+def plan_report(
+    plans: Sequence[Plan],
+    settings: PromotionSettings,
+    split: float,
+    accuracy: float,
+    units_a_day: int,
+) -> Report:
+    rows, sentence = plan_rows(plans, units_a_day), plan_sentence(settings, split, accuracy)
+    text = f"## How long a test takes\n\n{sentence}\n\n{markdown_table(rows)}\n"
+    return Report("plan", {"plan": [asdict(one) for one in plans]}, text)

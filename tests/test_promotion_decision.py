@@ -8,7 +8,7 @@ from ratchet.promotion.decision import decide
 from ratchet.promotion.trial import Arm, Evidence, Slice, Trial
 from ratchet.settings import PromotionSettings
 
-SETTINGS = PromotionSettings()
+SETTINGS = PromotionSettings(min_days=0)
 A_DAY = 86_400.0
 
 
@@ -24,7 +24,17 @@ def arm(version: str, right: int, **changed: Any) -> Arm:
 def trial(**changed: Any) -> Trial:
     """Healthy, and not decided yet."""
     evidence = Evidence(
-        "betting, ab", 1.2, -0.4, log(20), 2000, 1600, 0.018, (-0.01, 0.05), 0.0, more_needed=873
+        method="betting, ab",
+        log_e_promote=1.2,
+        log_e_reject=-0.4,
+        log_e_missing_wrong=None,
+        threshold=log(20),
+        users=2000,
+        labelled=1600,
+        difference=0.018,
+        interval=(-0.01, 0.05),
+        null=0.0,
+        more_needed=873,
     )
     evidence = replace(evidence, **changed.pop("evidence", {}))
     made = Trial(
@@ -66,7 +76,7 @@ def test_proof_of_the_reverse_rejects():
 
 
 def test_a_margin_is_said_in_words():
-    settings = PromotionSettings(margin=0.02)
+    settings = PromotionSettings(margin=0.02, min_days=0)
     reason = decide(trial(evidence=PROMOTE), settings).reason
     assert reason.startswith("staging is not worse by 2.0 points: +1.8 points")
 
@@ -117,7 +127,7 @@ def test_too_few_labels_or_errors_in_an_arm_wait(few: dict[str, int]):
     made = trial(evidence=PROMOTE, b=arm("2", 718, **few))
     verdict = decide(made, SETTINGS)
     assert (verdict.decision, failed(made)) == ("keep_testing", ["enough"])
-    assert verdict.reason.startswith("too early to say")
+    assert verdict.reason.startswith("too early to decide")
 
 
 def test_at_the_deadline_few_are_enough_and_evidence_decides():
@@ -143,12 +153,12 @@ def test_a_slice_that_is_worse_blocks_the_promotion_and_is_named():
     ]
     verdict = decide(trial(evidence=PROMOTE, slices=slices), SETTINGS)
     assert verdict.decision == "keep_testing"
-    assert "better on the whole, but worse where region=south" in verdict.reason
+    assert "better on the whole, but staging is worse in region=south" in verdict.reason
 
 
 def test_ten_slices_are_not_ten_chances():
     """3.2 is beyond log(1/.05) = 3.0 and short of log(10/.05) = 5.3."""
-    slices = [Slice(f"s={i}", (80, 80), (0.9, 0.9), 3.2 if i == 0 else 0.0) for i in range(10)]
+    slices = [Slice(f"s={i}", (120, 120), (0.9, 0.9), 3.2 if i == 0 else 0.0) for i in range(10)]
     assert decide(trial(evidence=PROMOTE, slices=slices), SETTINGS).decision == "promote"
 
 
@@ -158,3 +168,19 @@ def test_no_end_in_sight_is_said():
         "staging and prod are level, and at this rate no number of labels decides before the"
         " deadline"
     )
+
+
+def test_a_promotion_waits_for_labels_in_each_slice():
+    slices = [Slice("s=a", (400, 400), (0.9, 0.95), -1.0), Slice("s=b", (99, 150), (0.9, 0.95), 0)]
+    verdict = decide(trial(evidence=PROMOTE, slices=slices), SETTINGS)
+    assert verdict.decision == "keep_testing"
+    assert "s=b has 99 labelled users in an arm; at least 100 are needed" in verdict.reason
+    over = decide(trial(evidence=PROMOTE, slices=slices, window=(0.0, 31 * A_DAY)), SETTINGS)
+    assert over.decision == "promote"
+
+
+def test_a_promotion_waits_while_a_slice_may_be_worse():
+    slices = [Slice("s=a", (400, 400), (0.9, 0.88), 0.5, p_worse=0.19)]
+    verdict = decide(trial(evidence=PROMOTE, slices=slices), SETTINGS)
+    assert verdict.decision == "keep_testing"
+    assert "staging may be worse in s=a" in verdict.reason
