@@ -26,7 +26,7 @@ PERMISSIONS = {  # the first match counts
     r"environments/.*": "actions",
     r"issues/(\d+/)?comments.*": "issues|pull-requests",
     r"issues.*": "issues",
-    r"pulls.*": "pull-requests",
+    r"pulls.*|commits/.*/pulls": "pull-requests",
     r"git/.*|releases.*|": "contents",
 }
 
@@ -70,6 +70,7 @@ class GitHub:
         for pattern, function in (
             (r"actions/runs/(\d+)(?:/(cancel))?", self._run),
             (r"actions/workflows(?:/([\w.]+)(/runs)?)?", self._workflow),
+            (r"commits/(\w+)/pulls", lambda *_: self.pulls),
             (r"environments/(\w+)", lambda *_: self.environments.get(resource.split("/")[1])),
             (r"git/(ref|matching-refs)/((?:tags|heads)/.*)", self._ref),
             (r"git/(tags|refs)", self._create_tag),

@@ -14,6 +14,7 @@ from tests.projects import REPOSITORY
 
 NAMES = sorted(file.stem for file in (REPOSITORY / ".github/workflows").glob("*.yml"))
 ACTIONS = sorted((REPOSITORY / ".github/actions").glob("*/action.yml"))
+SCHEDULED = ("monitor", "promote")
 LOCKING = ("lock", "rebase")
 JOBS = [(name, job) for name in NAMES for job in workflow(name)["jobs"]]
 
@@ -148,19 +149,58 @@ def test_what_may_comment_runs_nothing_of_the_pull_request():
     assert notice["uses"] == "./.github/actions/notice"
 
 
-def test_the_schedules_are_daily_and_hourly():
-    crons = {
-        name: one["cron"] for name in ("monitor", "promote") for one in triggers(name)["schedule"]
-    }
-    assert crons == {"monitor": "17 5 * * *", "promote": "41 * * * *"}
+def test_drift_is_checked_daily_and_promotion_every_six_hours_or_hourly():
+    crons = {name: [one["cron"] for one in triggers(name)["schedule"]] for name in SCHEDULED}
+    hours = {*range(1, 6), *range(7, 12), *range(13, 18), *range(19, 24)}
+    assert sorted({0, 6, 12, 18} | hours) == list(range(24))
+    assert crons["monitor"] == ["17 5 * * *"]
+    assert crons["promote"] == ["41 */6 * * *", "41 1-5,7-11,13-17,19-23 * * *"]
+    condition = job("promote", "look")["if"]
+    assert f"github.event.schedule == '{crons['promote'][0]}'" in condition
+    assert "vars.RATCHET_PROMOTE == 'hourly'" in condition
 
 
-def test_the_required_check_is_green_only_where_every_other_job_is():
-    others = set(workflow("ci")["jobs"]) - {"green"}
-    assert set(job("ci", "green")["needs"]) == others
-    assert job("ci", "green")["if"] == "always()"
-    (step,) = steps("ci", "green")
-    assert step["run"] == f'test "$RESULTS" = "{" ".join(["success"] * len(others))}"'
+def test_the_required_check_is_one_job_that_no_event_skips():
+    assert list(workflow("ci")["jobs"]) == ["green"]
+    assert job("ci", "green")["name"] == "all green"
+    assert "if" not in job("ci", "green")
+    assert set(triggers("ci")) == {"push", "pull_request", "merge_group"}
+    assert not any(step.get("continue-on-error") for step in steps("ci", "green"))
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("train", "train"), ("monitor", "look"), ("promote", "look"), ("package", "package"),
+     ("maintenance", "maintain")],
+)  # fmt: skip
+def test_a_button_on_another_branch_moves_nothing(name: str, key: str):
+    condition = job(name, key)["if"]
+    assert "github.ref_name == github.event.repository.default_branch" in condition
+    needs = {other: job(name, other).get("needs", []) for other in workflow(name)["jobs"]}
+    for other in needs:
+        if other != key and writes(name, other):
+            assert key in needs[other] or "needs" in job(name, other)
+
+
+def test_a_failed_config_or_job_does_not_leave_a_moved_alias_unpackaged():
+    """`if:` without a status function means success()."""
+    for name, needed in (("train", "train"), ("monitor", "retrain"), ("promote", "move")):
+        condition = job(name, "package")["if"]
+        assert "!cancelled()" in condition
+        assert f"needs.{needed}.outputs.unpackaged == 'true'" in condition
+        assert "promoted" not in condition
+
+
+def test_no_job_waits_for_the_tags():
+    for name in ("train", "promote"):
+        assert "mirror" in workflow(name)["jobs"]
+        assert "mirror" not in str([one.get("needs") for one in workflow(name)["jobs"].values()])
+
+
+def test_an_attestation_is_made_only_where_github_accepts_it():
+    (step,) = [s for s in steps("package", "package") if "attest" in s.get("uses", "")]
+    assert "github.event.repository.visibility == 'public'" in step["if"]
+    assert "vars.RATCHET_ATTEST == 'true'" in step["if"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,5 +1,6 @@
-"""ci.yml, run by act: what it checks and the Bento. Its tests are these, and run as they are."""
+"""ci.yml, run by act: what it checks, and the Bento. Of its tests it runs a few doctests."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.acting import ACT, MISSING, new_fork
 from tests.github import GitHub, serving
+from tests.projects import REPOSITORY
 
 pytestmark = [
     pytest.mark.slow,
@@ -21,12 +23,15 @@ def github() -> Iterator[GitHub]:
         yield started
 
 
-def test_a_push_is_checked_on_a_machine_that_has_nothing(tmp_path: Path, github: GitHub):
+def test_a_change_of_code_is_checked_tested_and_packed_on_a_fresh_machine(
+    tmp_path: Path, github: GitHub
+):
     fork = new_fork(tmp_path, github)
-    acted = fork.act("push", "ci", fork.checkout("tree"), job="check")
+    acted = fork.act("push", "ci", fork.checkout("tree"), TESTS="ratchet/errors.py")
     assert acted.code == 0, acted.output
-    assert acted.jobs == {"check": "success"}
-    assert acted.steps("check")["make check"] == "success"
+    assert acted.jobs == {"green": "success"}
+    steps = acted.steps("green")
+    assert steps["make check"] == steps["make test"] == steps["make bento"] == "success"
     assert "actionlint is missing" not in acted.output
 
 
@@ -35,12 +40,17 @@ def test_code_that_is_not_formatted_fails_the_check(tmp_path: Path, github: GitH
     tree = fork.checkout("tree")
     (tree / "ratchet" / "untidy.py").write_text("x  =  1\n")
     fork.push(tree, "In a hurry")
-    acted = fork.act("push", "ci", tree, job="check")
-    assert acted.jobs == {"check": "failure"}
+    acted = fork.act("push", "ci", tree)
+    assert acted.jobs == {"green": "failure"}
+    assert acted.steps("green")["make check"] == "failure"
 
 
-def test_a_bento_of_a_fresh_model_is_asked(tmp_path: Path, github: GitHub):
+def test_a_pull_request_that_changes_a_config_is_checked_only(tmp_path: Path, github: GitHub):
     fork = new_fork(tmp_path, github)
-    acted = fork.act("push", "ci", fork.checkout("tree"), job="bento")
+    tree = fork.checkout("tree")
+    shutil.copy(REPOSITORY / "configs/models/neighbours.json", tree / "configs/models")
+    fork.push(tree, "A proposal", "proposal")
+    acted = fork.act("pull_request", "ci", tree)
     assert acted.code == 0, acted.output
-    assert acted.steps("bento")["make bento"] == "success"
+    assert acted.steps("green")["make check"] == "success"
+    assert "make test" not in acted.steps("green")

@@ -68,13 +68,20 @@ def versions(fork: Fork) -> list[int]:
         return [number for (number,) in found]
 
 
-def test_a_schedule_without_a_log_says_what_to_set_and_is_green(fork: Fork, github: GitHub):
+def test_a_schedule_without_data_starts_no_job(fork: Fork):
     acted = fork.act("schedule", "monitor", fork.checkout("tree"), {"schedule": "17 5 * * *"})
     assert acted.code == 0, acted.output
+    assert acted.jobs == {}
+
+
+def test_a_schedule_before_the_first_training_says_so_and_is_green(tmp_path: Path, github: GitHub):
+    fork = new_fork(tmp_path, github)
+    variables = {"RATCHET_CURRENT": str(arriving(fork.folder, 0.0))}
+    acted = fork.act("schedule", "monitor", fork.checkout("tree"), variables=variables)
+    assert acted.code == 0, acted.output
     assert acted.jobs == {"look": "success"}
-    assert "set RATCHET_LOG_URL or RATCHET_CURRENT" in acted.summary
+    assert "Nothing was compared. Train a model" in acted.summary
     assert "Drift was not checked yet." in acted.summary
-    assert github.issues == []
     assert not lock_is_held(fork.remote)
 
 
