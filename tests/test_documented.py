@@ -173,12 +173,12 @@ HOW_A_BLOCK = [
     Row(r"make deploy/", is_a_target, "test_deploy.py has it made"),
     Row(r"\.ratchet/jobs/bin/mlflow run ", parses, "no cluster; test_deploy.py renders the job"),
     Row(r"docker |kubectl ", names_files, "no Docker, no cluster; test_deploy.py reads the files"),
-    Row(r"uv |dask worker ", names_files, "other machines; test_profile_cluster.py has its own workers"),
+    Row(r"uv |dask worker ", names_files, "other machines; test_profile_cluster.py has workers"),
     Row(r"bentoml containerize ", has_its_options, "no Docker"),
     Row(r"curl localhost:3000", asks),
     Row(r"mlflow server ", has_its_options, "no such host; test_tracking_server.py starts one"),
     Row(r"export ", names_a_variable, "no such host"),
-    Row(r"python -m steps.store ", parses, "no such host; test_store.py has its own"),
+    Row(r"python -m steps.store ", parses, "no such host; test_store_state.py has its own"),
 ]  # fmt: skip
 HOW_A_SPAN = [
     Row(r"mlflow run |python -m steps\.", parses),
