@@ -1,6 +1,7 @@
 """The log on SQLite: kept before it is answered, whatever becomes of the process or the disk."""
 
 import asyncio
+import contextlib
 import os
 import random
 import shutil
@@ -122,6 +123,48 @@ def test_a_new_label_comes_with_the_answer_it_is_about(tmp_path: Path) -> None:
         LabelResult("conflict", "B", "7", is_right=True),
     ]
     log.close()
+
+
+def takes_writes(log: PredictionLog) -> bool:
+    return asyncio.run(log.takes_writes())
+
+
+def test_nothing_is_appended_to_a_file_that_was_deleted(tmp_path: Path) -> None:
+    """SQLite itself would go on writing to it."""
+    log = PredictionLog(url_of(tmp_path))
+    first, second = a_record(), a_record()
+    log.append_now([first])
+    file, elsewhere = tmp_path / "log.db", tmp_path / "elsewhere.db"
+    file.rename(elsewhere)
+    assert not takes_writes(log)
+    for _ in range(2):
+        with pytest.raises(LogError, match="file was deleted or replaced"):
+            log.append_now([a_record()])
+    assert not file.exists()
+    elsewhere.rename(file)
+    assert takes_writes(log)
+    log.append_now([second])
+    log.close()
+    kept = {row[0] for row in all_of(tmp_path, "request_id")}
+    assert {first.request_id, second.request_id} <= kept
+
+
+def test_a_file_that_was_replaced_becomes_the_log(tmp_path: Path) -> None:
+    log = PredictionLog(url_of(tmp_path))
+    log.append_now([a_record()])
+    for file in tmp_path.glob("log.db*"):
+        file.unlink()
+    sqlite3.connect(tmp_path / "log.db").close()
+    with pytest.raises(LogError, match="file was deleted or replaced"):
+        log.append_now([a_record()])
+    record = a_record()
+    log.append_now([record])
+    with contextlib.suppress(LogError):  # the connection of the split notices it by itself
+        log.put_split(0.6, "a test")
+    log.put_split(0.7, "a test")
+    log.close()
+    assert all_of(tmp_path, "request_id") == [(record.request_id,)]
+    assert all_of(tmp_path, "value", "splits")[-1] == (0.7,)
 
 
 @pytest.fixture(scope="module")

@@ -7,19 +7,24 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, update
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from ratchet.predictions.commit_queue import LogError, RefusedError
-from ratchet.predictions.engine import error_reason, open_engine
+from ratchet.predictions.engine import error_reason, open_engine, sqlite_file
 from ratchet.predictions.record import Label, Record, Work
 from ratchet.predictions.tables import create_tables, splits
 from ratchet.predictions.writing import ROWS_PER_STATEMENT, sqlite_inserts, write, write_refused
 
 Result = TypeVar("Result")
 
+DELETED = (
+    "The prediction log's file was deleted or replaced. Put it back, or restart the service to"
+    " begin a new one"
+)
 SECONDS_TO_ANSWER = 5.0  # for PostgreSQL; then its connection is cut
 CONTENT_ERRORS = (
     ValueError,
@@ -43,6 +48,8 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine: Engine = open_engine(url)
         self._connection: Connection | None = None
+        self._file = sqlite_file(url)
+        self._file_id: tuple[int, int] | None = None  # of the file that the connection writes to
         self._busy_since: float | None = None
 
     def prepare(self) -> None:
@@ -81,7 +88,9 @@ class Database:
         """Call a function with the connection, and turn database errors into LogErrors."""
         self._busy_since = time.monotonic()
         try:
-            return function(self._connected())
+            result = function(self._connected())
+            self._require_same_file()
+            return result
         except (SQLAlchemyError, sqlite3.Error, ValueError, TypeError, OverflowError) as error:
             self._disconnect()
             raise _log_error(error, self.engine.dialect.name) from None
@@ -90,14 +99,37 @@ class Database:
 
     def _connected(self) -> Connection:
         if self._connection is None:
+            if self._file_id and not _file_id(self._file):  # SQLite would create an empty file
+                raise LogError(DELETED)
             self._connection = self.engine.connect()
+            if self._file_id and self._file_id != _file_id(self._file):
+                create_tables(self._connection)
+                self._connection.commit()
+            self._file_id = _file_id(self._file)
         return self._connection
+
+    def _require_same_file(self) -> None:
+        """Raise LogError if the file is no longer the one that the connection writes to.
+
+        SQLite does not notice that a file was deleted, and goes on writing to it.
+        """
+        if self._file_id != _file_id(self._file):
+            self._disconnect()
+            raise LogError(DELETED)
 
     def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.invalidate()
             self._connection.close()
             self._connection = None
+
+
+def _file_id(file: Path | None) -> tuple[int, int] | None:
+    try:
+        status = file.stat() if file else None
+    except FileNotFoundError:
+        return None
+    return (status.st_dev, status.st_ino) if status else None
 
 
 def _log_error(error: Exception, dialect: str) -> LogError:

@@ -44,6 +44,11 @@ def error_reason(error: Exception) -> str:
     return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
+def sqlite_file(url: str) -> Path | None:
+    file = make_url(url).database if url.startswith("sqlite") else None
+    return Path(file) if file else None
+
+
 def open_engine(url: str) -> Engine:
     """Return an engine for the log's database.
 

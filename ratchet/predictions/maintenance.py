@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Engine, delete, select
 
+from ratchet.predictions.engine import open_engine
 from ratchet.predictions.record import first_request_id
 from ratchet.predictions.tables import predictions, refused_labels
 
@@ -34,6 +35,14 @@ class PeriodicTask:
                 self._call()
             except Exception:  # it is logged, and the next call may succeed
                 logging.getLogger(__name__).exception("%s failed", self._thread.name)
+
+
+def delete_older_in(url: str, days: float) -> None:
+    engine = open_engine(url)
+    try:
+        delete_older(engine, days)
+    finally:
+        engine.dispose()
 
 
 def delete_older(engine: Engine, days: float, now: float | None = None) -> int:

@@ -2,14 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, bindparam, make_url, select
+from sqlalchemy import Engine, bindparam, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ratchet.errors import InputError
-from ratchet.predictions.engine import error_reason, open_engine, read_engine, without_password
+from ratchet.predictions.engine import (
+    error_reason,
+    open_engine,
+    read_engine,
+    sqlite_file,
+    without_password,
+)
 from ratchet.predictions.tables import predictions
 from ratchet.predictions.window import Window
 
@@ -21,8 +26,8 @@ def open_log(url: str) -> Iterator[Engine]:
     """Open the database of an existing log. Database errors become InputError."""
     name = without_password(url)
     engine = open_engine(url)
-    file = make_url(url).database if url.startswith("sqlite") else None
-    if file and not Path(file).is_file():  # SQLite would create it
+    file = sqlite_file(url)
+    if file and not file.is_file():  # SQLite would create it
         raise InputError(
             f"{name}: no such file; expected the address of a prediction log. Is RATCHET_LOG_URL"
             " right? If nothing was logged yet, start the service and send requests: make serve"

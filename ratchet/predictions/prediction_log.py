@@ -16,9 +16,9 @@ from functools import partial
 from ratchet.errors import InputError
 from ratchet.predictions.commit_queue import CommitQueue, LogError, RefusedError
 from ratchet.predictions.database import Database
-from ratchet.predictions.engine import is_postgresql, open_engine, without_password
+from ratchet.predictions.engine import is_postgresql, without_password
 from ratchet.predictions.journal import Journal, journal_path
-from ratchet.predictions.maintenance import PeriodicTask, delete_older
+from ratchet.predictions.maintenance import PeriodicTask, delete_older_in
 from ratchet.predictions.postgresql_with_journal import PostgreSQLWithJournal
 from ratchet.predictions.record import Label, LabelResult, Record, Shadow
 from ratchet.predictions.splits import Split, Splits
@@ -35,7 +35,6 @@ class PredictionLog:
     def __init__(self, url: str, settings: ABSettings | None = None) -> None:
         settings = settings or ABSettings()
         self._journal = Journal(journal_path()) if is_postgresql(url) else None
-        self._engine = open_engine(url)
         self._tasks: list[PeriodicTask] = []
         self._database = self._opened(url)
         first = Split(time.time(), settings.split, str(PROJECT))
@@ -46,7 +45,7 @@ class PredictionLog:
                 self._tasks.append(PeriodicTask(SECONDS_BETWEEN_WATCHES, one.hang_up, "watch"))
         self._queue = CommitQueue(self._database.write)
         if days := settings.retention_days:
-            delete = partial(delete_older, self._engine, days)
+            delete = partial(delete_older_in, url, days)
             self._tasks.append(PeriodicTask(SECONDS_BETWEEN_DELETIONS, delete, "retention"))
 
     def append(self, records: Sequence[Record]) -> "asyncio.Future[None]":
@@ -105,7 +104,6 @@ class PredictionLog:
         for task in self._tasks:
             task.stop()
         self._database.close()
-        self._engine.dispose()
         if self._journal:
             self._journal.close()
 

@@ -70,6 +70,7 @@ class Splits:
                 self._is_set_up = True
             newest = self._call(_newest)
         except LogError:
+            self._is_set_up = False  # SQLite's file may have been replaced
             return
         if newest != self.current:
             self.current = newest
