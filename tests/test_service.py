@@ -272,15 +272,19 @@ def test_the_pages_numbers_count_what_is_in_the_log(service: Service, state: Pat
         answer = service.predict(f"shown-{number}")[1]
         label = {"request_id": answer["request_id"], "label": answer["prediction"]}
         assert service.post("/feedback", label)[0] == 200
-    numbers = service.get("/ab.json")[1]
     database = sqlite3.connect(state / "predictions.db")
     for arm in ("A", "B"):
         counted = database.execute(
             "select count(*), count(label), sum(label = prediction) from predictions"
             " where arm = ? and prod_version = '1' and staging_version = '2'", [arm],
         ).fetchone()  # fmt: skip
-        shown = numbers["arms"][arm]
-        assert (shown["requests"], shown["labelled"], shown["right"]) == counted
+
+        def are_shown(arm: str = arm, counted: tuple[int, ...] = counted) -> bool:
+            shown = service.get("/ab.json")[1]["arms"][arm]
+            return (shown["requests"], shown["labelled"], shown["right"]) == counted
+
+        service.until(are_shown)
+    numbers = service.get("/ab.json")[1]
     assert any("labelled users in arm B" in need for need in numbers["missing"])
 
 
@@ -342,7 +346,7 @@ def test_prod_answers_where_staging_is_too_slow_and_the_failure_is_logged_as_its
             assert (kept["assigned_arm"], kept["arm"], kept["fallback"]) == ("B", "A", 1)
             assert kept["error"] == "no answer in 0.1 ms"
             assert 'ratchet_errors_total{arm="B"} 1.0' in service.get("/metrics")[1]
-            assert service.get("/ab.json")[1]["arms"]["B"]["errors"] == 1
+            service.until(lambda: service.get("/ab.json")[1]["arms"]["B"]["errors"] == 1)
     finally:
         move(project, staging="2")
 

@@ -1,91 +1,80 @@
-"""How a test stands, from the log: counts, accuracy and latency of each arm, over time."""
+"""The numbers of the page /ab: counts, accuracy and latency of each arm, over time."""
 
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Engine, case, func, select
-
-from ratchet.predictions.tables import predictions
-from ratchet.predictions.window import Window
+from ratchet.predictions.arm_counts import Bucket, Counts
 from ratchet.settings import PromotionSettings
 from ratchet.statistics.intervals import mean_interval
 
-BUCKETS = 60  # points of a curve
-LATENCIES = 2000  # the newest of an arm
+POINTS = 60  # of a curve
 
 
-def ab_numbers(
-    engine: Engine, model: str, prod: str, staging: str | None, hours: float,
-    promotion: PromotionSettings,
-) -> dict[str, Any]:  # fmt: skip
-    """Of the test that runs: these two versions, in the last hours."""
+def ab_numbers(counts: Counts, hours: float, promotion: PromotionSettings) -> dict[str, Any]:
+    """Return the numbers of the running test in the last hours."""
     now = time.time()
-    p = predictions.c
-    of_test = Window(prod, staging, model=model, since=now - 3600 * hours).conditions()
-    if staging is None:
-        of_test.append(p.staging_version.is_(None))
-    with engine.connect() as connection:
-        first = connection.execute(select(func.min(p.time)).where(*of_test)).scalar() or now
-        width = max(1.0, (now - first) / BUCKETS)
-        arms = {
-            arm: _of_arm(connection, [*of_test, p.arm == arm], first, width, arm, promotion.alpha)
-            for arm in (("A", "B") if staging else ("A",))
-        }
-    missing = (
-        _missing(arms, promotion)
-        if staging
-        else ["a staging version: nothing to compare prod with"]
-    )
-    return {"from": first, "until": now, "width": width, "arms": arms, "missing": missing}
-
-
-def _of_arm(
-    connection: Any, of_arm: Sequence[Any], first: float, width: float, arm: str, alpha: float
-) -> dict[str, Any]:
-    p = predictions.c
-    bucket = func.floor((p.time - first) / width)
-    right = func.sum(case((p.label == p.prediction, 1), else_=0))
-    rows = connection.execute(
-        select(bucket, func.count(), func.count(p.label), right)
-        .where(*of_arm)
-        .group_by(bucket)
-        .order_by(bucket)
-    ).all()
-    labelled, correct = sum(row[2] for row in rows), sum(int(row[3]) for row in rows)
-    users = connection.execute(
-        select(func.count(p.user_id.distinct())).where(*of_arm, p.label.is_not(None))
-    ).scalar()
-    failed = connection.execute(
-        select(func.count()).where(*of_arm[:-1], p.assigned_arm == arm, p.error.is_not(None))
-    ).scalar()
-    newest = select(p.latency_ms).where(*of_arm).order_by(p.request_id.desc()).limit(LATENCIES)
-    latencies = sorted(row[0] for row in connection.execute(newest))
+    since = now - 3600 * hours
+    arms = ("A", "B") if counts.test.staging else ("A",)
+    first = min((bucket.time for arm in arms for bucket in counts.buckets(arm, since)), default=now)
+    width = max(1.0, (now - first) / POINTS)
+    by_arm = {arm: _of_arm(counts, arm, since, first, width, promotion.alpha) for arm in arms}
+    missing = ["a staging version: nothing to compare prod with"]
+    if counts.test.staging:
+        missing = _missing(by_arm, promotion)
     return {
-        "requests": sum(row[1] for row in rows),
-        "labelled": labelled,
-        "labelled_users": users,
-        "right": correct,
-        "accuracy": interval(correct, labelled, alpha),
-        "errors": failed,
-        "latency_ms": {"p50": _quantile(latencies, 0.5), "p99": _quantile(latencies, 0.99)},
-        "curve": _curve(rows, first, width, alpha),
+        "from": first,
+        "until": now,
+        "width": width,
+        "arms": by_arm,
+        "missing": missing,
+        "counted_at": counts.counted_at,
+        "complete": counts.is_complete,
     }
 
 
-def _curve(rows: Sequence[Any], first: float, width: float, alpha: float) -> list[dict[str, Any]]:
-    """Accuracy on all labels up to then."""
-    points, labelled, right = [], 0, 0
-    for bucket, requests, labels, correct in rows:
-        labelled, right = labelled + labels, right + int(correct)
-        at = first + (int(bucket) + 1) * width
-        accuracy = interval(right, labelled, alpha)
-        points.append({"time": at, "requests": requests, "accuracy": accuracy})
-    return points
+def _of_arm(
+    counts: Counts, arm: str, since: float, first: float, width: float, alpha: float
+) -> dict[str, Any]:
+    buckets = sorted(counts.buckets(arm, since), key=lambda bucket: bucket.time)
+    labelled, right = sum(b.labelled for b in buckets), sum(b.right for b in buckets)
+    latencies = counts.latencies.get(arm, [])
+    return {
+        "requests": sum(bucket.requests for bucket in buckets),
+        "labelled": labelled,
+        "labelled_users": counts.labelled_users(arm, since),
+        "right": right,
+        "accuracy": interval(right, labelled, alpha),
+        "errors": counts.failures(arm, since),
+        "latency_ms": {"p50": _quantile(latencies, 0.5), "p99": _quantile(latencies, 0.99)},
+        "curve": _curve(buckets, first, width, alpha),
+    }
+
+
+def _curve(
+    buckets: Sequence[Bucket], first: float, width: float, alpha: float
+) -> list[dict[str, Any]]:
+    """Return points with the accuracy on all labels up to that time."""
+    requests = dict[int, int]()
+    labelled = dict[int, tuple[int, int]]()
+    total = right = 0
+    for bucket in buckets:
+        point = int((bucket.time - first) / width)
+        total, right = total + bucket.labelled, right + bucket.right
+        requests[point] = requests.get(point, 0) + bucket.requests
+        labelled[point] = (right, total)
+    return [
+        {
+            "time": first + (point + 1) * width,
+            "requests": requests[point],
+            "accuracy": interval(*labelled[point], alpha),
+        }
+        for point in requests
+    ]
 
 
 def interval(right: int, n: int, alpha: float) -> dict[str, float] | None:
-    """A confidence sequence: it holds at every look at once, and the page is looked at often.
+    """Return a confidence sequence, which stays valid however often somebody looks at the page.
 
     >>> interval(90, 100, 0.05)
     {'value': 0.9, 'low': 0.7725, 'high': 0.9709}
@@ -97,7 +86,7 @@ def interval(right: int, n: int, alpha: float) -> dict[str, float] | None:
 
 
 def _missing(arms: dict[str, dict[str, Any]], promotion: PromotionSettings) -> list[str]:
-    """Before `promote` looks at the evidence at all."""
+    """Return what `promote` waits for before it looks at the evidence."""
     needs = []
     for name, arm in arms.items():
         wrong = arm["labelled"] - arm["right"]

@@ -2,18 +2,21 @@
 
 import asyncio
 import math
+import time
 from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ratchet.predictions.arm_counts import Counts, VersionPair
 from ratchet.serving.ab_numbers import ab_numbers
 from ratchet.serving.replies import NotTakenError, json_response
 from ratchet.serving.worker import Worker
 
 PAGE = Path(__file__).with_name("ab.html")
 HOURS = 24 * 14
+SECONDS_FOR_FIRST_COUNTS = 2.0
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline';"
     " script-src 'unsafe-inline'; connect-src 'self'; img-src data:; frame-ancestors 'none'"
@@ -38,14 +41,23 @@ async def status(_: Request, worker: Worker) -> Response:
 
 
 async def numbers(request: Request, worker: Worker) -> Response:
-    content = _status(worker)
+    content, hours = _status(worker), _hours(request)
     arms = worker.arms.current
     if arms is not None:
-        content |= await asyncio.to_thread(
-            ab_numbers, worker.reader, worker.project.model, arms.prod.model.version,
-            arms.staging_version, _hours(request), worker.project.promotion,
-        )  # fmt: skip
+        prod, staging = arms.prod.model.version, arms.staging_version
+        counts = await _counts(worker, VersionPair(worker.project.model, prod, staging))
+        content |= ab_numbers(counts, hours, worker.project.promotion)
     return json_response(content)
+
+
+async def _counts(worker: Worker, pair: VersionPair) -> Counts:
+    """Return the latest counts; of a test that has none yet, wait a moment for the first."""
+    end = time.monotonic() + SECONDS_FOR_FIRST_COUNTS
+    while (counts := worker.counts.latest(pair)) is None:
+        if time.monotonic() > end:
+            raise NotTakenError(503, "The numbers are not counted yet; try again in a moment")
+        await asyncio.sleep(0.02)
+    return counts
 
 
 async def page(_: Request, __: Worker) -> Response:

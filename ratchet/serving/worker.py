@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from sqlalchemy import Engine
-
-from ratchet.predictions.engine import read_engine
+from ratchet.predictions.arm_counts import ArmCounts
 from ratchet.predictions.prediction_log import PredictionLog
 from ratchet.serving.active_versions import Roster
 from ratchet.serving.answering import Answering
@@ -37,7 +35,7 @@ class Worker:
     arms: ArmsInForce
     tallies: Tallies
     answering: Answering
-    reader: Engine  # of the log, for the page
+    counts: ArmCounts  # of the running test, for the page
 
 
 @contextlib.asynccontextmanager
@@ -52,8 +50,8 @@ async def running(packed: Packed | None) -> AsyncIterator[Worker]:
     secret = _user_secret(project, settings)
     answering = Answering(prediction_log, project.ab, secret, tallies.answered)
     arms = ArmsInForce(settings.models)
-    reader = read_engine(settings.log_url)
-    worker = Worker(project, settings, prediction_log, arms, tallies, answering, reader)
+    counts = ArmCounts(settings.log_url, project.promotion.min_labelled)
+    worker = Worker(project, settings, prediction_log, arms, tallies, answering, counts)
     tasks = [_tell_queue(worker)]
     if packed:
         _load_packed(arms, packed)
@@ -69,6 +67,7 @@ async def running(packed: Packed | None) -> AsyncIterator[Worker]:
         for task in started:
             task.cancel()
     await answering.close()
+    counts.close()
     prediction_log.close()
 
 
