@@ -31,7 +31,7 @@ def application(url: str, fault: str) -> Starlette:
 
     async def predict(request: Request) -> Response:
         asked, now = await request.json(), time.time()
-        arm = arm_of(asked["user_id"], "2", log.split.value)
+        arm = arm_of(asked["user_id"], log.salt("2"), log.split.value)
         border = {"A": 2.5, "B": 2.0}[arm]
         answer = "setosa" if asked["features"]["petal_length"] < border else "virginica"
         version, faulty = {"A": "1", "B": "2"}[arm], next(count) % 10 == 0

@@ -1,12 +1,14 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from ratchet.predictions.assignment import arm_of, position, pseudonymize
+from ratchet.predictions.assignment import arm_of, arms_of, position, pseudonymize, salt_of
+from ratchet.predictions.prediction_log import PredictionLog
 
 USERS = [f"user-{number}" for number in range(20_000)]
 SHARES = st.floats(0, 1)
@@ -73,3 +75,29 @@ def test_a_pseudonymize_user_stays_one_user_and_another_secret_another(
     assert len(pseudonymize(user, secret)) == 64
     if secret != other:
         assert pseudonymize(user, secret) != pseudonymize(user, other)
+
+
+def test_the_arms_of_a_test_are_not_predictable_from_its_version(tmp_path: Path) -> None:
+    """Whoever could compute the arms could choose ids that promote a version."""
+    arms = []
+    for name in ("one", "other"):
+        log = PredictionLog(f"sqlite:///{tmp_path}/{name}.db")
+        arms.append(arms_of(USERS[:200], log.salt("2"), 0.5))
+        log.close()
+    assert arms[0] != arms[1]
+    assert arms_of(USERS[:200], "2", 0.5) not in arms
+
+
+def test_all_workers_of_a_log_use_one_secret_also_after_a_restart(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/predictions.db"
+    first, second = PredictionLog(url), PredictionLog(url)
+    salts = {first.salt("2"), second.salt("2")}
+    first.close()
+    second.close()
+    third = PredictionLog(url)
+    salts.add(third.salt("2"))
+    assert third.salt("3") not in salts
+    assert third.salt(None) is None
+    third.close()
+    assert len(salts) == 1
+    assert salt_of("a secret", "2") == "a secret/2"

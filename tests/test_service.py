@@ -13,7 +13,7 @@ from typing import Any
 import bentoml
 import pytest
 
-from ratchet.predictions.assignment import arm_of
+from ratchet.predictions.assignment import arm_of, salt_of
 from tests.projects import new_project
 from tests.services import FEATURES, TOKEN, Service, iris_project, move, serving, train
 
@@ -58,15 +58,27 @@ def test_an_answer_says_who_gave_it_and_is_in_the_log(service: Service, state: P
     assert kept["latency_ms"] > 0
 
 
-def test_same_user_always_gets_the_same_arm(service: Service) -> None:
+def salt(state: Path) -> str | None:
+    (secret,) = (
+        sqlite3.connect(state / "predictions.db")
+        .execute("select value from assignment_secret")
+        .fetchone()
+    )
+    return salt_of(secret, "2")
+
+
+def test_same_user_always_gets_the_same_arm(service: Service, state: Path) -> None:
     arms = {service.predict("user-7")[1]["variant"] for _ in range(20)}
-    assert arms == {arm_of("user-7", "2", 0.5)}
+    assert arms == {arm_of("user-7", salt(state), 0.5)}
 
 
-def test_both_arms_answer_about_their_share_of_users(service: Service) -> None:
+def test_both_arms_answer_about_their_share_of_users(service: Service, state: Path) -> None:
+    of_test = salt(state)
     rows = [{"user_id": f"u{i}", "features": FEATURES} for i in range(1000)]
     _, answers = service.post("/predict", rows)
-    assert [one["variant"] for one in answers] == [arm_of(f"u{i}", "2", 0.5) for i in range(1000)]
+    assert [one["variant"] for one in answers] == [
+        arm_of(f"u{i}", of_test, 0.5) for i in range(1000)
+    ]
     assert 430 < sum(one["variant"] == "B" for one in answers) < 570
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from ratchet.environments import python_of
 from ratchet.errors import InputError
 from ratchet.packaging.running import ask, served
-from ratchet.predictions.assignment import arm_of
+
+USERS_A_BATCH, MOST_BATCHES = 50, 200
 
 
 def ask_each_arm(bento: Path) -> dict[str, dict[str, Any]]:
@@ -31,16 +32,22 @@ def _answers(address: str) -> dict[str, dict[str, Any]]:
     example = request["content"]["application/json"]["example"]
     staging = (status["staging"] or {}).get("version")
     split = status["split"]["ab_split_b"]
-    arms = ["A", "B"] if staging and split > 0 else ["A"]
-    users = (f"user-{n}" for n in range(1_000_000))
-    user_of = {arm: next(u for u in users if arm_of(u, staging, split) == arm) for arm in arms}
-    return {
-        arm: _checked(ask(f"{address}/predict", example | {"user_id": user}), arm)
-        for arm, user in user_of.items()
-    }
+    answers: dict[str, dict[str, Any]] = {}
+    wanted = {"A", "B"} if staging and 0 < split < 1 else {"B" if staging and split else "A"}
+    for batch in range(MOST_BATCHES):  # only the service knows which users are in which arm
+        users = range(batch * USERS_A_BATCH, (batch + 1) * USERS_A_BATCH)
+        rows = [example | {"user_id": f"user-{user}"} for user in users]
+        for answer in ask(f"{address}/predict", rows):
+            answers.setdefault(answer["variant"], _checked(answer, staging))
+        if wanted <= set(answers):
+            return dict(sorted(answers.items()))
+    asked = MOST_BATCHES * USERS_A_BATCH
+    raise InputError(
+        f"None of {asked} users was in arm {min(wanted - set(answers))}; arm B's share is {split}"
+    )
 
 
-def _checked(answer: dict[str, Any], arm: str) -> dict[str, Any]:
-    if answer["variant"] != arm or answer["fallback"]:
-        raise InputError(f"Arm {arm} was asked and the Bento answered {answer}")
+def _checked(answer: dict[str, Any], staging: str | None) -> dict[str, Any]:
+    if answer["fallback"]:
+        raise InputError(f"Prod had to answer for staging, version {staging}: {answer}")
     return answer

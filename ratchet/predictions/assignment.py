@@ -13,8 +13,7 @@ RESOLUTION = 2**53  # a float holds every integer below it exactly
 def position(user_id: str, salt: str) -> float:
     """Return the user's position in [0, 1): the first 53 bits of BLAKE2b, keyed with the salt.
 
-    The salt is the staging version, so each test assigns the users anew. The result does not
-    depend on the machine, the process or PYTHONHASHSEED.
+    The result does not depend on the machine, the process or PYTHONHASHSEED.
 
     >>> position("user-1", "7")
     0.1416515377895663
@@ -34,18 +33,27 @@ def _keyed(salt: str) -> "hashlib.blake2b":
     return hashlib.blake2b(digest_size=8, key=key)
 
 
-def arm_of(user_id: str, staging_version: str | None, split: float) -> Arm:
+def salt_of(secret: str, staging_version: str | None) -> str | None:
+    """Return the salt of a test; None without a staging version.
+
+    Each staging version assigns the users anew. The secret keeps the arms unpredictable: whoever
+    could compute them could choose user ids that decide the test.
+    """
+    return None if staging_version is None else f"{secret}/{staging_version}"
+
+
+def arm_of(user_id: str, salt: str | None, split: float) -> Arm:
     """Return B if the user's position is below the split, otherwise A.
 
-    Raising the split therefore moves users from A to B only. Without staging everybody is in A.
+    Raising the split therefore moves users from A to B only. Without a salt everybody is in A.
     """
-    return arms_of([user_id], staging_version, split)[0]
+    return arms_of([user_id], salt, split)[0]
 
 
-def arms_of(users: Sequence[str], staging_version: str | None, split: float) -> list[Arm]:
-    if staging_version is None:
+def arms_of(users: Sequence[str], salt: str | None, split: float) -> list[Arm]:
+    if salt is None:
         return ["A"] * len(users)
-    keyed, limit = _keyed(staging_version), split * RESOLUTION
+    keyed, limit = _keyed(salt), split * RESOLUTION
     return ["B" if _hash(keyed, user) < limit else "A" for user in users]
 
 

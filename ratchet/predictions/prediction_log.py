@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from ratchet.errors import InputError
+from ratchet.predictions.assignment import salt_of
 from ratchet.predictions.commit_queue import CommitQueue, LogError, RefusedError
 from ratchet.predictions.database import Database
 from ratchet.predictions.engine import is_postgresql, without_password
@@ -74,6 +75,10 @@ class PredictionLog:
     @property
     def split(self) -> Split:
         return self._splits.current
+
+    def salt(self, staging_version: str | None) -> str | None:
+        """Return the salt of the test of this staging version."""
+        return salt_of(self._splits.secret, staging_version)
 
     def put_split(self, value: float, by: str) -> Split:
         return self._splits.put(value, by)

@@ -1,5 +1,10 @@
-"""The split, arm B's share of the users: every change is recorded, and the newest is in force."""
+"""The split, arm B's share of the users: every change is recorded, and the newest is in force.
 
+The secret of the assignment lies next to it. All workers and replicas use the first secret that
+reached the database.
+"""
+
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -11,7 +16,7 @@ from ratchet.predictions.commit_queue import LogError
 from ratchet.predictions.database import Database
 from ratchet.predictions.journal import Journal
 from ratchet.predictions.maintenance import PeriodicTask
-from ratchet.predictions.tables import create_tables, insert_if_new, splits
+from ratchet.predictions.tables import assignment_secret, create_tables, insert_if_new, splits
 
 Result = TypeVar("Result")
 SECONDS_BETWEEN_READS = 0.5
@@ -34,8 +39,9 @@ class Splits:
         self._database, self._first, self._journal = database, first, journal
         self._lock = threading.Lock()  # the database has one connection
         self._is_set_up = False
-        remembered = journal.remembered_split() if journal else None
-        self.current = Split(*remembered) if remembered else first
+        remembered = (journal.remembered_split() if journal else None) or []
+        self.current = Split(*remembered[:3]) if remembered else first
+        self.secret: str = remembered[3] if len(remembered) > 3 else secrets.token_hex(16)
         self._read()
         self._task = PeriodicTask(SECONDS_BETWEEN_READS, self._read, "split")
 
@@ -68,22 +74,29 @@ class Splits:
             if not self._is_set_up:
                 self._call(self._set_up)
                 self._is_set_up = True
+                self._remember()
             newest = self._call(_newest)
         except LogError:
             self._is_set_up = False  # SQLite's file may have been replaced
             return
         if newest != self.current:
             self.current = newest
-            if self._journal:
-                self._journal.remember_split(newest)
+            self._remember()
+
+    def _remember(self) -> None:
+        if self._journal:
+            self._journal.remember_split([*self.current, self.secret])
 
     def _set_up(self, connection: Connection) -> None:
         """Insert the first split as row 0, so that of many workers only one inserts it."""
         create_tables(connection)
         connection.commit()
         with connection.begin():
-            statement = insert_if_new(splits, connection.dialect.name)
-            connection.execute(statement, {"id": 0} | self._first._asdict())
+            dialect = connection.dialect.name
+            connection.execute(insert_if_new(splits, dialect), {"id": 0} | self._first._asdict())
+            own = {"id": 0, "value": self.secret}
+            connection.execute(insert_if_new(assignment_secret, dialect), own)
+            self.secret = str(connection.execute(select(assignment_secret.c.value)).scalar_one())
 
 
 def _newest(connection: Connection) -> Split:

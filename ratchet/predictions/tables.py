@@ -54,6 +54,13 @@ splits = Table(
     Column("by", Text, nullable=False),
 )
 
+assignment_secret = Table(
+    "assignment_secret",
+    metadata,
+    Column("id", Integer, primary_key=True),  # always 0
+    Column("value", Text, nullable=False),
+)
+
 refused_labels = Table(
     "refused_labels",
     metadata,

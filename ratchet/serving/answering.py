@@ -45,8 +45,7 @@ class Answering:
     async def answer(self, arms: Arms, asked: Asked) -> list[Record]:
         """Raises UnavailableError where prod failed, LogError where the log keeps nothing."""
         split = self._log.split.value
-        staging = arms.staging_version
-        assigned = arms_of(asked.users, staging, split)
+        assigned = arms_of(asked.users, self._log.salt(arms.staging_version), split)
         scored = await self._scored(arms, asked.values, assigned)
         records = self._records(arms, split, asked, assigned, scored)
         await self._log.append(records)
