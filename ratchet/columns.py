@@ -6,6 +6,7 @@
 | categorical | string; double if the categories are numbers | object: text or None; float64 |
 | boolean | boolean | bool; object if a value is missing: True, False or None |
 | date | datetime | datetime64[us], in UTC, without a time zone |
+| hash, tfidf (data.text) | string | object: text or None |
 """
 
 import json
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
     Series = pd.Series[Any]
 
-Kind = Literal["numeric", "categorical", "boolean", "date"]
+GivenKind = Literal["numeric", "categorical", "boolean", "date"]  # what data.kinds can say
+TextKind = Literal["hash", "tfidf"]  # ids and free text; see data.text
+Kind = GivenKind | TextKind
 ColumnType = Literal["double", "boolean", "datetime", "string"]
 
 SQL_NUMBERS = (
@@ -45,7 +48,7 @@ def column_type(kind: Kind, dtype: Any) -> ColumnType:
     if kind == "categorical":
         return "double" if is_numeric_dtype(dtype) else "string"
     types: dict[Kind, ColumnType] = {"numeric": "double", "boolean": "boolean", "date": "datetime"}
-    return types[kind]
+    return types.get(kind, "string")
 
 
 def signature_columns(mlmodel: Mapping[str, Any]) -> tuple[Column, ...]:
@@ -61,7 +64,7 @@ def signature_columns(mlmodel: Mapping[str, Any]) -> tuple[Column, ...]:
     return tuple(Column(column["name"], column["type"]) for column in columns)
 
 
-def kind_of_sql_type(sql_type: str) -> Kind:
+def kind_of_sql_type(sql_type: str) -> GivenKind:
     if sql_type.startswith(SQL_NUMBERS):
         return "numeric"
     if sql_type.startswith(SQL_DATES):
@@ -69,7 +72,7 @@ def kind_of_sql_type(sql_type: str) -> Kind:
     return "boolean" if sql_type == "BOOLEAN" else "categorical"
 
 
-def kind_of_values(column: "Series") -> Kind:
+def kind_of_values(column: "Series") -> GivenKind:
     from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 
     if is_datetime64_any_dtype(column):
@@ -104,8 +107,17 @@ def as_kind(column: "Series", kind: Kind) -> "Series":
         return as_booleans(column)
     if kind == "numeric" or is_numeric_dtype(column) or is_boolean(column):
         return _as_numbers(column)
-    text = column.astype(object)
-    return text.where(text.isna(), text.astype(str)).where(text.notna(), None)
+    return _as_texts(column)
+
+
+def _as_texts(column: "Series") -> "Series":
+    """Return texts and None; equal texts are one object, which saves most of the memory."""
+    import numpy as np
+    import pandas as pd
+
+    codes, distinct = pd.factorize(column)
+    texts = np.array([*map(str, distinct), None], dtype=object)
+    return pd.Series(texts[codes], index=column.index, name=column.name, dtype=object)
 
 
 def _as_dates(column: "Series") -> "Series":
@@ -127,7 +139,7 @@ def _as_numbers(column: "Series") -> "Series":
         raise ValueError("it holds dates")
     numbers = as_booleans(column) if is_boolean(column) else pd.to_numeric(column)
     numbers = numbers.astype("float64")
-    return numbers.where(np.isfinite(numbers))
+    return numbers.where(np.isfinite(numbers)) if np.isinf(numbers).any() else numbers
 
 
 def as_booleans(column: "Series") -> "Series":

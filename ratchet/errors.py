@@ -1,9 +1,11 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MOST_NAMES = 40  # that a message lists
+
 
 class InputError(Exception):
-    """The input was wrong. One line: what was got, what was expected, how to mend it."""
+    """Wrong input. The message is one line: what was found, what was expected, what to do."""
 
     def __init__(self, message: str) -> None:
         line = " ".join(message.split())  # names and values may hold line breaks
@@ -26,7 +28,8 @@ def one_line(error: BaseException, longest: int = 300) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """
+    """Return a hint for a word that is not known.
+
     >>> nearest("tarqet", ["target", "source"])
     "did you mean 'target'?"
     >>> nearest("zzz", ["target", "source"])
@@ -34,4 +37,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """
     known = sorted(known)
     match = get_close_matches(word, known, n=1)
-    return f"did you mean '{match[0]}'?" if match else f"known: {', '.join(known)}"
+    if match:
+        return f"did you mean '{match[0]}'?"
+    more = f" and {len(known) - MOST_NAMES} more" if len(known) > MOST_NAMES else ""
+    return f"known: {', '.join(known[:MOST_NAMES])}{more}"

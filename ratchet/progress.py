@@ -1,10 +1,17 @@
-"""Progress bars."""
+"""Progress bars, and lines that are printed once."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TypeVar
 
 Item = TypeVar("Item")
+
+
+@cache
+def print_once(line: str) -> None:
+    """Print a line, but not again in this process."""
+    print(line, flush=True)
 
 
 def progress(items: Iterable[Item], total: int, label: str) -> list[Item]:

@@ -5,12 +5,13 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ratchet.columns import Kind
+from ratchet.columns import GivenKind, TextKind
 from ratchet.documents import read_mapping
 from ratchet.errors import InputError, nearest
 
 PROJECT = Path("configs/project.yaml")
 
+TextChoice = TextKind | Literal["drop"]
 Metric = Literal["accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier"]
 
 
@@ -21,11 +22,24 @@ class _Settings(BaseModel):
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 
 
+class CsvSettings(_Settings):
+    """How CSV files are written; what is not given is guessed."""
+
+    separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    encoding: str | None = None
+    decimal: Literal[".", ","] | None = None
+    thousands: Literal["", ",", ".", " ", "'"] | None = None
+
+
 class DataSettings(_Settings):
     source: str
     target: str
+    csv: CsvSettings = CsvSettings()
+    sheet: str | None = None  # of a spreadsheet; None: the first
     drop: Names = ()
-    kinds: dict[str, Kind] = {}
+    kinds: dict[str, GivenKind] = {}
+    text: dict[str, TextChoice] = {}
+    merge_labels: bool | None = None  # None: labels that differ by case or blanks are an error
     missing: Names = ("", "NA", "N/A", "NaN", "nan", "NULL", "null")
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42

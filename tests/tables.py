@@ -1,6 +1,8 @@
 """Tables as people have them: text, dates, booleans, codes, gaps. Written with a seed."""
 
 from pathlib import Path
+from xml.sax.saxutils import escape
+from zipfile import ZipFile
 
 import duckdb
 import numpy as np
@@ -59,3 +61,51 @@ def settings(path: Path | str, target: str = "outcome", **more: object) -> DataS
 def mixed_table(folder: Path, rows: int = 120, classes: int = 3, seed: int = 0) -> Table:
     path = write(mixed_frame(rows, classes, seed), folder / "mixed.parquet")
     return load(settings(path, kinds={"branch": "categorical"}))
+
+
+def write_xlsx(path: Path, **sheets: list[list[object]]) -> Path:
+    """Write the least that a spreadsheet consists of."""
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    package = "http://schemas.openxmlformats.org/package/2006"
+    places = range(1, len(sheets) + 1)
+    listed = "".join(
+        f'<sheet name="{name}" sheetId="{place}" r:id="r{place}"/>'
+        for place, name in zip(places, sheets, strict=True)
+    )
+    links = "".join(
+        f'<Relationship Id="r{place}" Type="{office}/worksheet" Target="sheet{place}.xml"/>'
+        for place in places
+    )
+    with ZipFile(path, "w") as archive:
+        archive.writestr("[Content_Types].xml", f'<Types xmlns="{package}/content-types"/>')
+        archive.writestr(
+            "_rels/.rels",
+            f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1"'
+            f' Type="{office}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        )
+        archive.writestr(
+            "xl/workbook.xml",
+            f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets>{listed}</sheets></workbook>',
+        )
+        archive.writestr(
+            "xl/_rels/workbook.xml.rels",
+            f'<Relationships xmlns="{package}/relationships">{links}</Relationships>',
+        )
+        for place, rows in zip(places, sheets.values(), strict=True):
+            cells = "".join(f"<row>{''.join(map(_xlsx_cell, row))}</row>" for row in rows)
+            archive.writestr(
+                f"xl/worksheets/sheet{place}.xml".replace("worksheets/", ""),
+                f'<worksheet xmlns="{main}"><sheetData>{cells}</sheetData></worksheet>',
+            )
+    return path
+
+
+def _xlsx_cell(value: object) -> str:
+    if value is None:
+        return "<c/>"
+    if isinstance(value, bool):
+        return f'<c t="b"><v>{int(value)}</v></c>'
+    if isinstance(value, int | float):
+        return f"<c><v>{value}</v></c>"
+    return f'<c t="inlineStr"><is><t xml:space="preserve">{escape(str(value))}</t></is></c>'

@@ -27,7 +27,10 @@ def one_line(done: object) -> str:
         ("", "is empty; expected a header and rows"),
         ("a,species\n1,x\n2,y\n", "has no column 'target' (data.target)"),
         ("a,target\n1,x\n2,x\n", "has one class only, 'x'"),
-        ("a,target\n1,x\n2,x\n3,y\n4,z\n5,x\n6,x\n7,x\n", "class 'y' of 'target' has one row"),
+        (
+            "a,target\n1,x\n2,x\n3,y\n4,z\n5,x\n6,x\n7,x\n",
+            "target 'target' has one row of class 'y'",
+        ),
         ("a,b,target\n1,,x\n2,,x\n3,,y\n4,,y\n", "every value of column 'b' is missing"),
         ("a,a,target\n1,1,x\n2,2,x\n3,3,y\n4,5,y\n", "has two columns named 'a'"),
     ],

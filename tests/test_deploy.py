@@ -223,7 +223,9 @@ def _the_line_is_stored(project: Path, address: str, storage: str) -> None:
     assert any(key.endswith("/profile/profile.json") for key in keys)
     load = (
         "import mlflow.pyfunc; from ratchet.data.source import read\n"
-        "model, data = mlflow.pyfunc.load_model('models:/iris@prod'), read('iris')\n"
+        "from ratchet.settings import DataSettings\n"
+        "data = read(DataSettings(source='iris', target='target'))\n"
+        "model = mlflow.pyfunc.load_model('models:/iris@prod')\n"
         "print((model.predict(data.drop(columns='target')) == data['target']).mean())"
     )
     loaded = run(

@@ -20,6 +20,7 @@ from mlflow import MlflowClient
 from ratchet.data.source import read
 from ratchet.predictions.prediction_log import PredictionLog
 from ratchet.predictions.record import json_text
+from ratchet.settings import DataSettings
 from tests.projects import BASELINE, REPOSITORY, environment, new_project, run_step
 from tests.records import a_record
 
@@ -32,7 +33,8 @@ OF_A_FEATURE = {"kind", "psi", "ks", "p_value", "drifted", "missing", "unseen"}
 
 
 def iris(shift: float = 0.0) -> pd.DataFrame:
-    frame = pd.concat([read("iris")] * 2, ignore_index=True).drop(columns="target")
+    table = read(DataSettings(source="iris", target="target")).drop(columns="target")
+    frame = pd.concat([table] * 2, ignore_index=True)
     moved = {name: frame[name] + shift * frame[name].std() for name in SHIFTED}
     return frame.assign(**moved)
 

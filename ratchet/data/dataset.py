@@ -1,19 +1,19 @@
-"""A table ready to learn from, the same split every time, and the sha256 of what training sees."""
+"""A table to learn from, its split into training and holdout, and the split's sha256."""
 
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ratchet.columns import Kind, as_booleans, as_kind, is_boolean, kind_of_values
+from ratchet.columns import Kind, as_kind
 from ratchet.data import source
+from ratchet.data.kinds import kinds_of
+from ratchet.data.target import labels_of
 from ratchet.errors import InputError, nearest
+from ratchet.progress import print_once
 from ratchet.settings import DataSettings
-
-EXACT = 2**53  # above it floats skip whole numbers
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,6 @@ class Table:
     target: np.ndarray  # text, bool or int64
     kinds: dict[str, Kind]
     slices: pd.DataFrame  # the columns to report by; a column may be dropped and still slice
-    unlabelled: int  # rows left out because their target is missing
 
     @cached_property
     def classes(self) -> np.ndarray:
@@ -33,7 +32,7 @@ class Table:
 
     @cached_property
     def row_hashes(self) -> np.ndarray:
-        frame = self.features.assign(**{"(target)": self.target})
+        frame = pd.concat([self.features, pd.Series(self.target, name="(target)")], axis="columns")
         return pd.util.hash_pandas_object(frame, index=False).to_numpy()
 
 
@@ -56,21 +55,28 @@ class Split:
 
 
 def load(settings: DataSettings) -> Table:
-    frame = source.read(settings.source, settings.missing, settings.drop)
+    frame = source.read(settings)
     _require_columns(frame, settings)
     labelled = frame[settings.target].notna()
-    frame = frame[labelled].reset_index(drop=True)
-    target = _target(frame[settings.target], settings)
+    if not labelled.all():
+        left_out = f"{(~labelled).sum()} of {len(frame)} rows have no '{settings.target}'"
+        print_once(f"{settings.source}: {left_out} and are left out")
+        frame = frame[labelled].reset_index(drop=True)
+    columns = {str(name): column for name, column in frame.items() if name not in settings.drop}
     slices = frame[list(settings.slices)].astype(str)
-    frame = frame.drop(columns=[settings.target, *settings.drop])
-    kinds: dict[str, Kind] = {
-        name: settings.kinds.get(name) or _kind(frame[name], settings)
-        for name in map(str, frame.columns)
-    }
-    features = pd.DataFrame({name: _canonical(frame[name], kind) for name, kind in kinds.items()})
-    table = Table(settings.source, features, target, kinds, slices, int((~labelled).sum()))
-    _require_signal(table, settings.target)
-    return table
+    del frame
+    target = columns.pop(settings.target)
+    if target.empty or not columns:
+        raise InputError(f"{settings.source} has no rows with a target and a feature; add some")
+    labels = labels_of(target, settings)
+    kinds = kinds_of(columns, settings)
+    if not kinds:
+        raise InputError(
+            f"{settings.source}: every column besides '{settings.target}' is left out; keep one by"
+            " data.kinds or data.text"
+        )
+    features = {name: _canonical(columns.pop(name), kind, settings) for name, kind in kinds.items()}
+    return Table(settings.source, pd.DataFrame(features, copy=False), labels, kinds, slices)
 
 
 def load_split(settings: DataSettings) -> Split:
@@ -78,7 +84,7 @@ def load_split(settings: DataSettings) -> Split:
 
 
 def split(table: Table, share: float, seed: int) -> Split:
-    """Stratified by class, chosen by each row's own hash.
+    """Choose the holdout by each row's own hash, stratified by class.
 
     The order of the rows does not matter, and rows that are added later hardly move the others.
     Every class keeps a row on each side.
@@ -94,7 +100,7 @@ def split(table: Table, share: float, seed: int) -> Split:
 
 
 def _mix(hashes: np.ndarray, seed: int) -> np.ndarray:
-    """Each hash, turned into another by the seed (the finaliser of splitmix64)."""
+    """Return other hashes, a function of these and the seed (the finaliser of splitmix64)."""
     with np.errstate(over="ignore"):
         mixed = hashes ^ (np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15))
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -103,7 +109,7 @@ def _mix(hashes: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _sha256(table: Table, in_holdout: np.ndarray) -> str:
-    """Of the content: the same table as CSV or as Parquet has the same digest."""
+    """Return the digest of the content: the same table as CSV or as Parquet has the same one."""
     digest = hashlib.sha256(repr(list(table.kinds.items())).encode())
     digest.update(str(table.target.dtype).encode())
     digest.update(table.row_hashes.tobytes())
@@ -113,7 +119,8 @@ def _sha256(table: Table, in_holdout: np.ndarray) -> str:
 
 def _require_columns(frame: pd.DataFrame, settings: DataSettings) -> None:
     named = {"data.target": [settings.target], "data.drop": settings.drop}
-    named |= {"data.kinds": list(settings.kinds), "data.slices": settings.slices}
+    named |= {"data.kinds": list(settings.kinds), "data.text": list(settings.text)}
+    named |= {"data.slices": settings.slices}
     for key, names in named.items():
         for name in names:
             if name not in frame:
@@ -125,64 +132,21 @@ def _require_columns(frame: pd.DataFrame, settings: DataSettings) -> None:
         raise InputError(f"'{settings.target}' is the target and stands in data.drop; choose one")
 
 
-def _require_signal(table: Table, target: str) -> None:
-    if table.features.empty:
-        raise InputError(f"{table.name} has no rows with a target and a feature; add some")
-    for name, column in table.features.items():
-        if column.isna().all():
-            raise InputError(
-                f"{table.name}: every value of column '{name}' is missing;"
-                " fill it or name it under data.drop"
-            )
-    labels, counts = np.unique(table.target, return_counts=True)
-    if len(labels) < 2:
-        raise InputError(
-            f"{table.name}: target '{target}' has one class only, {_show(labels[0])};"
-            " a classifier needs two"
-        )
-    if len(labels) > 2 and len(labels) > 0.5 * len(table.target):
-        raise InputError(
-            f"{table.name}: target '{target}' has {len(labels)} different values in"
-            f" {len(table.target)} rows; that is no class. Is data.target right?"
-        )
-    if counts.min() < 2:
-        raise InputError(
-            f"{table.name}: class {_show(labels[counts.argmin()])} of '{target}' has one row;"
-            " it needs two, one to learn from and one to test on. Add rows or leave that class out"
-        )
-
-
-def _show(label: Any) -> str:
-    return repr(label.item() if isinstance(label, np.generic) else label)
-
-
-def _kind(column: pd.Series, settings: DataSettings) -> Kind:
-    if pd.api.types.is_timedelta64_dtype(column):
-        raise InputError(
-            f"{settings.source}: column '{column.name}' holds durations; give them as numbers"
-        )
-    return kind_of_values(column)
-
-
-def _canonical(column: pd.Series, kind: Kind) -> pd.Series:
+def _canonical(column: pd.Series, kind: Kind, settings: DataSettings) -> pd.Series:
     try:
-        return as_kind(column, kind)
-    except (ValueError, TypeError) as error:
+        values = as_kind(column, kind)
+    except (ValueError, TypeError, OverflowError) as error:
         raise InputError(
             f"Column '{column.name}' cannot be read as {kind} (data.kinds): {error}"
         ) from None
-
-
-def _target(column: pd.Series, settings: DataSettings) -> np.ndarray:
-    """What a class can be: text, bool or int64. Whole floats are integers that met a gap."""
-    if is_boolean(column):
-        return as_booleans(column).to_numpy(dtype=bool)
-    if pd.api.types.is_numeric_dtype(column):
-        whole = (column == np.round(column)) & (column.abs() < EXACT)
-        if whole.all():
-            return column.to_numpy(dtype="int64")
+    if values.isna().all():
         raise InputError(
-            f"{settings.source}: target '{settings.target}' holds {column[~whole].iloc[0]}, which"
-            " is no whole number; a class is a text, a whole number or true and false"
+            f"{settings.source}: every value of column '{column.name}' is missing;"
+            " fill it or name it under data.drop"
         )
-    return column.to_numpy(dtype=str)
+    infinite = int(values.isna().sum() - column.isna().sum())
+    if infinite and kind == "numeric":
+        print_once(
+            f"{settings.source}: {infinite} infinite values of '{column.name}' count as missing"
+        )
+    return values

@@ -1,27 +1,30 @@
-"""The files of a source: found on this machine, or fetched from an fsspec address."""
+"""The files of a source: found on this machine, fetched from an address, unpacked from a .zip."""
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 from ratchet.errors import InputError, nearest
 
-TOYS = ("iris", "wine", "breast_cancer", "digits")  # that are no files
-SECONDS = 10  # that an address has to answer
+TOYS = ("iris", "wine", "breast_cancer", "digits")  # come with scikit-learn, not from a file
+SECONDS = 10  # the time that an address has to answer
 GLOB = re.compile(r"[*?[]")
 
 
 def local_files(source: str, setting: str) -> list[str]:
-    root = Path(source).anchor
     try:
-        paths = [Path(source)]
+        path = Path(source).expanduser()
+        paths = [path]
         if GLOB.search(source):
-            paths = sorted(Path(root or ".").glob(source.removeprefix(root)))
+            paths = sorted(Path(path.anchor or ".").glob(str(path).removeprefix(path.anchor)))
         sizes = {str(path): path.stat().st_size for path in paths if path.is_file()}
-    except (OSError, ValueError) as error:
-        raise InputError(f"'{source}' ({setting}) is no path: {error}") from None
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"'{source}' ({setting}) is not a path: {error}. Give the path of a file"
+        ) from None
     return _filled_files(source, sizes, setting)
 
 
@@ -36,50 +39,78 @@ def _filled_files(source: str, sizes: dict[str, int], setting: str) -> list[str]
 
 
 def fetched_files(source: str, folder: Path, setting: str) -> list[str]:
-    with _answering(source, setting) as system:
-        copies = {_fetched(system, path, folder): 1 for path in _found(system, source)}
+    with _file_system(source, setting) as system:
+        copies = {_fetched(system, path, folder): 1 for path in _addresses(system, source)}
         return _filled_files(source, copies, setting)
 
 
 def listed_files(source: str, setting: str) -> list[str]:
-    """Their addresses, such that another machine finds them where it can."""
+    """Return the absolute path or address of each file, for another machine to open."""
     if "://" not in source:
         return [str(Path(file).absolute()) for file in local_files(source, setting)]
-    with _answering(source, setting) as system:
-        names = [str(system.unstrip_protocol(path)) for path in _found(system, source)]
+    with _file_system(source, setting) as system:
+        names = [str(system.unstrip_protocol(path)) for path in _addresses(system, source)]
         return _filled_files(source, dict.fromkeys(names, 1), setting)
 
 
+def unzipped(files: list[str], folder: Path) -> list[str]:
+    """Return the files, each .zip replaced by the files in it, unpacked into the folder."""
+    members: list[str] = []
+    for file in files:
+        members += _members(file, folder) if file.endswith(".zip") else [file]
+    return members
+
+
+def _members(file: str, folder: Path) -> list[str]:
+    try:
+        with ZipFile(file) as archive:
+            names = [
+                name
+                for name in archive.namelist()
+                if not name.endswith("/") and not name.startswith("__MACOSX")
+            ]
+            paths = {archive.extract(name, folder / Path(file).name): name for name in names}
+    except (BadZipFile, OSError, RuntimeError, NotImplementedError, ValueError) as error:
+        raise InputError(
+            f"{file} cannot be unpacked: {error}. Unpack it, and name the file in it"
+        ) from None
+    if len({Path(name).suffix for name in names}) != 1:
+        raise InputError(
+            f"{file} holds {', '.join(names[:5]) or 'nothing'}; expected one file, or several of"
+            " one table. Unpack it, and name the files that you mean"
+        )
+    return _filled_files(file, {path: Path(path).stat().st_size for path in paths}, "")
+
+
 @contextmanager
-def _answering(source: str, setting: str) -> Iterator[Any]:
-    """Its file system."""
+def _file_system(source: str, setting: str) -> Iterator[Any]:
     import fsspec
 
     protocol = source.split("://")[0]
     try:
-        yield fsspec.filesystem(protocol, **_patience(protocol))
+        yield fsspec.filesystem(protocol, **_timeouts(protocol))
     except InputError:
         raise
-    except Exception as error:  # each file system raises errors of its own
+    except Exception as error:  # each file system raises its own errors
         raise InputError(
-            f"'{source}' ({setting}) does not answer: {_refusal(error)}; is the address right?"
+            f"'{source}' ({setting}) does not answer: {_reason(error)}; is the address right?"
         ) from None
 
 
-def _found(system: Any, source: str) -> list[str]:
+def _addresses(system: Any, source: str) -> list[str]:
     return sorted(system.glob(source)) if "*" in source else [source]
 
 
-def _refusal(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, TimeoutError):
-        return f"silent for {SECONDS} seconds"
+        return f"no answer within {SECONDS} seconds"
     return str(error) or type(error).__name__
 
 
 def _fetched(system: Any, address: str, folder: Path) -> str:
-    """Under the same folders, whose names may be a partition's."""
+    """Copy a file under the folders of its address: their names may be those of a partition."""
     name = address.split("://")[-1].split("?")[0].replace("..", "_").strip("/")
     copy = folder / name
     copy.parent.mkdir(parents=True, exist_ok=True)
@@ -88,8 +119,8 @@ def _fetched(system: Any, address: str, folder: Path) -> str:
     return str(copy)
 
 
-def _patience(protocol: str) -> dict[str, Any]:
-    """fsspec would wait for five minutes."""
+def _timeouts(protocol: str) -> dict[str, Any]:
+    """Return the options that make fsspec give up after `SECONDS` instead of five minutes."""
     if protocol not in ("http", "https"):
         return {}
     from aiohttp import ClientTimeout

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from zipfile import ZipFile
 
-from ratchet.data.source import is_parquet
+from ratchet.data.formats import is_parquet
 from ratchet.environments import python_of
 from ratchet.errors import InputError
 from ratchet.profile.profile import Profile, to_json

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ratchet.columns import SQL_DATES, SQL_NUMBERS, Kind, kind_of_sql_type
+from ratchet.data.formats import quoted
 from ratchet.data.source import Rows
 from ratchet.profile.bins import BOOLEAN_BINS, category_bins, number_bins
 from ratchet.profile.profile import CategoryCounts, Counts, NumberCounts, summed
@@ -58,11 +59,6 @@ class Column:
 
 
 TRUE, FALSE = "('true', '1', '1.0')", "('false', '0', '0.0')"
-
-
-def quoted(name: str) -> str:
-    escaped = name.replace('"', '""')
-    return f'"{escaped}"'
 
 
 def column(name: str, sql_type: str, kind: Kind | None = None) -> Column:

@@ -51,5 +51,5 @@ def _read_file(
     file: str, rows_before: int, settings: DataSettings, reference: Profile, several: bool
 ) -> Part:
     connection = frugal_connection()
-    with opened(file, settings.missing, settings.drop, "current", (), connection, several) as rows:
+    with opened(file, settings, "current", connection=connection, one_of_several=several) as rows:
         return read_part(rows, file, settings, reference, rows_before)

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from ratchet.columns import Kind
+from ratchet.data.formats import quoted
 from ratchet.data.source import Rows, connect, of_frame, opened
 from ratchet.errors import InputError
-from ratchet.profile.counting import Column, column, counts, first_counts, quoted, sql_of
+from ratchet.profile.counting import Column, column, counts, first_counts, sql_of
 from ratchet.profile.profile import Counts, Profile, emptied, from_json, to_json
 from ratchet.profile.sample import Sample
 from ratchet.profile.schema import Schema, check_columns, schema
@@ -82,10 +83,7 @@ def _read_frame(
 
 def read_reference(address: str, settings: DataSettings) -> Reading:
     """Read a file as the reference, instead of the data that a model was trained on."""
-    connection = frugal_connection()
-    with opened(
-        address, settings.missing, settings.drop, "reference", connection=connection
-    ) as rows:
+    with opened(address, settings, "reference", connection=frugal_connection()) as rows:
         known = dict(zip(rows.names, rows.types, strict=True))
         others = not_features(known, settings)
         features = [
@@ -111,9 +109,12 @@ def read_current(
         return read_rows(source, "the prediction log", settings, reference)
     if isinstance(source, pd.DataFrame):
         return read_rows(of_frame(source), "the data frame", settings, reference)
-    dates = [name for name, counts in reference.features.items() if counts.kind == "date"]
+    dates, numbers = (
+        [name for name, counts in reference.features.items() if counts.kind == kind]
+        for kind in ("date", "numeric")
+    )
     connection = frugal_connection()
-    with opened(source, settings.missing, settings.drop, "current", dates, connection) as rows:
+    with opened(source, settings, "current", dates, numbers, connection) as rows:
         return read_rows(rows, source, settings, reference)
 
 

@@ -82,9 +82,12 @@ def test_twenty_classes_are_no_more_trouble_than_two(tmp_path: Path) -> None:
     assert len(mixed_table(tmp_path, classes=2).classes) == 2
 
 
-def test_rows_without_a_target_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_rows_without_a_target_are_left_out_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     table = labelled(tmp_path, ["a", "b", "", "NA"] * 3)
-    assert (len(table.features), len(table.target), table.unlabelled) == (6, 6, 6)
+    assert (len(table.features), len(table.target)) == (6, 6)
+    assert "6 of 12 rows have no 'y' and are left out" in capsys.readouterr().out
 
 
 def test_yes_and_no_stay_text(tmp_path: Path) -> None:
@@ -236,11 +239,14 @@ def test_a_column_that_is_not_there_is_named_with_the_nearest(
     [
         (["a"] * 5, "target 'y' has one class only, 'a'; a classifier needs two"),
         (["1"] * 5, "target 'y' has one class only, 1; a classifier needs two"),
-        (["a", "a", "b"], "class 'b' of 'y' has one row; it needs two, one to learn from"),
-        (["a", "b", "c", "d"], "has 4 different values in 4 rows; that is no class"),
-        (["1.5", "2.5"] * 3, "target 'y' holds 1.5, which is no whole number"),
-        (["1", "inf"] * 3, "target 'y' holds inf, which is no whole number"),
-        (["1", "1e30"] * 3, "which is no whole number"),
+        (["a", "a", "b"], "target 'y' has one row of class 'b'; it needs two, one to learn from"),
+        (
+            ["a", "b", "c", "d"],
+            "has 4 different values in 4 rows; expected classes, each in",
+        ),
+        (["1.5", "2.5"] * 3, "target 'y' holds 1.5, which is not a whole number"),
+        (["1", "inf"] * 3, "target 'y' holds inf, which is not a whole number"),
+        (["1", "1e30"] * 3, "which is not a whole number"),
         (["", "NA"], "has no rows with a target and a feature; add some"),
         ([], "has no rows with a target and a feature; add some"),
     ],

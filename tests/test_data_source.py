@@ -9,18 +9,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
+import pandas as pd
 import pytest
 
 from ratchet.data import files, source
 from ratchet.errors import InputError
-from tests.tables import write_text
+from tests.tables import settings, write_text
 
 ROWS = "a,b\n1,x\n2,y\n"
 
 
-def said_of(address: object) -> str:
+def read(address: object, **more: object) -> pd.DataFrame:
+    return source.read(settings(str(address), "-", **more))
+
+
+def error_of(address: object, **more: object) -> str:
     with pytest.raises(InputError) as refused:
-        source.read(str(address))
+        read(address, **more)
     assert "\n" not in str(refused.value)
     return str(refused.value)
 
@@ -44,28 +49,28 @@ def web(tmp_path: Path) -> Iterator[str]:
     ("name", "shape"), [("iris", (150, 5)), ("wine", (178, 14)), ("digits", (1797, 65))]
 )
 def test_a_toy_is_read_by_its_name(name: str, shape: tuple[int, int]) -> None:
-    assert source.read(name).shape == shape
+    assert read(name).shape == shape
 
 
 def test_a_toys_columns_can_be_written_in_json_and_its_classes_have_names() -> None:
-    iris = source.read("iris")
+    iris = read("iris")
     assert list(iris)[:2] == ["sepal_length", "sepal_width"]
     assert list(iris.target.unique()) == ["setosa", "versicolor", "virginica"]
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
 def test_what_separates_the_values_is_found(tmp_path: Path, mark: str) -> None:
-    frame = source.read(str(write_text(tmp_path / "a.csv", ROWS.replace(",", mark))))
+    frame = read(write_text(tmp_path / "a.csv", ROWS.replace(",", mark)))
     assert frame.to_dict("list") == {"a": [1, 2], "b": ["x", "y"]}
 
 
 def test_one_column_quotes_blank_lines_and_windows_line_ends_are_csv(tmp_path: Path) -> None:
     for text in ("a\n1\n2\n", "\ufeffa\n1\n2\n"):
-        assert list(source.read(str(write_text(tmp_path / "a.csv", text))).a) == [1, 2]
+        assert list(read(write_text(tmp_path / "a.csv", text)).a) == [1, 2]
     text = '"a, b","c ""d"""\r\n"two\nlines",1\r\n\r\n"x",2\r\n'
     path = tmp_path / "b.csv"
     path.write_bytes(text.encode())
-    frame = source.read(str(path))
+    frame = read(path)
     assert frame.to_dict("list") == {"a, b": ["two\nlines", "x"], 'c "d"': [1, 2]}
 
 
@@ -73,16 +78,16 @@ def test_gzip_is_read_and_a_broken_one_refused(tmp_path: Path) -> None:
     packed = gzip.compress(ROWS.encode() * 1)
     for name, content in [("a", packed), ("cut", packed[:-9]), ("plain", ROWS.encode())]:
         (tmp_path / f"{name}.csv.gz").write_bytes(content)
-    assert len(source.read(str(tmp_path / "a.csv.gz"))) == 2
-    assert "cannot be opened: Compressed file ended" in said_of(tmp_path / "cut.csv.gz")
-    assert "cannot be opened: Not a gzipped file" in said_of(tmp_path / "plain.csv.gz")
+    assert len(read(tmp_path / "a.csv.gz")) == 2
+    assert "cannot be opened: Compressed file ended" in error_of(tmp_path / "cut.csv.gz")
+    assert "cannot be opened: Not a gzipped file" in error_of(tmp_path / "plain.csv.gz")
 
 
 def test_columns_that_differ_in_case_only_keep_their_names(tmp_path: Path) -> None:
     path = write_text(tmp_path / "a.csv", "Age,age,AGE\n1,2,3\n")
-    assert source.read(str(path)).to_dict("list") == {"Age": [1], "age": [2], "AGE": [3]}
+    assert read(path).to_dict("list") == {"Age": [1], "age": [2], "AGE": [3]}
     _parquet(tmp_path / "a.parquet", "SELECT 1 AS id, {'id': 2} AS inner")
-    assert list(source.read(str(tmp_path / "a.parquet"), drop=("inner",))) == ["id", "inner"]
+    assert list(read(tmp_path / "a.parquet", drop=["inner"])) == ["id", "inner"]
 
 
 def _parquet(path: Path, query: str) -> Path:
@@ -96,27 +101,27 @@ def test_a_glob_reads_several_files(tmp_path: Path) -> None:
     for part in (1, 2):
         write_text(tmp_path / f"part-{part}.csv", ROWS)
         _parquet(tmp_path / f"part-{part}.parquet", f"SELECT {part} AS a, 'x' AS b")
-    assert len(source.read(f"{tmp_path}/part-*.csv")) == 4
-    assert sorted(source.read(f"{tmp_path}/part-?.parquet").a) == [1, 2]
-    assert len(source.read(f"{tmp_path}/*-[12].csv")) == 4
+    assert len(read(f"{tmp_path}/part-*.csv")) == 4
+    assert sorted(read(f"{tmp_path}/part-?.parquet").a) == [1, 2]
+    assert len(read(f"{tmp_path}/*-[12].csv")) == 4
 
 
 def test_files_of_a_glob_with_different_columns_are_refused(tmp_path: Path) -> None:
     """By position, `b,a` would be read as `a,b`."""
     write_text(tmp_path / "1.csv", ROWS)
     write_text(tmp_path / "2.csv", "b,a\nx,1\n")
-    assert "2.csv has the columns b, a; expected those of" in said_of(tmp_path / "*.csv")
+    assert "2.csv has the columns b, a; expected those of" in error_of(tmp_path / "*.csv")
     _parquet(tmp_path / "1.parquet", "SELECT 1 AS a")
     _parquet(tmp_path / "2.parquet", "SELECT 1 AS z")
-    assert "cannot be read as Parquet" in said_of(tmp_path / "*.parquet")
+    assert "cannot be read as Parquet" in error_of(tmp_path / "*.parquet")
 
 
 def test_a_partitions_folder_names_are_a_column(tmp_path: Path) -> None:
     for year in (2023, 2024):
         (tmp_path / f"year={year}").mkdir()
         _parquet(tmp_path / f"year={year}" / "a.parquet", "SELECT 'x' AS b")
-    assert sorted(source.read(f"{tmp_path}/*/*.parquet").year) == [2023, 2024]
-    assert sorted(source.read(f"file://{tmp_path}/*/*.parquet").year) == [2023, 2024]
+    assert sorted(read(f"{tmp_path}/*/*.parquet").year) == [2023, 2024]
+    assert sorted(read(f"file://{tmp_path}/*/*.parquet").year) == [2023, 2024]
 
 
 def test_an_fsspec_address_is_read(tmp_path: Path) -> None:
@@ -125,32 +130,32 @@ def test_an_fsspec_address_is_read(tmp_path: Path) -> None:
     memory.pipe("/shop/a.csv", ROWS.encode())
     memory.pipe("/shop/b.csv", ROWS.encode())
     memory.pipe("/shop/empty/a.csv", b"")
-    assert len(source.read(f"file://{path}")) == 2
-    assert len(source.read("memory://shop/a.csv")) == 2
-    assert len(source.read("memory://shop/*.csv")) == 4
-    assert said_of("memory://shop/empty/a.csv").startswith("memory://shop/empty/a.csv is empty")
+    assert len(read(f"file://{path}")) == 2
+    assert len(read("memory://shop/a.csv")) == 2
+    assert len(read("memory://shop/*.csv")) == 4
+    assert error_of("memory://shop/empty/a.csv").startswith("memory://shop/empty/a.csv is empty")
 
 
 def test_an_address_on_the_web_is_read(tmp_path: Path, web: str) -> None:
     write_text(tmp_path / "a.csv", ROWS)
     (tmp_path / "b.csv.gz").write_bytes(gzip.compress(ROWS.encode()))
     _parquet(tmp_path / "c.parquet", "SELECT range AS a, 'x' AS b FROM range(100000)")
-    assert len(source.read(f"{web}/a.csv")) == 2
-    assert len(source.read(f"{web}/a.csv?version=3")) == 2
-    assert len(source.read(f"{web}/b.csv.gz")) == 2
-    assert len(source.read(f"{web}/c.parquet")) == 100_000
-    assert said_of(f"{web}/no.csv").startswith(f"'{web}/no.csv' (data.source) does not answer")
+    assert len(read(f"{web}/a.csv")) == 2
+    assert len(read(f"{web}/a.csv?version=3")) == 2
+    assert len(read(f"{web}/b.csv.gz")) == 2
+    assert len(read(f"{web}/c.parquet")) == 100_000
+    assert error_of(f"{web}/no.csv").startswith(f"'{web}/no.csv' (data.source) does not answer")
 
 
 def test_an_error_in_a_fetched_file_names_its_address(tmp_path: Path, web: str) -> None:
     (tmp_path / "a.csv").write_bytes(b"\x89PNG\0\0")
-    said = said_of(f"{web}/a.csv")
-    assert said == f"{web}/a.csv is not CSV: it holds bytes that are no text; is its name right?"
+    said = error_of(f"{web}/a.csv")
+    assert said == f"{web}/a.csv is not CSV: it holds bytes that are not text; is its name right?"
 
 
 def test_an_address_that_does_not_answer_is_refused_within_seconds() -> None:
     began = time.monotonic()
-    said = said_of("http://127.0.0.1:9/x.csv")
+    said = error_of("http://127.0.0.1:9/x.csv")
     assert "'http://127.0.0.1:9/x.csv' (data.source) does not answer" in said
     assert said.endswith("is the address right?")
     assert time.monotonic() - began < 5
@@ -162,8 +167,8 @@ def test_an_address_that_takes_the_call_and_is_silent_is_given_up(
     monkeypatch.setattr(files, "SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
-        said = said_of(f"http://127.0.0.1:{silent.getsockname()[1]}/x.csv")
-    assert "does not answer: silent for 1 seconds" in said
+        said = error_of(f"http://127.0.0.1:{silent.getsockname()[1]}/x.csv")
+    assert "does not answer: no answer within 1 seconds" in said
     assert time.monotonic() - began < 5
 
 
@@ -181,51 +186,57 @@ def test_an_address_that_takes_the_call_and_is_silent_is_given_up(
         (".", "No file at '.'"),
         ("\0", "No file at"),
         ("a\nb", "No file at 'a b'"),
-        ("**x", "is no path"),
-        ("/" + "x" * 5000, "is no path"),
+        ("**x", "is not a path"),
+        ("/" + "x" * 5000, "is not a path"),
         ("://", "does not answer"),
         ("http://", "does not answer"),
         ("zip://x.csv::none.zip", "does not answer"),
     ],
 )
 def test_where_there_is_nothing_that_is_said(address: str, said: str) -> None:
-    assert said in said_of(address)
+    assert said in error_of(address)
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
-    assert said_of(write_text(tmp_path / "a.csv", "")).endswith("expected a header and rows")
-    assert "is empty" in said_of(write_text(tmp_path / "a.parquet", ""))
-    assert "begins with an empty line" in said_of(write_text(tmp_path / "b.csv", "\n\na,b\n1,2\n"))
+    assert error_of(write_text(tmp_path / "a.csv", "")).endswith("expected a header and rows")
+    assert "is empty" in error_of(write_text(tmp_path / "a.parquet", ""))
+    assert "begins with an empty line" in error_of(write_text(tmp_path / "b.csv", "\n\na,b\n1,2\n"))
 
 
 def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path: Path) -> None:
-    no_csv = "is not CSV: it holds bytes that are no text; is its name right?"
+    no_csv = "is not CSV: it holds bytes that are not text; is its name right?"
     (tmp_path / "png.csv").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01")
     with zipfile.ZipFile(tmp_path / "zip.csv", "w") as archive:
         archive.writestr("a.csv", ROWS)
     _parquet(tmp_path / "right.parquet", "SELECT 1 AS a").rename(tmp_path / "parquet.csv")
     for name in ("png.csv", "zip.csv", "parquet.csv"):
-        assert said_of(tmp_path / name) == f"{tmp_path / name} {no_csv}"
-    said = said_of(write_text(tmp_path / "csv.parquet", ROWS * 9))
+        assert error_of(tmp_path / name) == f"{tmp_path / name} {no_csv}"
+    said = error_of(write_text(tmp_path / "csv.parquet", ROWS * 9))
     assert "cannot be read as Parquet, as its name says" in said
 
 
-def test_a_csv_that_is_not_utf_8_is_refused_with_the_place(tmp_path: Path) -> None:
+def test_a_csv_that_is_not_in_the_encoding_of_the_settings_is_refused_with_the_place(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "a.csv").write_bytes("name,b\nJosé,1\n".encode("latin-1"))
-    assert said_of(tmp_path / "a.csv").endswith("is not text in UTF-8 (byte 10); save it as UTF-8")
+    message = error_of(tmp_path / "a.csv", csv={"encoding": "utf-8"})
+    assert "a.csv cannot be read as text in utf-8: " in message
+    assert "position 10" in message
+    assert message.endswith("Set data.csv.encoding, or save the file as UTF-8")
+    assert "unknown encoding: klingon" in error_of(tmp_path / "a.csv", csv={"encoding": "klingon"})
 
 
 @pytest.mark.parametrize("more", [1, 3000])
 def test_a_row_that_is_too_long_or_too_short_is_named(tmp_path: Path, more: int) -> None:
-    long = said_of(write_text(tmp_path / "long.csv", "a,b\n" + "1,2\n" * more + "1,2,3\n"))
-    short = said_of(write_text(tmp_path / "short.csv", "a,b\n" + "1,2\n" * more + "1\n"))
+    long = error_of(write_text(tmp_path / "long.csv", "a,b\n" + "1,2\n" * more + "1,2,3\n"))
+    short = error_of(write_text(tmp_path / "short.csv", "a,b\n" + "1,2\n" * more + "1\n"))
     assert "cannot be read as CSV" in long
     assert str(more + 2) in long
     assert str(more + 2) in short
 
 
 def test_a_quote_that_does_not_close_is_refused(tmp_path: Path) -> None:
-    assert "cannot be read as CSV" in said_of(write_text(tmp_path / "a.csv", 'a,b\n"x,1\ny,2\n'))
+    assert "cannot be read as CSV" in error_of(write_text(tmp_path / "a.csv", 'a,b\n"x,1\ny,2\n'))
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -233,13 +244,15 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     from pyarrow import parquet
 
     said = "has two columns named 'a'; rename one of them"
-    assert said_of(write_text(tmp_path / "a.csv", "a,b,a\n1,2,3\n")).endswith(said)
-    assert said_of(write_text(tmp_path / "b.csv", ",,a\n1,2,3\n")).endswith(
-        "named ''; rename one of them"
-    )
+    assert error_of(write_text(tmp_path / "a.csv", "a,b,a\n1,2,3\n")).endswith(said)
+    assert list(read(write_text(tmp_path / "b.csv", ",,a\n1,2,3\n"))) == [
+        "unnamed_1",
+        "unnamed_2",
+        "a",
+    ]
     twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
     parquet.write_table(twice, tmp_path / "a.parquet")
-    assert said_of(tmp_path / "a.parquet").endswith(said)
+    assert error_of(tmp_path / "a.parquet").endswith(said)
 
 
 @pytest.mark.parametrize(
@@ -250,5 +263,5 @@ def test_a_nested_column_is_refused_unless_it_is_dropped(
     tmp_path: Path, value: str, kind: str
 ) -> None:
     path = _parquet(tmp_path / "a.parquet", f"SELECT 1 AS a, {value} AS n")
-    assert f"column 'n' holds {kind}s, expected one value a row" in said_of(path)
-    assert list(source.read(str(path), drop=("n",)).a) == [1]
+    assert f"column 'n' holds {kind}s, expected one value a row" in error_of(path)
+    assert list(read(path, drop=["n"]).a) == [1]
