@@ -73,7 +73,7 @@ def log(folder: Path, users: int, staging_right: float = 0.99) -> Path:
 def push_button(fork: Fork, action: str, reason: str = "", dry_run: str = "false") -> Acted:
     inputs = {"action": action, "reason": reason, "dry_run": dry_run}
     return fork.act("workflow_dispatch", "promote", fork.checkout(f"tree{time.monotonic_ns()}"),
-                    inputs=inputs, job="move")  # fmt: skip
+                    inputs=inputs, job="mirror")  # fmt: skip
 
 
 SCHEDULE = {"schedule": "41 */6 * * *"}
@@ -89,9 +89,9 @@ def test_a_schedule_without_a_log_starts_no_job(fork: Fork):
 def test_the_schedule_promotes_on_evidence_and_mirrors_it(fork: Fork, github: GitHub):
     variables = {"RATCHET_LOG": str(log(fork.folder, 1500))}
     tree = fork.checkout("tree")
-    acted = fork.act("schedule", "promote", tree, SCHEDULE, variables=variables, job="move")
+    acted = fork.act("schedule", "promote", tree, SCHEDULE, variables=variables, job="mirror")
     assert acted.code == 0, acted.output
-    assert acted.jobs == {"look": "success", "move": "success"}
+    assert acted.jobs == {"look": "success", "move": "success", "mirror": "success"}
     assert acted.outputs("look")["decision"] == "promote"
     assert acted.outputs("move")["promoted"] == "true"
     assert aliases(fork) == {"prod": 2, "previous": 1}

@@ -38,7 +38,7 @@ def github() -> Iterator[GitHub]:
 def first(tmp_path_factory: pytest.TempPathFactory, github: GitHub) -> tuple[Fork, Acted]:
     """A fresh fork, and its first push."""
     fork = new_fork(tmp_path_factory.mktemp("first"), github)
-    return fork, fork.act("push", "train", fork.checkout("tree"), job="train")
+    return fork, fork.act("push", "train", fork.checkout("tree"), job="mirror")
 
 
 @pytest.fixture
@@ -108,13 +108,17 @@ def test_a_push_of_a_config_trains_that_one_and_moves_staging(fork: Fork):
     assert registry(fork) == ([1, 2], {"prod": 1, "staging": 2}, 2)
 
 
-def test_a_push_that_changes_no_model_moves_nothing_and_packages_nothing(fork: Fork):
+def test_a_push_that_changes_no_model_moves_nothing_and_makes_up_for_a_missed_image(fork: Fork):
+    """The first push set `prod`, but its job `package` did not run."""
     acted = fork.act("push", "train", fork.checkout("tree"))
     assert acted.code == 0, acted.output
     assert acted.outputs("train")["trained"] == "0"
     assert acted.outputs("train")["moved"] == "false"
-    assert list(acted.jobs) == ["train"]
+    assert list(acted.jobs) == ["train", "package", "record"]
     assert registry(fork) == ([1], {"prod": 1}, 1)
+    acted = fork.act("push", "train", fork.checkout("later"))
+    assert acted.code == 0, acted.output
+    assert list(acted.jobs) == ["train"]
 
 
 def test_two_pushes_at_once_are_both_kept(fork: Fork):
