@@ -1,10 +1,10 @@
-"""What the store on a branch costs beside plain git, and whether writers at once lose anything.
+"""The time to take and put a store, compared with plain git; updates lost by concurrent writers.
 
 python -m benchmarks.store
 
-Take and put, lock included, of stores of 10 and 200 MB, in turns with what a person would type: git
-clone of the branch; git add, commit and push of the same change. A fifth of the bytes is the
-database, the rest artifacts that do not compress. Then three writers at once, ten changes each.
+Stores of 10 and 200 MB are taken and put, including the lock. Plain git fetches the same ref, and
+adds, commits and pushes the same change, in turns with it. A fifth of the bytes is the database;
+the rest is artifacts that do not compress. Then three writers make ten changes each, concurrently.
 """
 
 import json
@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 from ratchet.report import print_table
 
 REPOSITORY = Path(__file__).parent.parent
+STORE = "refs/ratchet/store"
 MEGABYTES = (10, 200)
 TURNS = 3
 WRITERS, CHANGES = 3, 10
@@ -53,17 +54,19 @@ def main() -> None:
         for size, turns in timed.items()
         for what, (ours, git) in turns.items()
     }
-    print_table(
-        [
-            {
-                "store": f"{size} MB", "": what, "ours, seconds": median(ours),
-                "plain git, seconds": median(git), "times": median(ours) / median(git),
-            }
-            for size, turns in timed.items()
-            for what, (ours, git) in turns.items()
-        ]
-    )  # fmt: skip
-    print(f"{WRITERS} writers at once, {WRITERS * CHANGES} changes: {lost} lost")
+    rows = [
+        {
+            "store": f"{size} MB",
+            "": what,
+            "ours, seconds": median(ours),
+            "plain git, seconds": median(git),
+            "times": median(ours) / median(git),
+        }
+        for size, turns in timed.items()
+        for what, (ours, git) in turns.items()
+    ]
+    print_table(rows)
+    print(f"{WRITERS} concurrent writers, {WRITERS * CHANGES} changes: {lost} lost")
     holds = lost == 0 and max(ratios.values()) <= MOST_TIMES_PLAIN_GIT
     print(
         json.dumps(
@@ -77,9 +80,9 @@ def main() -> None:
 def in_turns(folder: Path, megabytes: int) -> dict[str, tuple[list[float], list[float]]]:
     remote = published(folder, megabytes)
     turns = []
-    for number in range(1 + TURNS):  # the first fills the disk's cache
+    for number in range(1 + TURNS):  # the first turn fills the disk cache
         ours, theirs = folder / f"ours{number}", folder / f"git{number}"
-        turns.append((*take_and_put(ours, remote, number), *clone_and_push(theirs, remote, number)))
+        turns.append((*take_and_put(ours, remote, number), *fetch_and_push(theirs, remote, number)))
         shutil.rmtree(ours)
         shutil.rmtree(theirs)
     take, put, clone, push = ([*one] for one in zip(*turns[1:], strict=True))
@@ -97,31 +100,36 @@ def take_and_put(folder: Path, remote: Path, number: int) -> tuple[float, float]
     return took, seconds(lambda: state.put(git, folder))
 
 
-def clone_and_push(folder: Path, remote: Path, number: int) -> tuple[float, float]:
+def fetch_and_push(folder: Path, remote: Path, number: int) -> tuple[float, float]:
     source = f"file://{remote}"  # by path, git would link the files and copy nothing
-    where = ("--depth=1", "--branch=ratchet-store", source, str(folder))
-    took = seconds(lambda: git(folder.parent, "clone", *where))
+    folder.mkdir()
+    git(folder, "init")
+
+    def fetch() -> None:
+        git(folder, "fetch", "--depth=1", source, STORE)
+        git(folder, "checkout", "FETCH_HEAD")
+
+    took = seconds(fetch)
     change(folder, number)
 
     def push() -> None:
         git(folder, "add", "--all")
         git(folder, "commit", "--amend", "--message=The store")
-        git(folder, "push", "--force")
+        git(folder, "push", "--force", source, f"HEAD:{STORE}")
 
     return took, seconds(push)
 
 
 def published(folder: Path, megabytes: int) -> Path:
-    """A remote whose branch holds a store of this size."""
+    """Create a remote that holds a store of this size."""
     remote, first = folder / "remote.git", folder / "first"
     remote.mkdir(parents=True)
     git(remote, "init", "--bare")
     checkout(first, remote)
     fill(first, megabytes)
-    git(first, "checkout", "--orphan", "ratchet-store")
     git(first, "add", "--all")
     git(first, "commit", "--message=The store")
-    git(first, "push", "origin", "ratchet-store")
+    git(first, "push", "origin", f"HEAD:{STORE}")
     return remote
 
 
@@ -133,7 +141,7 @@ def checkout(folder: Path, remote: Path) -> Path:
 
 
 def fill(folder: Path, megabytes: int) -> None:
-    """Runs with five metrics and a tag each, as text of a database; artifacts of 1 MB."""
+    """Write a database of runs with five metrics each, and artifacts of 1 MB each."""
     with closing(sqlite3.connect(folder / "mlflow.db")) as connection, connection:
         connection.execute("CREATE TABLE runs (run_uuid TEXT, artifact_uri TEXT)")
         connection.execute("CREATE TABLE metrics (run_uuid TEXT, key TEXT, value REAL, step INT)")
@@ -153,7 +161,7 @@ def fill(folder: Path, megabytes: int) -> None:
 
 
 def change(folder: Path, number: int) -> None:
-    """What a run leaves: rows, and an artifact."""
+    """Add a row and an artifact, as a run does."""
     with closing(sqlite3.connect(folder / "mlflow.db")) as connection, connection:
         connection.execute("INSERT INTO runs VALUES (?, '')", (f"new{number}",))
     artifact(folder, f"new{number}-{os.urandom(4).hex()}")
@@ -175,8 +183,10 @@ def updates_lost(folder: Path) -> int:
         here = checkout(folder / f"writer{writer}", remote)
         writers.append(subprocess.Popen(command, cwd=here, env=env, stdout=subprocess.DEVNULL))
     failed = sum(writer.wait() != 0 for writer in writers)
-    git(folder, "clone", "--branch=ratchet-store", str(remote), str(folder / "seen"))
-    with closing(sqlite3.connect(folder / "seen" / "mlflow.db")) as connection:
+    result = checkout(folder / "result", remote)
+    git(result, "fetch", "origin", STORE)
+    git(result, "checkout", "FETCH_HEAD")
+    with closing(sqlite3.connect(result / "mlflow.db")) as connection:
         (kept,) = connection.execute(
             "SELECT count(DISTINCT run_uuid) FROM runs WHERE run_uuid LIKE 'new%'"
         ).fetchone()

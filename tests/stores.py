@@ -1,12 +1,16 @@
 """Stores on a git remote, for the tests: remotes, checkouts of them, runs that change a store."""
 
+import base64
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from tests.projects import REPOSITORY, run
+from tests.projects import REPOSITORY, environment, run
 
 
 def new_remote(folder: Path) -> Path:
@@ -73,3 +77,62 @@ def lock_is_held(remote: Path) -> bool:
 
 def python(script: str, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
     return run([sys.executable, "-c", script], folder, PYTHONPATH=str(REPOSITORY), **env)
+
+
+@contextmanager
+def serving_git(folder: Path, token: str) -> Iterator[str]:
+    """Serve a folder's repositories by smart HTTP, as GitHub does; yield the server's address."""
+    expected = "basic " + base64.b64encode(f"x-access-token:{token}".encode()).decode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            if self.headers.get("Authorization") != expected:
+                self.send_error(401)
+                return
+            path, _, query = self.path.partition("?")
+            variables = {
+                "GIT_PROJECT_ROOT": str(folder), "GIT_HTTP_EXPORT_ALL": "1", "REMOTE_USER": "me",
+                "PATH_INFO": path, "QUERY_STRING": query, "REQUEST_METHOD": self.command,
+                "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+            }  # fmt: skip
+            done = subprocess.run(
+                ["git", "http-backend"],
+                input=self._body(),
+                capture_output=True,
+                check=True,
+                env=environment(**variables),
+            )
+            header, _, body = done.stdout.partition(b"\r\n\r\n")
+            lines = [line.split(": ", 1) for line in header.decode().splitlines()]
+            headers = dict(lines)
+            self.send_response(int(headers.pop("Status", "200").split()[0]))
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def _body(self) -> bytes:
+            if self.headers.get("Transfer-Encoding") != "chunked":
+                return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            parts = []
+            while size := int(self.rfile.readline(), 16):
+                parts.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(parts)
+
+        do_GET = do_POST = _answer
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -135,15 +135,15 @@ def test_two_pushes_at_once_are_both_kept(fork: Fork):
     assert not lock_is_held(fork.remote)
 
 
-def test_a_broken_config_fails_its_run_and_keeps_what_the_others_gave(fork: Fork):
+def test_a_broken_config_fails_its_run_and_the_others_are_kept_and_packaged(fork: Fork):
     tree = fork.checkout("tree")
     add_config(tree, "neighbours.json")
     (tree / "configs/models/broken.yaml").write_text("estimator: os.system\n")
-    acted = fork.act("push", "train", tree, job="train")
+    acted = fork.act("push", "train", tree, job="package")
     assert acted.code != 0
     assert acted.steps("train")[TRAIN] == "failure"
     assert acted.steps("train")[GATE] == "success"
-    assert acted.jobs == {"train": "failure"}
+    assert acted.jobs == {"train": "failure", "package": "success", "record": "success"}
     assert registry(fork) == ([1, 2], {"prod": 1, "staging": 2}, 2)
     assert not lock_is_held(fork.remote)
 
