@@ -126,7 +126,7 @@ def ours(project: Path, current: str, times: int) -> tuple[list[Run], list[Run]]
 
 def run(project: Path, *command: str) -> Run:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "GITHUB_"))}
-    env = kept | {"PYTHONPATH": str(REPOSITORY), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    env = kept | {"MLFLOW_DISABLE_TELEMETRY": "true"}
     started = time.perf_counter()
     with (project / "said").open("w+") as said:
         child = subprocess.Popen(command, cwd=project, env=env, stdout=said, stderr=said)

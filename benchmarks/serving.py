@@ -83,7 +83,7 @@ def make_project(folder: Path) -> Path:
 
 
 def step(project: Path, name: str, *arguments: str) -> None:
-    env = environment(project, PYTHONPATH=str(REPOSITORY))
+    env = environment(project)
     defaults = {"train": ["--force", "false", "--jobs", "1", "--watch", "false"]}
     more = defaults.get(name, ["--version", "ungated", "--force", "false"])
     command = [sys.executable, "-m", f"steps.{name}", *arguments, *more]
@@ -142,11 +142,12 @@ def served(
     folder: Path, python: Path, port: int, path: str, body: str, *command: str, **more: str
 ) -> Iterator[Server]:
     search = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
-    env = environment(folder, PYTHONPATH=str(REPOSITORY), PATH=search, **more)
+    env = environment(folder, PATH=search, **more)
+    ours = python == Path(sys.executable)  # a peer's environment lacks our package
     with (folder / f"{port}.log").open("w") as log:
         process = subprocess.Popen(
             [str(python.parent / command[0]), *command[1:]],
-            cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True,
+            cwd=folder if ours else REPOSITORY, env=env, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     try:
         wait_for(f"http://127.0.0.1:{port}{path}", process, (folder / f"{port}.log"))

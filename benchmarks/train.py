@@ -75,7 +75,7 @@ def environment(project: Path) -> dict[str, str]:
     """With a store of the project's own, whatever this shell is connected to."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
     store = f"sqlite:///{project / 'mlflow.db'}"
-    return kept | {"PYTHONPATH": str(REPOSITORY), "MLFLOW_TRACKING_URI": store}
+    return kept | {"MLFLOW_TRACKING_URI": store}
 
 
 def rows(

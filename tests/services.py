@@ -1,21 +1,25 @@
 """Running services, and the project whose models they serve."""
 
+import atexit
 import contextlib
 import json
+import shutil
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import psutil
 
-from tests.projects import REPOSITORY, environment, free_port, new_project, run, run_step
+from ratchet.store.database import relocate
+from tests.projects import environment, free_port, new_project, run_python, run_step
 
 TOKEN = "a-token-of-the-tests"
 FEATURES = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
@@ -88,7 +92,19 @@ def _content(response: Any) -> Any:
 
 
 def iris_project(folder: Path) -> Path:
-    """prod is version 1, staging version 2: logistic regressions of two strengths."""
+    """Return a project whose prod is version 1 and staging version 2, both logistic regressions."""
+    trained = _trained_iris()
+    shutil.copytree(trained, folder, symlinks=True, dirs_exist_ok=True)
+    for root in ("file://{}", "{}"):
+        relocate(folder / "mlflow.db", root.format(trained), root.format(folder))
+    return folder
+
+
+@cache
+def _trained_iris() -> Path:
+    """Train once per test worker; each test module has a copy of its own."""
+    folder = Path(mkdtemp(prefix="trained-iris-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     project = new_project(folder)
     other = {"estimator": "LogisticRegression", "params": {"C": 0.1, "max_iter": 1000}}
     (project / "configs/models/other.json").write_text(json.dumps(other))
@@ -104,8 +120,7 @@ def train(project: Path, config: str) -> None:
 
 
 def move(project: Path, **aliases: str) -> None:
-    command = [sys.executable, "-c", ALIASES, *(f"{a}={v}" for a, v in aliases.items())]
-    done = run(command, project, PYTHONPATH=str(REPOSITORY))
+    done = run_python(["-c", ALIASES, *(f"{a}={v}" for a, v in aliases.items())], project)
     assert done.returncode == 0, done.stderr
 
 
@@ -114,7 +129,6 @@ def serving(project: Path, state: Path, ready: bool = True, **env: str) -> Itera
     """A service of that project, with a log and models of its own in the folder `state`."""
     port = free_port()
     settings = {
-        "PYTHONPATH": str(REPOSITORY),
         "RATCHET_ADMIN_TOKEN": TOKEN,
         "RATCHET_LOG_URL": f"sqlite:///{state}/predictions.db",
         "RATCHET_MODELS": str(state / "models"),

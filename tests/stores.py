@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from tests.projects import REPOSITORY, environment, run
+from tests.projects import environment, run, run_python
 
 
 def new_remote(folder: Path) -> Path:
@@ -76,7 +76,7 @@ def lock_is_held(remote: Path) -> bool:
 
 
 def python(script: str, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    return run([sys.executable, "-c", script], folder, PYTHONPATH=str(REPOSITORY), **env)
+    return run_python(["-c", script], folder, **env)
 
 
 @contextmanager

@@ -232,7 +232,7 @@ def test_what_is_scored_before_a_kill_is_on_record(how: signal.Signals, pycaret_
     project = pycaret_project(digits, SMALL | slow)
     command = [sys.executable, "-m", "steps.automl", "--write", "false", "--jobs", "1"]
     step = subprocess.Popen(
-        command, cwd=project, env=environment(PYTHONPATH=str(REPOSITORY)), text=True,
+        command, cwd=project, env=environment(), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         preexec_fn=heed_ctrl_c,
     )  # fmt: skip

@@ -25,6 +25,7 @@ from tests.projects import (
     new_project,
     process,
     run,
+    run_python,
     run_step,
     tracking_server,
 )  # fmt: skip
@@ -228,10 +229,7 @@ def _the_line_is_stored(project: Path, address: str, storage: str) -> None:
         "model = mlflow.pyfunc.load_model('models:/iris@prod')\n"
         "print((model.predict(data.drop(columns='target')) == data['target']).mean())"
     )
-    loaded = run(
-        [sys.executable, "-c", load], project, MLFLOW_TRACKING_URI=address,
-        PYTHONPATH=str(REPOSITORY),
-    )  # fmt: skip
+    loaded = run_python(["-c", load], project, MLFLOW_TRACKING_URI=address)
     assert float(loaded.stdout) > 0.9, loaded.stderr
 
 

@@ -47,7 +47,7 @@ def test_an_environment_is_made_once_and_kept_by_the_locks_hash(
 def test_a_kill_leaves_no_half_of_an_environment(lock: Path):
     making = "from pathlib import Path; from ratchet.environments import python_of; import sys;"
     command = [sys.executable, "-c", making + "python_of(Path(sys.argv[1]))", str(lock)]
-    env = environment(PYTHONPATH=str(REPOSITORY))
+    env = environment()
     maker = subprocess.Popen(command, env=env, stdout=subprocess.PIPE)
     assert maker.stdout is not None
     maker.stdout.readline()  # it says that it begins
@@ -60,7 +60,7 @@ def test_a_kill_leaves_no_half_of_an_environment(lock: Path):
 def test_two_makers_at_once_make_one(lock: Path):
     making = "from pathlib import Path; from ratchet.environments import python_of; import sys;"
     command = [sys.executable, "-c", making + "print(python_of(Path(sys.argv[1])))", str(lock)]
-    env = environment(PYTHONPATH=str(REPOSITORY))
+    env = environment()
     makers = [subprocess.Popen(command, env=env, stdout=subprocess.PIPE) for _ in range(2)]
     said = [maker.communicate()[0].decode() for maker in makers]
     assert [maker.returncode for maker in makers] == [0, 0]

@@ -32,7 +32,7 @@ from ratchet.predictions.record import (
 )
 from ratchet.predictions.window import Window
 from ratchet.settings import ABSettings
-from tests.projects import REPOSITORY, environment
+from tests.projects import environment
 from tests.records import a_record
 
 
@@ -305,7 +305,7 @@ asyncio.run(users())
 def start_writer(folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", WRITER, url_of(folder)],
-        stdout=subprocess.PIPE, text=True, env=environment(PYTHONPATH=str(REPOSITORY)),
+        stdout=subprocess.PIPE, text=True, env=environment(),
     )  # fmt: skip
 
 
@@ -381,7 +381,7 @@ def test_a_full_disk_refuses_what_it_cannot_keep_and_goes_on_when_there_is_room(
     )
     done = subprocess.run(
         ["unshare", "--map-root-user", "--mount", "sh", "-c", mounted, DISK],
-        capture_output=True, text=True, env=environment(PYTHONPATH=str(REPOSITORY)), check=False,
+        capture_output=True, text=True, env=environment(), check=False,
     )  # fmt: skip
     if "unshare failed" in done.stderr:
         pytest.skip(done.stderr)

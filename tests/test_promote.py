@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 
 from ratchet.predictions.prediction_log import PredictionLog
 from ratchet.registry.registry import Overtaken, Registry
-from tests.projects import BASELINE, REPOSITORY, environment, new_project, run, run_step
+from tests.projects import BASELINE, environment, new_project, run, run_python, run_step
 from tests.traffic import records, rows_of_test
 
 pytestmark = pytest.mark.slow
@@ -275,7 +275,7 @@ registry.move(move, "promote: better", "run-b", {"2": {"decision": "promoted"}},
 
 @pytest.mark.parametrize("at", range(1, 12))
 def test_a_promotion_that_is_killed_is_finished_or_was_never_begun(project: Path, at: int):
-    died = run([sys.executable, "-c", KILLED, str(at)], project, PYTHONPATH=str(REPOSITORY))
+    died = run_python(["-c", KILLED, str(at)], project)
     registry = registry_of(project)
     before = {"prod": "1", "staging": "2"}
     after = {"prod": "2", "previous": "1"}
@@ -300,7 +300,7 @@ def test_of_two_promotions_at_once_one_moves_and_the_other_says_so(project: Path
         command += [f"--{name.split('=')[0]}", name.split("=")[1]]
     both = [
         subprocess.Popen(
-            command, cwd=project, env=environment(PYTHONPATH=str(REPOSITORY)), text=True,
+            command, cwd=project, env=environment(), text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )
         for _ in range(2)

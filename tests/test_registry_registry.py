@@ -1,6 +1,3 @@
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +10,7 @@ from mlflow import MlflowClient
 from ratchet.errors import InputError
 from ratchet.registry import lock
 from ratchet.registry.registry import Registry
+from tests.projects import run_python
 
 
 @pytest.fixture
@@ -102,10 +100,7 @@ def test_a_move_that_is_killed_is_finished_by_the_next_call(
     registered(registry, 2)
     registry.move({"prod": "1"}, "the first", "run-a")
     script = KILLED_IN_A_MOVE.format(at=at, folder=tmp_path)
-    root = Path(__file__).parent.parent
-    died = subprocess.run(
-        [sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": str(root)}, check=False
-    )
+    died = run_python(["-c", script], tmp_path)
     assert died.returncode == -9
     assert [line.reason for line in registry.finish_moves()] == ["better"]
     assert registry.aliases() == {"prod": "2", "previous": "1"}

@@ -13,14 +13,13 @@ from tests.projects import BASELINE, clone, run, run_step
 pytestmark = pytest.mark.slow
 
 SHIPPED = ["baseline", "blend", "boosting", "forest", "lightgbm", "neighbours"]
-OWN = {"PYTHONPATH": ""}  # the clone's own code is meant, not this tree's
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone in which every shipped config is trained, once for all tests."""
     folder = clone(tmp_path_factory.mktemp("reproduce") / "clone")
-    done = run_step(folder, "train", OWN, config="configs/models")
+    done = run_step(folder, "train", config="configs/models")
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -36,7 +35,7 @@ def latest_run(project: Path, config: str) -> Run:
 
 
 def reproduce(project: Path, run_id: str, code: int = 0) -> str:
-    done = run_step(project, "reproduce", OWN, run_id=run_id)
+    done = run_step(project, "reproduce", run_id=run_id)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stderr if code else done.stdout
 
@@ -94,7 +93,7 @@ def test_data_that_changed_after_training_is_named(project: Path) -> None:
     (project / "configs" / "project.yaml").write_text(yaml.safe_dump(settings))
     committed = run(["git", "commit", "--quiet", "--all", "-m", "Own data"], project)
     assert committed.returncode == 0, committed.stderr
-    trained = run_step(project, "train", OWN, config=BASELINE)
+    trained = run_step(project, "train", config=BASELINE)
     assert trained.returncode == 0, trained.stderr
     run_id = latest_run(project, "baseline").info.run_id
     assert f"baseline, run {run_id}: same\n" in reproduce(project, run_id)
@@ -107,7 +106,7 @@ def test_data_that_changed_after_training_is_named(project: Path) -> None:
 def test_a_run_of_a_dirty_tree_is_refused_with_the_reason(project: Path) -> None:
     edited = project / BASELINE
     edited.write_text(edited.read_text().replace("max_iter: 1000", "max_iter: 900"))
-    trained = run_step(project, "train", OWN, config=BASELINE)
+    trained = run_step(project, "train", config=BASELINE)
     assert trained.returncode == 0, trained.stderr
     said = reproduce(project, latest_run(project, "baseline").info.run_id, code=2)
     assert "came from a tree with uncommitted changes" in said

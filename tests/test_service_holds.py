@@ -20,7 +20,7 @@ from sqlalchemy import create_engine, text
 
 from tests.clusters import Cluster, new_cluster
 from tests.loads import load
-from tests.projects import REPOSITORY, environment, free_port
+from tests.projects import environment, free_port
 from tests.services import (
     FEATURES,
     TOKEN,
@@ -151,7 +151,7 @@ def test_on_a_full_disk_nothing_is_answered_that_is_not_kept(project: Path, tmp_
     disk, port = tmp_path / "disk", free_port()
     disk.mkdir()
     settings = {
-        "PYTHONPATH": str(REPOSITORY), "BENTOML_DO_NOT_TRACK": "True",
+        "BENTOML_DO_NOT_TRACK": "True",
         "BENTOML_HOME": str(tmp_path / "bentoml"),
         "RATCHET_LOG_URL": f"sqlite:///{disk}/predictions.db",
         "RATCHET_MODELS": str(tmp_path / "models"),

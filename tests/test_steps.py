@@ -171,7 +171,7 @@ def test_a_kill_leaves_no_version_without_a_model_and_the_next_train_ends_the_ru
         "estimator: RandomForestClassifier\nparams: {n_estimators: 20000}\n"
     )
     command = [sys.executable, "-m", "steps.train", "--config", "slow.yaml"]
-    env = environment(PYTHONPATH=str(REPOSITORY))
+    env = environment()
     dying = subprocess.Popen(command, cwd=project, env=env)
     client = client_of(project)
     end = time.monotonic() + 60
@@ -193,7 +193,7 @@ def test_watch_trains_what_appears_and_waits_for_what_is_half_written(tmp_path: 
         if file.stem != "baseline":
             file.unlink()
     command = [sys.executable, "-m", "steps.train", "--config", "configs/models", "--watch", "true"]
-    env = environment(PYTHONPATH=str(REPOSITORY))
+    env = environment()
     watching = subprocess.Popen(
         command, cwd=project, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         preexec_fn=heed_ctrl_c,

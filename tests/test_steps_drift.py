@@ -21,7 +21,7 @@ from ratchet.data.source import read
 from ratchet.predictions.prediction_log import PredictionLog
 from ratchet.predictions.record import json_text
 from ratchet.settings import DataSettings
-from tests.projects import BASELINE, REPOSITORY, environment, new_project, run_step
+from tests.projects import BASELINE, environment, new_project, run_step
 from tests.records import a_record
 
 pytestmark = pytest.mark.slow
@@ -219,7 +219,7 @@ def test_a_kill_at_any_moment_leaves_whole_reports(project: Path):
     whole = time.monotonic() - started
     for part in (0.5, 0.8, 0.9, 0.95, 1.0):
         one = subprocess.Popen(
-            command, cwd=project, env=environment(PYTHONPATH=str(REPOSITORY)),
+            command, cwd=project, env=environment(),
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         time.sleep(part * whole)

@@ -18,7 +18,7 @@ from ratchet.errors import InputError
 from ratchet.store import lock, state
 from ratchet.store.database import copy_for_travel, migrate, settle_in
 from ratchet.store.remote import Remote, store_remote
-from tests.projects import REPOSITORY, environment, free_port, process, run, run_step
+from tests.projects import REPOSITORY, environment, free_port, process, run, run_python, run_step
 from tests.stores import (
     add_version,
     artifacts,
@@ -399,7 +399,7 @@ for number in range(first, first + rounds):
 
 @pytest.mark.slow
 def test_three_writers_at_once_lose_nothing(filled, remote: Path, tmp_path: Path):
-    env = environment(PYTHONPATH=str(REPOSITORY))
+    env = environment()
     writers = []
     for first in (100, 200, 300):
         _, folder = filled(f"writer{first}")
@@ -449,9 +449,9 @@ def test_a_run_killed_at_any_moment_leaves_the_old_store_or_the_new_one(
             "import sys, time", f"import os, sys; os.environ['PATH'] = {path!r}"
         )
         number = 1000 + at
-        died = run(
-            [sys.executable, "-c", script, str(number), "1"], folder,
-            PYTHONPATH=str(REPOSITORY), KILL_AT=str(at), GITHUB_RUN_ATTEMPT=str(2 * at), **env,
+        died = run_python(
+            ["-c", script, str(number), "1"], folder,
+            KILL_AT=str(at), GITHUB_RUN_ATTEMPT=str(2 * at), **env,
         )  # fmt: skip
         done = died.returncode == 0
         assert done or died.returncode == -9, died.stderr
@@ -461,10 +461,12 @@ def test_a_run_killed_at_any_moment_leaves_the_old_store_or_the_new_one(
         assert not (has_new and lock_is_held(remote))  # the two are one push
         seen_new += has_new
         _, folder = filled(f"next{at}")
-        following = run(
-            [sys.executable, "-c", WRITER, str(5000 + at), "1"], folder,
-            PYTHONPATH=str(REPOSITORY), GITHUB_RUN_ID="7", GITHUB_RUN_ATTEMPT=str(2 * at + 1),
-        )  # fmt: skip
+        following = run_python(
+            ["-c", WRITER, str(5000 + at), "1"],
+            folder,
+            GITHUB_RUN_ID="7",
+            GITHUB_RUN_ATTEMPT=str(2 * at + 1),
+        )
         assert following.returncode == 0, following.stderr
     assert at > 10
     found = runs(store_on(remote, tmp_path / "seen"))

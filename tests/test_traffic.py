@@ -175,7 +175,7 @@ def test_what_is_missing_twice_or_different_is_named() -> None:
 def small_service(folder: Path, fault: str = "none") -> Iterator[str]:
     port = free_port()
     command = [sys.executable, "-m", "tests.small_service", str(port), log_of(folder), fault]
-    with process(command, folder, port, PYTHONPATH=str(REPOSITORY)):
+    with process(command, folder, port):
         yield f"http://127.0.0.1:{port}"
 
 
