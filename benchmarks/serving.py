@@ -147,7 +147,8 @@ def served(
     with (folder / f"{port}.log").open("w") as log:
         process = subprocess.Popen(
             [str(python.parent / command[0]), *command[1:]],
-            cwd=folder if ours else REPOSITORY, env=env, stdout=log, stderr=log, start_new_session=True,
+            cwd=folder if ours else REPOSITORY, env=env, stdout=log, stderr=log,
+            start_new_session=True,
         )  # fmt: skip
     try:
         wait_for(f"http://127.0.0.1:{port}{path}", process, (folder / f"{port}.log"))

@@ -1,11 +1,14 @@
-"""A step's command line: what MLproject declares for it, and nothing else."""
+"""The command line of a step: the parameters that MLproject declares, and its exit codes."""
 
 import argparse
 import errno
 import gc
 import inspect
+import os
 import signal
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,33 +18,60 @@ import yaml
 from ratchet.errors import InputError
 
 MLPROJECT = Path("MLproject")
-OBJECTS_BETWEEN_COLLECTIONS = 50_000  # Python's 700 collects again and again while libraries load
+REPORTS = Path("reports")
+LONGEST_MESSAGE = 300
+OBJECTS_BETWEEN_COLLECTIONS = 50_000  # with Python's 700, loading libraries takes longer
 
 
 def run(main: Callable[..., None]) -> None:
-    """Exit 0: it did its work, whatever the verdict. Exit 2: the input was wrong, in one line."""
+    """Run a step and set its exit code.
+
+    0: it did its work, whatever the verdict. 2: the input was wrong; one line says how to correct
+    it. 1: a bug; one line names the file that holds the traceback. 130: it was stopped.
+    """
     step = inspect.getmodule(main).__spec__.name.split(".")[-1]  # type: ignore[union-attr]
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     stop_once()
     try:
         main(**arguments(step, main, sys.argv[1:]))
-    except InputError as error:
-        print(f"{step}: {error}", file=sys.stderr)
-        sys.exit(2)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        print(f"{step}: {error.filename or 'a file'}: the disk is full; make room", file=sys.stderr)
-        sys.exit(2)
     except KeyboardInterrupt:
         print(f"{step}: stopped", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        code, message = failure(step, error)
+        print(f"{step}: {message}", file=sys.stderr)
+        sys.exit(code)
+
+
+def failure(step: str, error: Exception) -> tuple[int, str]:
+    """Return the exit code and the line that the person reads."""
+    if isinstance(error, InputError):
+        return 2, str(error)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return 2, f"{error.filename or 'a file'}: the disk is full; make room"
+    return 1, unexpected(step, error)
+
+
+def unexpected(step: str, error: Exception) -> str:
+    """Write the traceback to a file; return one line that names the error and the file."""
+    text = "".join(traceback.format_exception(error))
+    file = REPORTS / step / "traceback.txt"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError:  # a read-only folder, or a full disk
+        descriptor, name = tempfile.mkstemp(prefix=f"{step}-traceback-", suffix=".txt")
+        file = Path(name)
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as output:
+            output.write(text)
+    message = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_MESSAGE]
+    return f"unexpected {message}. This is a bug: please report it with the traceback in {file}"
 
 
 def stop_once() -> None:
-    """SIGTERM, and a terminal that is closed, stop a step as Ctrl-C does: in order.
+    """Make SIGTERM, and a terminal that is closed, stop a step as Ctrl-C does.
 
-    `mlflow run` sends SIGTERM after Ctrl-C; what is being closed by then is closed to the end.
+    `mlflow run` sends SIGTERM after Ctrl-C. It is ignored then, so that the step closes its files.
     """
 
     def stop(*_: object) -> None:
@@ -54,7 +84,7 @@ def stop_once() -> None:
 
 
 def arguments(step: str, main: Callable[..., None], argv: list[str]) -> dict[str, Any]:
-    """Names and defaults from MLproject, types from the function that takes them."""
+    """Parse the arguments: names and defaults are MLproject's, types are those of the function."""
     if not MLPROJECT.is_file():
         raise InputError(f"{Path.cwd()} has no MLproject; run the step in the root of the project")
     declared = yaml.safe_load(MLPROJECT.read_text())["entry_points"][step]

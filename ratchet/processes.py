@@ -5,6 +5,7 @@ The server and the processes end when this process ends, even if it is killed.
 
 import multiprocessing
 import os
+import signal
 import traceback
 from importlib import import_module
 from multiprocessing.connection import Connection
@@ -17,11 +18,19 @@ forkserver = multiprocessing.get_context("forkserver")
 
 
 def warm_up(*modules: str) -> None:
-    """Start the server and let it load these modules while this process goes on."""
+    """Start the server and let it load these modules while this process goes on.
+
+    A terminal sends Ctrl-C to every process of a command. Only this process handles it, and stops
+    the others; the signal is blocked in the server and in all that it forks.
+    """
     from multiprocessing import forkserver as server
 
     forkserver.set_forkserver_preload(list(modules))
-    server.ensure_running()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        server.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 class TaskError(Exception):

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ratchet import entry
 from ratchet.errors import InputError
 
 if TYPE_CHECKING:
@@ -64,3 +65,7 @@ def _follow(search: "Search", split: "Split", settings: "Settings", write: bool)
     if write:
         shutil.copy("reports/automl/automl.yaml", CONFIG)
         print(f"Wrote {CONFIG}")
+
+
+if __name__ == "__main__":
+    entry.run(main)

@@ -214,7 +214,6 @@ def start_module(
         GITHUB_REPOSITORY="me/ratchet",
         GITHUB_TOKEN="t",
         GITHUB_REF_NAME="main",
-        PYTHONPATH=str(REPOSITORY),
         **inputs,
     )
     command = [sys.executable, "-m", f"ratchet.github.{module}", *arguments]

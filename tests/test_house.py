@@ -154,7 +154,6 @@ statistics  github
 """
 ROWS = [row.split() for row in LAYERS.strip().splitlines()]
 GROUND = len(ROWS)
-NOT_YET = {"ratchet/line.py", "ratchet/traffic/demo.py"}
 
 
 def row_of(room: str) -> int:
@@ -174,8 +173,6 @@ def test_every_folder_of_the_library_has_its_row():
 
 @pytest.mark.parametrize("file", PYTHON_FILES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_imports_point_down(file: Path):
-    if str(file.relative_to(ROOT)) in NOT_YET:
-        pytest.skip("moves with the line's step")
     room = room_of(".".join(file.relative_to(ROOT).with_suffix("").parts))
     others = {room_of(name) for name in imported(file) if name.split(".")[0] in OURS} - {"ratchet"}
     is_step = file.parent.name == "steps"
@@ -187,7 +184,7 @@ def test_imports_point_down(file: Path):
 
 @pytest.mark.parametrize("file", PYTHON_FILES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_the_library_names_no_step_and_no_service(file: Path):
-    if file.relative_to(ROOT).parts[0] == "ratchet" and str(file.relative_to(ROOT)) not in NOT_YET:
+    if file.relative_to(ROOT).parts[0] == "ratchet":
         assert not re.findall(r"[\"']steps\.[a-z]+", file.read_text())
 
 

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 LOCK = Path("requirements.txt")
+DEMO = "RATCHET_DEMO"  # "true" in the environment of a step that works on made-up requests
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,10 @@ class Provenance:
     def tags(self) -> dict[str, str]:
         tags = {key: str(value) for key, value in asdict(self).items()}
         return tags | {"dirty": str(self.dirty).lower()}
+
+
+def is_demonstration() -> bool:
+    return os.environ.get(DEMO) == "true"
 
 
 @cache

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ratchet.errors import InputError
 from ratchet.registry.lock import registry_lock
-from ratchet.registry.provenance import provenance
+from ratchet.registry.provenance import is_demonstration, provenance
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -156,14 +156,16 @@ class Registry:
             if expected is not None and aliases != expected:
                 raise Overtaken(self.ledger()[-1])
             now = datetime.now(UTC)
+            moves = {a: (aliases.get(a), n) for a, n in to.items() if aliases.get(a) != n}
+            demo = is_demonstration()
             line = LedgerLine(
                 time=now.isoformat(),
-                moves={a: (aliases.get(a), n) for a, n in to.items() if aliases.get(a) != n},
-                reason=reason,
+                moves=moves,
+                reason=f"demonstration: {reason}" if demo else reason,
                 commit=provenance().revision,
                 evidence=evidence,
                 by=_user(),
-                tags={number: dict(values) for number, values in tags.items()},
+                tags=_marked(tags, moves if demo else {}),
             )
             self._apply(f"{LEDGER}{now:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}", line)
         return replace(line, done=True)
@@ -222,6 +224,16 @@ class Registry:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return None
             raise
+
+
+def _marked(
+    tags: Mapping[str, Mapping[str, str]], moves: Mapping[str, tuple[str | None, str | None]]
+) -> dict[str, dict[str, str]]:
+    """Return the tags with demo=true on every version that moves."""
+    moved = {number for pair in moves.values() for number in pair if number}
+    return {
+        n: {**tags.get(n, {}), **({"demo": "true"} if n in moved else {})} for n in {*tags, *moved}
+    }
 
 
 def _parse(content: dict[str, Any]) -> LedgerLine:

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ratchet.errors import InputError
-from ratchet.registry.provenance import process_has_ended, process_id, provenance
+from ratchet.registry.provenance import (
+    is_demonstration,
+    process_has_ended,
+    process_id,
+    provenance,
+)
 
 if TYPE_CHECKING:
     from mlflow import ActiveRun, MlflowClient
@@ -96,7 +101,12 @@ def nested_run(name: str, tags: dict[str, str]) -> Iterator["ActiveRun"]:
 def run_tags() -> dict[str, str]:
     """Return the tags of a run. MLflow's own commit tag also says if the tree was dirty."""
     source = provenance()
-    return source.tags() | {"mlflow.source.git.commit": source.revision, "process": process_id()}
+    demo = {"demo": "true"} if is_demonstration() else {}
+    return (
+        source.tags()
+        | demo
+        | {"mlflow.source.git.commit": source.revision, "process": process_id()}
+    )
 
 
 def end_dead_runs(client: "MlflowClient") -> list[str]:

@@ -1,0 +1,4 @@
+from ratchet import entry
+from steps.main import main
+
+entry.run(main)
