@@ -39,8 +39,8 @@ SETTINGS = {
     "promotion": {"guardrails": {"latency_p99_ms": None}, "min_days": 0, "window_days": 0},
 }  # fmt: skip
 CONFIGS = ("baseline.yaml", "neighbours.json")
-ALONE = [sys.executable, "-m", "steps.main", "--config", "configs/models", "--until", "all"]
-BY_MLFLOW = ["mlflow", "run", ".", "--env-manager", "local"]
+ALONE = [sys.executable, "-m", "steps.main", "--demo", "true"]
+BY_MLFLOW = ["mlflow", "run", ".", "--env-manager", "local", "-P", "demo=true"]
 STAGES = {
     "train": "trained=2, versions=1,2",
     "evaluate": "moved=true",
@@ -56,8 +56,8 @@ STAGES = {
 }
 FIRST = ["gate: best of 2 by accuracy"]
 TESTED = [
-    "gate: best of 1 by accuracy", "promote: staging is better",
-    "rollback by hand: the whole line shows the way back",
+    "gate: best of 1 by accuracy", "demonstration: promote: staging is better",
+    "demonstration: rollback by hand: the whole line shows the way back",
 ]  # fmt: skip
 
 
@@ -97,8 +97,12 @@ def runs(checkout: Path, condition: str = "") -> list[Any]:
 
 def told(checkout: Path, beginnings: list[str]) -> list[str]:
     """How each line of the ledger says why, as far as it is foreseen."""
-    lines = Registry(client_of(checkout), "customers").ledger()
+    lines = ledger(checkout)
     return [line.reason[: len(b)] for line, b in zip(lines, beginnings, strict=True)]
+
+
+def ledger(checkout: Path) -> list[Any]:
+    return Registry(client_of(checkout), "customers").ledger()
 
 
 def end_table(said: str) -> dict[str, str]:
@@ -131,6 +135,18 @@ def test_every_step_is_a_run_below_the_line_s(checkout: Path, said: str):
 
 def test_the_ledger_tells_it_all(checkout: Path, said: str):
     assert told(checkout, [*FIRST, *TESTED]) == [*FIRST, *TESTED]
+
+
+def test_what_is_made_up_is_said_and_marked_in_the_registry(checkout: Path, said: str):
+    assert "Demonstration: the next 500 requests are rows of the holdout, shifted by" in said
+    assert "Demonstration: the labels of the next 800 requests are drawn so that" in said
+    steps = {run.data.tags["step"] for run in runs(checkout, "tags.demo = 'true'")}
+    assert steps == {"traffic", "drift", "promote"}
+    versions = client_of(checkout).search_model_versions("name = 'customers'")
+    moved = {move for line in ledger(checkout)[2:] for pair in line.moves.values() for move in pair}
+    assert {v.version for v in versions if v.tags.get("demo") == "true"} == {
+        *map(int, moved - {None})
+    }
 
 
 def test_a_table_of_text_dates_and_gaps_is_served_and_leaves_the_tree_clean(
@@ -198,6 +214,18 @@ def test_it_runs_again_on_the_same_store(checkout: Path, said: str):
     assert run(["git", "status", "--porcelain"], checkout).stdout == ""
 
 
+def test_on_a_table_of_ones_own_nothing_is_made_up_unless_asked_for(checkout: Path, said: str):
+    before = requests_logged(checkout), len(ledger(checkout))
+    done = run(ALONE[:3], checkout, BENTOML_HOME=bentos(checkout))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(end_table(done.stdout)) == [
+        "train", "evaluate", "package", "automl", "gate", "history",
+    ]  # fmt: skip
+    new = [line.reason for line in ledger(checkout)[before[1] :]]
+    assert [reason for reason in new if not reason.startswith("gate: ")] == []
+    assert requests_logged(checkout) == before[0]
+
+
 def test_it_ends_where_it_is_told_to(tmp_path: Path):
     done = run_step(
         new_project(tmp_path), "main", config="configs/models/baseline.yaml", until="evaluate"
@@ -209,7 +237,7 @@ def test_it_ends_where_it_is_told_to(tmp_path: Path):
 @pytest.mark.parametrize(
     ("until", "env", "said"),
     [
-        ("evalute", {}, "until=evalute is no stage; did you mean 'evaluate'?"),
+        ("evalute", {}, "until=evalute is not a stage; did you mean 'evaluate'?"),
         (
             "all",
             {"RATCHET_LOG_URL": "postgresql://u:secret@db/log"},
@@ -218,6 +246,17 @@ def test_it_ends_where_it_is_told_to(tmp_path: Path):
         ("test", {"MLFLOW_TRACKING_URI": "http://db"}, "MLFLOW_TRACKING_URI is a server's"),
     ],
 )
+def test_stages_of_the_demonstration_are_refused_without_it(tmp_path: Path):
+    project = new_project(tmp_path, SETTINGS)
+    done = run_step(project, "main", until="drift")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "main: until=drift is a stage of the demonstration; ask for it: -P demo=true\n"
+    )
+    done = run_step(project, "main", demo="yes")
+    assert done.stderr == "main: demo=yes: expected auto, true or false\n"
+
+
 def test_what_it_cannot_do_is_said_in_one_line_before_anything_is_done(
     until: str, env: dict[str, str], said: str, tmp_path: Path
 ):
