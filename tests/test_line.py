@@ -234,6 +234,17 @@ def test_it_ends_where_it_is_told_to(tmp_path: Path):
     assert list(end_table(done.stdout)) == ["train", "evaluate"]
 
 
+def test_stages_of_the_demonstration_are_refused_without_it(tmp_path: Path):
+    project = new_project(tmp_path, SETTINGS)
+    done = run_step(project, "main", until="drift")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "main: until=drift is a stage of the demonstration; ask for it: -P demo=true\n"
+    )
+    done = run_step(project, "main", demo="yes")
+    assert done.stderr == "main: demo=yes: expected auto, true or false\n"
+
+
 @pytest.mark.parametrize(
     ("until", "env", "said"),
     [
@@ -246,17 +257,6 @@ def test_it_ends_where_it_is_told_to(tmp_path: Path):
         ("test", {"MLFLOW_TRACKING_URI": "http://db"}, "MLFLOW_TRACKING_URI is a server's"),
     ],
 )
-def test_stages_of_the_demonstration_are_refused_without_it(tmp_path: Path):
-    project = new_project(tmp_path, SETTINGS)
-    done = run_step(project, "main", until="drift")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
-        "main: until=drift is a stage of the demonstration; ask for it: -P demo=true\n"
-    )
-    done = run_step(project, "main", demo="yes")
-    assert done.stderr == "main: demo=yes: expected auto, true or false\n"
-
-
 def test_what_it_cannot_do_is_said_in_one_line_before_anything_is_done(
     until: str, env: dict[str, str], said: str, tmp_path: Path
 ):
