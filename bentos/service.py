@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 
+# Workers use the cores; threads within a model cost more than a row takes. The libraries read these
+# variables when they are loaded, so they are set before any of them is.
+THREADS = {"OMP_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1", "OPENBLAS_NUM_THREADS": "1"}
 PACKED = read_packed(Path(__file__).parent)
 
 
@@ -31,6 +34,8 @@ class RoutedService(Service[Any]):  # type: ignore[misc]
     """
 
     def to_asgi(self, is_main: bool = True) -> "ASGIApp":
+        os.environ.update(THREADS | os.environ)
+        os.environ.setdefault("FORWARDED_ALLOW_IPS", "")  # uvicorn believes no X-Forwarded-For
         from ratchet.serving.routes import routes
 
         return routes(super().to_asgi(is_main), PACKED)

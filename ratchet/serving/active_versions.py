@@ -1,6 +1,6 @@
-"""Which versions answer: a file that the follower writes and every worker reads.
+"""The versions that answer: a file that the follower writes and every worker reads.
 
-It lies beside the models that it names, so a service that starts while the registry is down has
+It lies next to the models that it names, so a service that starts while the registry is down has
 both.
 """
 
@@ -10,33 +10,32 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-FILE = "roster.json"
+FILE = "active_versions.json"
 
 
 @dataclass(frozen=True)
-class Roster:
-    """Versions by role. `refused`: versions that failed their check, and why."""
-
+class ActiveVersions:
     model: str
     prod: str | None = None
     staging: str | None = None
-    refused: Mapping[str, str] = field(default_factory=dict)
-    registry: str = "not asked yet"  # "up", or what it said
+    refused: Mapping[str, str] = field(default_factory=dict)  # version: why it is not served
+    registry: str = "not asked yet"  # "up", or the registry's error
 
-    def folder(self, at: Path, version: str) -> Path:
-        return at / f"{self.model}-{version}"
+    def folder(self, models: Path, version: str) -> Path:
+        return models / f"{self.model}-{version}"
 
 
-def read_roster(at: Path) -> Roster | None:
+def read_active_versions(models: Path) -> ActiveVersions | None:
+    """Return None if there is no file, or if it is damaged: the follower writes it again."""
     try:
-        return Roster(**json.loads((at / FILE).read_text()))
-    except FileNotFoundError:
+        return ActiveVersions(**json.loads((models / FILE).read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
         return None
 
 
-def write_roster(at: Path, roster: Roster) -> None:
-    """Whole or not at all."""
-    at.mkdir(parents=True, exist_ok=True)
-    beside = at / f".{FILE}.{os.getpid()}"
-    beside.write_text(json.dumps(asdict(roster), indent=1) + "\n")
-    beside.replace(at / FILE)
+def write_active_versions(models: Path, versions: ActiveVersions) -> None:
+    """Write the whole file or none of it."""
+    models.mkdir(parents=True, exist_ok=True)
+    temporary = models / f".{FILE}.{os.getpid()}"
+    temporary.write_text(json.dumps(asdict(versions), indent=1) + "\n")
+    temporary.replace(models / FILE)

@@ -1,9 +1,10 @@
-"""The split and the log."""
+"""The routes of the split and of the log."""
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC
+from itertools import chain
 
 import msgspec
 from starlette.requests import Request
@@ -12,36 +13,42 @@ from starlette.responses import Response, StreamingResponse
 from ratchet.predictions.csv_export import csv_pages
 from ratchet.predictions.splits import Split
 from ratchet.predictions.window import Window
-from ratchet.serving.access import require_admin
-from ratchet.serving.features import BadRequestError, instant
-from ratchet.serving.replies import json_response, read_json
+from ratchet.serving.features import parse_date
+from ratchet.serving.replies import json_response
+from ratchet.serving.requests import BadRequestError, read_json, require_admin_token
 from ratchet.serving.worker import Worker
 
-EXPECTED = "a share between 0 and 1"
-A_TIME = "ISO 8601 or seconds since 1970"
-LATEST = 2**38  # seconds; what an id can carry
+SHARE = "a number between 0 and 1"
+TIME = "a time in ISO 8601, or seconds since 1970"
+LATEST = 2**38  # seconds; a request id cannot hold a later time
 
 
-class Wanted(msgspec.Struct, forbid_unknown_fields=True):
+class SplitChange(msgspec.Struct, forbid_unknown_fields=True):
     ab_split_b: float
 
 
-async def log_csv(request: Request, worker: Worker) -> Response:
-    """?since= and ?until= as ISO 8601 or seconds since 1970, ?version= that answered."""
-    require_admin(request, worker.settings.admin_token)
-    asked = request.query_params
-    of = Window(
-        model_version=asked.get("version"),
-        since=_time(asked, "since"),
-        until=_time(asked, "until"),
+async def log_csv(request: Request) -> Response:
+    """Send the log as CSV: ?since= and ?until= choose by time, ?version= by who answered."""
+    worker: Worker = request.state.worker
+    require_admin_token(request, worker.settings.admin_token)
+    query = request.query_params
+    window = Window(
+        model_version=query.get("version"),
+        since=_time(query, "since"),
+        until=_time(query, "until"),
     )
-    pages = csv_pages(worker.settings.log_url, of, details=asked.get("details") == "true")
+    pages = csv_pages(worker.settings.log_url, window, details=query.get("details") == "true")
+    started = await asyncio.to_thread(_start, pages)  # a database that is away is a 503
     headers = {"Content-Disposition": "attachment; filename=log.csv"}
-    return StreamingResponse(pages, media_type="text/csv", headers=headers)
+    return StreamingResponse(started, media_type="text/csv", headers=headers)
 
 
-def _time(asked: Mapping[str, str], name: str) -> float | None:
-    text = asked.get(name)
+def _start(pages: Iterator[str]) -> Iterator[str]:
+    return chain([next(pages)], pages)
+
+
+def _time(query: Mapping[str, str], name: str) -> float | None:
+    text = query.get(name)
     if not text:
         return None
     try:
@@ -49,34 +56,37 @@ def _time(asked: Mapping[str, str], name: str) -> float | None:
     except ValueError:
         seconds = _seconds(text)
     if not 0 <= seconds < LATEST:
-        raise BadRequestError(f"{name} is {text}; expected {A_TIME}", name, text, A_TIME)
+        raise BadRequestError(f"{name} is {text[:80]}; expected {TIME}", name, text, TIME)
     return seconds
 
 
 def _seconds(text: str) -> float:
     try:
-        return instant(text).replace(tzinfo=UTC).timestamp()
+        return parse_date(text).replace(tzinfo=UTC).timestamp()
     except (ValueError, OverflowError):
         return math.nan
 
 
-async def get_split(_: Request, worker: Worker) -> Response:
-    return json_response(_shown(worker.log.split))
+async def get_split(request: Request) -> Response:
+    worker: Worker = request.state.worker
+    return json_response(split_as_json(worker.log.split))
 
 
-async def put_split(request: Request, worker: Worker) -> Response:
-    require_admin(request, worker.settings.admin_token)
-    body = await read_json(request, worker.settings.most_bytes)
+async def put_split(request: Request) -> Response:
+    worker: Worker = request.state.worker
+    require_admin_token(request, worker.settings.admin_token)
+    body = await read_json(request, worker.settings.max_body_bytes)
     try:
-        wanted = msgspec.json.decode(body, type=Wanted).ab_split_b
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise BadRequestError(f"ab_split_b: {fault}", "ab_split_b", None, EXPECTED) from None
-    if not (math.isfinite(wanted) and 0 <= wanted <= 1):
-        said = f"ab_split_b is {wanted}; expected {EXPECTED}"
-        raise BadRequestError(said, "ab_split_b", wanted, EXPECTED)
+        value = msgspec.json.decode(body, type=SplitChange).ab_split_b
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequestError(f"ab_split_b: {error}", "ab_split_b", None, SHARE) from None
+    if not (math.isfinite(value) and 0 <= value <= 1):
+        message = f"ab_split_b is {value}; expected {SHARE}"
+        raise BadRequestError(message, "ab_split_b", value, SHARE)
     by = f"PUT /split from {request.client.host if request.client else 'a socket'}"
-    return json_response(_shown(await asyncio.to_thread(worker.log.put_split, wanted, by)))
+    split = await asyncio.to_thread(worker.log.put_split, value, by)
+    return json_response(split_as_json(split))
 
 
-def _shown(split: Split) -> dict[str, object]:
+def split_as_json(split: Split) -> dict[str, object]:
     return {"ab_split_b": split.value, "since": split.time, "by": split.by}

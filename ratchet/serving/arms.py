@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ratchet.predictions.assignment import Arm
-from ratchet.serving.active_versions import Roster, read_roster
+from ratchet.serving.active_versions import ActiveVersions, read_active_versions
 from ratchet.serving.scorer import Scorer
 from ratchet.serving.served_model import ServedModel
 
@@ -17,7 +17,7 @@ log = logging.getLogger("ratchet.arms")
 
 @dataclass(frozen=True)
 class Arms:
-    """Who answers. Without a staging version all traffic is A's."""
+    """The scorers of both arms. Without a staging version, arm A has all traffic."""
 
     prod: Scorer
     staging: Scorer | None = None
@@ -35,11 +35,11 @@ def load_arms(prod: Path, staging: Path | None = None) -> Arms:
 
 
 class ArmsInForce:
-    """Those of the roster. What cannot be loaded leaves those before it in place."""
+    """The arms of the active versions. If one cannot be loaded, those before stay in force."""
 
-    def __init__(self, at: Path) -> None:
-        self._at = at
-        self.roster: Roster | None = None
+    def __init__(self, models: Path) -> None:
+        self._models = models
+        self.active: ActiveVersions | None = None
         self.current: Arms | None = None
         self.failures: Mapping[str, str] = {}
 
@@ -47,43 +47,43 @@ class ArmsInForce:
         while True:
             try:
                 await self.look()
-            except Exception:  # one bad look must not be the last
-                log.exception("cannot follow the roster")
+            except Exception:  # it has to look again, whatever happened
+                log.exception("cannot follow the active versions")
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
 
     async def look(self) -> None:
-        roster = read_roster(self._at)
-        if roster is None or roster == self.roster:
+        active = read_active_versions(self._models)
+        if active is None or active == self.active:
             return
-        before = self.roster
-        self.roster = roster
-        if before is None or (before.prod, before.staging) != (roster.prod, roster.staging):
-            await self._change(roster)
+        before = self.active
+        self.active = active
+        if before is None or (before.prod, before.staging) != (active.prod, active.staging):
+            await self._change(active)
 
-    async def _change(self, roster: Roster) -> None:
-        prod = await self._scorer(roster, roster.prod)
+    async def _change(self, active: ActiveVersions) -> None:
+        prod = await self._scorer(active, active.prod)
         if prod is None:
             return
-        staging = await self._scorer(roster, roster.staging)
+        staging = await self._scorer(active, active.staging)
         self.current = Arms(prod, staging)
-        log.info("arms", extra={"prod": roster.prod, "staging": roster.staging})
+        log.info("arms", extra={"prod": active.prod, "staging": active.staging})
 
-    async def _scorer(self, roster: Roster, version: str | None) -> Scorer | None:
-        """Loaded beside the event loop, which goes on answering."""
+    async def _scorer(self, active: ActiveVersions, version: str | None) -> Scorer | None:
+        """Load the version in a thread, while the event loop goes on answering."""
         if version is None:
             return None
         if loaded := self._loaded(version):
             return loaded
         try:
-            model = await asyncio.to_thread(ServedModel, roster.folder(self._at, version))
-        except Exception as error:  # its folder may be broken, or gone
+            model = await asyncio.to_thread(ServedModel, active.folder(self._models, version))
+        except Exception as error:  # its folder may be damaged or missing
             self.failures = {version: f"{type(error).__name__}: {error}"}
             log.exception("cannot load", extra={"version": version})
-            self.roster = None  # looked at again
+            self.active = None  # the next look tries again
             return None
         self.failures = {}
         return Scorer(model)
 
     def _loaded(self, version: str) -> Scorer | None:
-        held = (self.current.prod, self.current.staging) if self.current else ()
-        return next((s for s in held if s and s.model.version == version), None)
+        loaded = (self.current.prod, self.current.staging) if self.current else ()
+        return next((s for s in loaded if s and s.model.version == version), None)

@@ -1,44 +1,43 @@
 """A model of this project asked without pandas: the same arithmetic on plain arrays.
 
-For one row, scikit-learn spends a hundred times longer on checking and on data frames than on the
-sum itself. Where a step is not known here its own `transform` is called; where a whole model is
-not, there is no direct path, and the pipeline answers. Either way the answers are the pipeline's:
-`ServedModel` compares the two before it serves.
+For one row, scikit-learn spends a hundred times longer on checks and data frames than on the
+arithmetic itself. For a step that is not known here its own `transform` is called. For a model that
+is not known there is no direct path, and the pipeline answers. `ServedModel` compares both before
+it serves, so the answers are the pipeline's in any case.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, softmax
+
+from ratchet.serving.estimators import NoDirectPathError, Scores, fast_form
 
 Rows = Sequence[tuple[Any, ...]]
 Step = Callable[[np.ndarray], np.ndarray]
-Scores = tuple[np.ndarray, np.ndarray | None]  # classes, and probabilities in their order
 
 
 class Direct:
-    """Rows of values in the order of the columns -> classes and probabilities."""
+    """A function from rows, in the order of the columns, to classes and probabilities."""
 
-    def __init__(self, pipeline: Any, names: Sequence[str]) -> None:
+    def __init__(self, pipeline: Any, names: Sequence[str], example: Rows) -> None:
         steps = dict(pipeline.steps)
         if list(steps) != ["prepare", "model"]:
-            raise NoDirectPathError("not a preparation and a model")
+            raise NoDirectPathError("it is not a preparation and a model")
         prepare = steps["prepare"]
         self._groups = [
             _group(transformer, [names.index(name) for name in columns], len(names))
             for _, transformer, columns in prepare.transformers_
             if len(columns)
         ]
-        self.instant, self._model = _model(steps["model"], sparse=prepare.sparse_output_)
+        self.form = fast_form(steps["model"], prepare.sparse_output_, self._prepared(example))
 
     def __call__(self, rows: Rows) -> Scores:
+        return self.form.scores(self._prepared(rows))
+
+    def _prepared(self, rows: Rows) -> np.ndarray:
         blocks = [group(rows) for group in self._groups]
-        return self._model(blocks[0] if len(blocks) == 1 else np.hstack(blocks))
-
-
-class NoDirectPathError(Exception):
-    pass
+        return blocks[0] if len(blocks) == 1 else np.hstack(blocks)
 
 
 def _group(transformer: Any, places: list[int], width: int) -> Callable[[Rows], np.ndarray]:
@@ -78,7 +77,10 @@ def _step(step: Any) -> Step:
 
 
 def _looked_up(transformer: Any, places: list[int], dtype: str) -> Callable[[Rows], np.ndarray]:
-    """Categories: what each becomes, asked of the encoder once, column by column."""
+    """Return a function that looks up what the encoder makes of each category.
+
+    The encoder is asked once for each, column by column.
+    """
     encoder = transformer.steps[-1][1]
     widths = getattr(encoder, "_n_features_outs", [1] * len(places))
     ends = np.cumsum(widths)
@@ -89,10 +91,13 @@ def _looked_up(transformer: Any, places: list[int], dtype: str) -> Callable[[Row
 
     def categories(rows: Rows) -> np.ndarray:
         cells = [
-            [part for i, (table, unknown) in zip(places, tables, strict=True)
-             for part in table.get(row[i], unknown)]
+            [
+                part
+                for i, (table, unknown) in zip(places, tables, strict=True)
+                for part in table.get(row[i], unknown)
+            ]
             for row in rows
-        ]  # fmt: skip
+        ]
         return np.array(cells, dtype="float64")
 
     return categories
@@ -113,37 +118,3 @@ def _table(
     dense = np.asarray(done.todense() if hasattr(done, "todense") else done, dtype="float64")
     answers = [row[part].tolist() for row in dense]
     return dict(zip(asked[:-1], answers[:-1], strict=True)), answers[-1]
-
-
-def _model(model: Any, sparse: bool) -> tuple[bool, Callable[[np.ndarray], Scores]]:
-    """And whether its time is so short and so even that an event loop can wait for it."""
-    classes = model.classes_
-    if type(model).__name__ == "LogisticRegression":
-        return True, _logistic(model)
-    if sparse:
-        raise NoDirectPathError("learnt from a sparse matrix")
-    if type(model).__name__ in ("RandomForestClassifier", "ExtraTreesClassifier"):
-        # Their `predict` is this, and asks every tree once more.
-        def likeliest(block: np.ndarray) -> Scores:
-            probabilities = model.predict_proba(block)
-            return classes[probabilities.argmax(axis=1)], probabilities
-
-        return False, likeliest
-    if hasattr(model, "predict_proba"):
-        return False, lambda block: (model.predict(block), model.predict_proba(block))
-    return False, lambda block: (model.predict(block), None)
-
-
-def _logistic(model: Any) -> Callable[[np.ndarray], Scores]:
-    weights, intercept, classes = model.coef_.T, model.intercept_, model.classes_
-
-    def binary(block: np.ndarray) -> Scores:
-        decision = (block @ weights + intercept).ravel()
-        second = expit(decision)
-        return classes[(decision > 0).astype(int)], np.stack([1 - second, second], axis=1)
-
-    def several(block: np.ndarray) -> Scores:
-        decision = block @ weights + intercept
-        return classes[decision.argmax(axis=1)], softmax(decision, axis=1)
-
-    return binary if len(classes) == 2 else several

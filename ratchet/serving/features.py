@@ -1,4 +1,8 @@
-"""What a request must hold, by the model's signature: decoded and checked in one pass."""
+"""The rows of a request, decoded and checked against the model's signature in one pass.
+
+msgspec decodes and checks. If it refuses a body, a second check finds the field and the value to
+name: msgspec's own message has no value, and NaN is to msgspec a fault of the whole body.
+"""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,34 +13,35 @@ from typing import Annotated, Any
 import msgspec
 
 from ratchet.columns import Column, ColumnType
+from ratchet.serving.requests import BadRequestError
 
 encode = msgspec.json.Encoder().encode
 
 Class = bool | int | str
-MOST_ROWS = 10_000
-LONGEST_USER_ID = 256
-LONGEST_SHOWN = 80
-LARGEST = 3.4e38  # what scikit-learn's trees take; a larger number overflows on its way to a sum
+MAX_ROWS = 10_000
+MAX_USER_ID = 256
+MAX_VALUE = 80  # characters of a value or a name in an error
+MAX_EXPLAINED = 256 * 1024  # bytes of a body that is read a second time
+MAX_NUMBER = 3.4e38  # what scikit-learn's trees take; a larger number overflows on its way to a sum
 
 EXPECTED: Mapping[ColumnType, str] = {
-    "double": f"a number between {-LARGEST:g} and {LARGEST:g}, or null",
+    "double": f"a number between {-MAX_NUMBER:g} and {MAX_NUMBER:g}, or null",
     "boolean": "true, false or null",
     "datetime": "a date or time in ISO 8601, or null",
     "string": "a text or null",
 }
-Number = Annotated[float, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
+Number = Annotated[float, msgspec.Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]
 TYPES: Mapping[ColumnType, Any] = {
     "double": Number | None,
     "boolean": bool | None,
     "datetime": str | None,
     "string": str | None,
 }
-A_USER_ID = f"a text of 1 to {LONGEST_USER_ID} characters, none of them NUL"
-A_CLASS = {str: "a text", int: "a whole number", bool: "true or false"}
+USER_ID = f"a text of 1 to {MAX_USER_ID} characters, none of them NUL"
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestRows:
     """The rows of a request, column by column: a thousand rows are four lists."""
 
     users: Sequence[str]
@@ -45,75 +50,88 @@ class Asked:
     labels: Sequence[Class | None]
 
 
-class BadRequestError(Exception):
-    def __init__(self, message: str, field: str = "", value: object = None, expected: str = ""):
-        super().__init__(message)
-        self.field, self.value, self.expected = field, value, expected
-
-
 class Inputs:
-    """Reads request bodies: one object with user_id and features, or a list of them."""
+    """The reader of request bodies: one object with user_id and features, or a list of them."""
 
-    def __init__(self, columns: Sequence[Column], class_type: type) -> None:
-        self.columns, self.class_type = tuple(columns), class_type
+    def __init__(self, columns: Sequence[Column], classes: Sequence[Class]) -> None:
+        self.columns, self.classes = tuple(columns), frozenset(classes)
+        self.class_type = type(classes[0])
+        self.class_names = f"one of the model's classes: {_shortened(', '.join(map(str, classes)))}"
         fields = [(f"f{i}", TYPES[column.type]) for i, column in enumerate(columns)]
         names = {f"f{i}": column.name for i, column in enumerate(columns)}
         features = msgspec.defstruct(
             "Features", fields, rename=names, forbid_unknown_fields=True, gc=False
         )
         user_id = Annotated[
-            str, msgspec.Meta(min_length=1, max_length=LONGEST_USER_ID, pattern="^[^\0]*$")
+            str, msgspec.Meta(min_length=1, max_length=MAX_USER_ID, pattern="^[^\0]*$")
         ]
         request = msgspec.defstruct(
             "Request",
-            [("user_id", user_id), ("features", features), ("label", class_type | None, None)],
+            [("user_id", user_id), ("features", features), ("label", self.class_type | None, None)],
             forbid_unknown_fields=True,
         )
         self._decode = msgspec.json.Decoder(request | list[request]).decode  # type: ignore[valid-type]
         self._dates = [i for i, column in enumerate(columns) if column.type == "datetime"]
 
-    def read(self, body: bytes) -> tuple[Asked, bool]:
-        """The rows, and whether they came as a list."""
+    def read(self, body: bytes) -> tuple[RequestRows, bool]:
+        """Return the rows, and whether the body is a list."""
         try:
             decoded = self._decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._explained(body, error) from None
         listed = isinstance(decoded, list)
         rows = decoded if listed else [decoded]
-        if not 0 < len(rows) <= MOST_ROWS:
-            raise BadRequestError(f"{len(rows)} rows; expected 1 to {MOST_ROWS} in one request")
+        if not 0 < len(rows) <= MAX_ROWS:
+            expected = f"1 to {MAX_ROWS} rows in one request"
+            message = f"The body has {len(rows)} rows; expected {expected}"
+            raise BadRequestError(message, "body", len(rows), expected)
         features = [row.features for row in rows]
         values = list(map(msgspec.structs.astuple, features))
         if self._dates:
             places = range(len(rows)) if listed else [""]
-            values = list(map(self._with_instants, values, places))
+            values = list(map(self._with_dates, values, places))
         users, labels = [row.user_id for row in rows], [row.label for row in rows]
+        for row, label in enumerate(labels):
+            if label is not None:
+                self.check_label(label, f"{_prefix(row) if listed else ''}label")
         texts = [encode(one).decode() for one in features]
-        return Asked(users, values, texts, labels), listed
+        return RequestRows(users, values, texts, labels), listed
 
-    def _with_instants(self, values: tuple[Any, ...], position: int | str) -> tuple[Any, ...]:
+    def check_label(self, label: Class, field: str) -> None:
+        """Raise if the label is not a class: a misspelt one would count as a wrong answer."""
+        if type(label) is not self.class_type or label not in self.classes:
+            raise _bad(field, label, self.class_names)
+
+    def _with_dates(self, values: tuple[Any, ...], position: int | str) -> tuple[Any, ...]:
         changed = list(values)
         for i in self._dates:
             if changed[i] is not None:
                 try:
-                    changed[i] = instant(changed[i])
+                    changed[i] = parse_date(changed[i])
                 except (ValueError, OverflowError):
                     where = f"{_prefix(position)}features.{self.columns[i].name}"
                     raise _bad(where, values[i], EXPECTED["datetime"]) from None
         return tuple(changed)
 
     def _explained(self, body: bytes, error: Exception) -> BadRequestError:
-        """The first fault, with its place and its value, which the fast decoder does not tell."""
+        """Return an error that names the first fault's field and value.
+
+        To read a large body that is wrong takes seconds, so there msgspec's message has to do.
+        """
+        if len(body) > MAX_EXPLAINED:
+            field = str(error).rpartition("`$")[2].rstrip("`").lstrip(".")[:MAX_VALUE]
+            is_json = isinstance(error, msgspec.ValidationError)
+            return BadRequestError(str(error)[:300], (field or "body") if is_json else "")
         try:
             content = json.loads(body)  # takes NaN and Infinity, so they can be named
         except (ValueError, RecursionError) as why:
-            return BadRequestError(f"The body is no JSON: {why}")
+            return BadRequestError(f"The body is not JSON: {why}")
         rows = content if isinstance(content, list) else [content]
         for position, row in enumerate(rows):
             prefix = _prefix(position) if isinstance(content, list) else ""
             for fault in self._faults(row, prefix):
                 return fault
-        return BadRequestError(f"The body is no request: {error}")
+        return BadRequestError(f"The body is not a request: {error}")
 
     def _faults(self, row: object, prefix: str) -> Iterator[BadRequestError]:
         if not isinstance(row, dict):
@@ -121,10 +139,10 @@ class Inputs:
             return
         yield from _key_faults(row, ("user_id", "features"), ("label",), prefix)
         if not _is_user_id(row["user_id"]):
-            yield _bad(f"{prefix}user_id", row["user_id"], A_USER_ID)
+            yield _bad(f"{prefix}user_id", row["user_id"], USER_ID)
         label = row.get("label")
         if label is not None and type(label) is not self.class_type:
-            yield _bad(f"{prefix}label", label, A_CLASS[self.class_type])
+            yield _bad(f"{prefix}label", label, self.class_names)
         yield from self._feature_faults(row["features"], f"{prefix}features")
 
     def _feature_faults(self, features: object, where: str) -> Iterator[BadRequestError]:
@@ -137,10 +155,10 @@ class Inputs:
                 yield _bad(f"{where}.{name}", features[name], EXPECTED[kind])
 
 
-def instant(text: str) -> datetime:
-    """In UTC, without a zone: as the models were trained.
+def parse_date(text: str) -> datetime:
+    """Return the date in UTC, without a time zone, as the models were trained.
 
-    >>> instant("2024-03-01T12:00:00+02:00")
+    >>> parse_date("2024-03-01T12:00:00+02:00")
     datetime.datetime(2024, 3, 1, 10, 0)
     """
     parsed = datetime.fromisoformat(text)
@@ -148,55 +166,60 @@ def instant(text: str) -> datetime:
 
 
 def _key_faults(
-    found: Mapping[str, object], needed: Sequence[str], optional: Sequence[str], prefix: str
+    content: Mapping[str, object], required: Sequence[str], optional: Sequence[str], prefix: str
 ) -> Iterator[BadRequestError]:
-    for name in needed:
-        if name not in found:
+    for name in required:
+        if name not in content:
             yield BadRequestError(f"{prefix}{name} is missing", f"{prefix}{name}", None, "a value")
-    for name in found:
-        if name not in needed and name not in optional:
-            known = ", ".join((*needed, *optional))
-            yield BadRequestError(
-                f"{prefix}{_shown(name)} is unknown; known: {known}", f"{prefix}{name}",
-                found[name], "no such field",
-            )  # fmt: skip
+    for name in content:
+        if name not in required and name not in optional:
+            known = ", ".join((*required, *optional))
+            field = f"{prefix}{_shortened(name)}"
+            message = f"{field} is unknown; known: {_shortened(known, 1000)}"
+            yield BadRequestError(message, field, content[name], "no such field")
 
 
 def _is_number(value: object) -> bool:
     if type(value) not in (int, float):
         return value is None
-    return bool(abs(value) <= LARGEST)  # type: ignore[arg-type]  # NaN is not
+    return bool(abs(value) <= MAX_NUMBER)  # type: ignore[arg-type]  # NaN is not
 
 
-def _is_instant(value: object) -> bool:
+def _is_date(value: object) -> bool:
     try:
-        return value is None or (isinstance(value, str) and bool(instant(value)))
+        return value is None or (isinstance(value, str) and bool(parse_date(value)))
     except (ValueError, OverflowError):
         return False
 
 
 def _is_user_id(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= LONGEST_USER_ID and "\0" not in value
+    return isinstance(value, str) and 0 < len(value) <= MAX_USER_ID and "\0" not in value
 
 
 CHECKS: Mapping[ColumnType, Callable[[object], bool]] = {
     "double": _is_number,
     "boolean": lambda value: value is None or isinstance(value, bool),
-    "datetime": _is_instant,
+    "datetime": _is_date,
     "string": lambda value: value is None or isinstance(value, str),
 }
 
 
 def _bad(field: str, value: object, expected: str) -> BadRequestError:
-    return BadRequestError(
-        f"{field} is {_shown(value)}; expected {expected}", field, value, expected
-    )
+    text = value if isinstance(value, str) else _as_text(value)
+    message = f"{field} is {_shortened(text)}; expected {expected}"
+    return BadRequestError(message, field, value, expected)
+
+
+def _as_text(value: object) -> str:
+    """Return the value as JSON, but of an array or object only what it is: it may be deep."""
+    if isinstance(value, list | dict):
+        return "an array" if isinstance(value, list) else "an object"
+    return json.dumps(value)
 
 
 def _prefix(position: int | str) -> str:
     return "" if position == "" else f"[{position}]."
 
 
-def _shown(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+def _shortened(text: str, most: int = MAX_VALUE) -> str:
+    return text if len(text) <= most else f"{text[:most]}..."

@@ -1,17 +1,22 @@
-"""The routes as OpenAPI, with the features and an example of the model in force."""
+"""The routes as OpenAPI, with the features, the classes and an example of the model in force."""
 
+import json
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ratchet.columns import Column, ColumnType
-from ratchet.serving.features import LARGEST, LONGEST_USER_ID, MOST_ROWS
+from ratchet.columns import ColumnType
+from ratchet.serving.features import MAX_NUMBER, MAX_ROWS, MAX_USER_ID
+from ratchet.serving.feedback import MAX_REQUEST_ID
+from ratchet.serving.health import MAX_HOURS
 from ratchet.serving.replies import json_response
 from ratchet.serving.worker import Worker
 
-KINDS: dict[ColumnType, dict[str, Any]] = {
-    "double": {"type": ["number", "null"], "minimum": -LARGEST, "maximum": LARGEST},
+Schema = dict[str, Any]
+
+KINDS: dict[ColumnType, Schema] = {
+    "double": {"type": ["number", "null"], "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER},
     "boolean": {"type": ["boolean", "null"]},
     "datetime": {"type": ["string", "null"], "format": "date-time"},
     "string": {"type": ["string", "null"]},
@@ -19,30 +24,38 @@ KINDS: dict[ColumnType, dict[str, Any]] = {
 CLASSES = {str: "string", int: "integer", bool: "boolean"}
 AN_ID = "0193a5e8-7b1c-7abc-8def-0123456789ab"
 NO_NUL = "^[^\\x00]*$"
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "number"}
+FAULTS = {
+    400: "The body is not JSON",
+    401: "The token is missing or wrong",
+    403: "Closed: the service has no admin token",
+    404: "No request has this id",
+    409: "The request has another label",
+    413: "The body is too large",
+    415: "The content type is not application/json",
+    422: "A field is wrong; the answer names it",
+    503: "Not answered and not kept; try again after Retry-After seconds",
+}
+READING_FAULTS = (400, 401, 413, 415, 422, 503)
 
 
-async def openapi(_: Request, worker: Worker) -> Response:
-    return json_response(document(worker))
+async def openapi(request: Request) -> Response:
+    return json_response(document(request.state.worker))
 
 
-async def schema(_: Request, worker: Worker) -> Response:
-    """What BentoML's own clients ask for."""
-    parts = _schemas(worker)
-    answer = {"type": "object"}
+async def schema(request: Request) -> Response:
+    """Answer what BentoML's own clients ask for."""
+    schemas = _schemas(request.state.worker)
+    more = {"batchable": False, "is_task": False, "output": {"type": "object"}}
     routes = [
-        {"name": "predict", "route": "/predict", "input": parts["Request"], "output": answer},
-        {"name": "feedback", "route": "/feedback", "input": parts["Feedback"], "output": answer},
+        {"name": "predict", "route": "/predict", "input": schemas["Request"]} | more,
+        {"name": "feedback", "route": "/feedback", "input": schemas["Feedback"]} | more,
     ]
-    more = {"batchable": False, "is_task": False}
-    return json_response(
-        {"name": "ratchet", "type": "service", "routes": [route | more for route in routes]}
-    )
+    return json_response({"name": "ratchet", "type": "service", "routes": routes})
 
 
-def document(worker: Worker) -> dict[str, Any]:
-    example, answer = _examples(worker)
-    admin: list[Any] = [{"token": []}]
-    predict: list[Any] = [{"token": []}] if worker.settings.predict_token else []
+def document(worker: Worker) -> Schema:
     return {
         "openapi": "3.1.0",
         "info": {"title": f"Ratchet: {worker.project.model}", "version": "1"},
@@ -50,150 +63,213 @@ def document(worker: Worker) -> dict[str, Any]:
             "schemas": _schemas(worker),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
-        "paths": {
-            "/predict": {
-                "post": _operation(
-                    "Answer one row of one user, or a list of them", {200: answer},
-                    (400, 401, 413, 415, 422, 503), _either("Request"), example, predict,
-                )
-            },
-            "/feedback": {
-                "post": _operation(
-                    "Say later what was right: once for each request",
-                    {200: {"request_id": AN_ID, "outcome": "set"},
-                     202: {"request_id": AN_ID, "outcome": "kept"}},
-                    (400, 401, 404, 409, 413, 415, 422, 503), _either("Feedback"),
-                    {"request_id": AN_ID, "label": _a_class(worker)}, predict,
-                )
-            },
-            "/split": {
-                "get": _operation("The share of traffic that arm B has", {200: _split()}),
-                "put": _operation(
-                    "Change it, on all workers and replicas within a second", {200: _split()},
-                    (400, 401, 403, 413, 415, 422, 503),
-                    {"$ref": "#/components/schemas/Split"}, {"ab_split_b": 0.2}, admin,
-                ),
-            },
-            "/log.csv": {"get": _log_csv(admin)},
-            "/status": {"get": _operation("Versions, split, registry", {200: {"model": "iris"}})},
-            "/ab": {"get": _operation("The page", {200: "<!doctype html>"}, kind="text/html")},
-            "/ab.json": {
-                "get": _operation("The page's numbers", {200: {"arms": {}}}, (422,))
-                | {"parameters": [_query("hours", {"type": "number", "exclusiveMinimum": 0})]}
-            },
-            "/metrics": {
-                "get": _operation("For Prometheus", {200: "# HELP ..."}, kind="text/plain")
-            },
-            "/livez": {"get": _operation("Whether it runs", {200: {"alive": True}})},
-            "/readyz": {
-                "get": _operation("Whether it can answer", {200: {"ready": True}}, (503,))
-            },
+        "paths": _asking(worker) | _administration() | _state(),
+    }
+
+
+def _asking(worker: Worker) -> Schema:
+    example, answer = _examples(worker)
+    security: list[Any] = [{"token": []}] if worker.settings.predict_token else []
+    label = {"request_id": AN_ID, "label": answer.get("prediction", "a class")}
+    return {
+        "/predict": {
+            "post": _operation(
+                "Answer one row of one user, or a list of them",
+                {200: _json(_one_or_many("Answer"), answer)},
+                READING_FAULTS,
+                security,
+            )
+            | _body(_one_or_many("Request"), example)
         },
-    }  # fmt: skip
+        "/feedback": {
+            "post": _operation(
+                "Set the label of a request that was answered earlier, once",
+                {
+                    200: _json(_ref("Outcomes"), {"request_id": AN_ID, "outcome": "set"}),
+                    202: _json(_ref("Outcome"), {"request_id": AN_ID, "outcome": "kept"}),
+                },
+                (*READING_FAULTS, 404, 409),
+                security,
+            )
+            | _body(_one_or_many("Feedback"), label)
+        },
+    }
 
 
-def _schemas(worker: Worker) -> dict[str, Any]:
+def _administration() -> Schema:
+    split = {"ab_split_b": 0.1, "since": 1767225600.0, "by": "configs/project.yaml"}
+    answer = {200: _json(_ref("SplitInForce"), split)}
+    security: list[Any] = [{"token": []}]
+    details = {"type": "string", "enum": ["true", "false"]}
+    csv = {200: _text("text/csv", "request_id,...")}
+    window = [_query(name, TEXT) for name in ("since", "until", "version")]
+    return {
+        "/split": {
+            "get": _operation("Return arm B's share of the traffic", answer),
+            "put": _operation(
+                "Change it on all workers and replicas, within a second",
+                answer,
+                (*READING_FAULTS, 403),
+                security,
+            )
+            | _body(_ref("Split"), {"ab_split_b": 0.2}),
+        },
+        "/log.csv": {
+            "get": _operation("Return the prediction log", csv, (401, 403, 422, 503), security)
+            | {"parameters": [*window, _query("details", details)]}
+        },
+    }
+
+
+def _state() -> Schema:
+    hours = {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_HOURS}
+    alive, ready = ({name: {"type": "boolean"}} for name in ("alive", "ready"))
+    status = _json(_ref("Status"), {"model": "iris"})
+    return {
+        "/status": {"get": _operation("Return versions, split, registry and log", {200: status})},
+        "/ab": {"get": _operation("Return the page", {200: _text("text/html", "<!doctype html>")})},
+        "/ab.json": {
+            "get": _operation(
+                "Return the numbers of the page",
+                {200: _json(_ref("Status"), {"model": "iris", "arms": {}})},
+                (422, 503),
+            )
+            | {"parameters": [_query("hours", hours)]}
+        },
+        "/metrics": {
+            "get": _operation("Return the metrics", {200: _text("text/plain", "# HELP ...")})
+        },
+        "/livez": {
+            "get": _operation("Tell whether it runs", {200: _json(_object(alive), {"alive": True})})
+        },
+        "/readyz": {
+            "get": _operation(
+                "Tell whether it can answer", {200: _json(_object(ready), {"ready": True})}, (503,)
+            )
+        },
+    }
+
+
+def _schemas(worker: Worker) -> Schema:
     arms = worker.arms.current
-    columns = arms.prod.model.card.columns if arms else ()
-    label = {"type": CLASSES[arms.prod.model.class_type] if arms else "string"}
-    user_id = {
-        "type": "string", "minLength": 1, "maxLength": LONGEST_USER_ID, "pattern": NO_NUL,
-    }  # fmt: skip
-    features = {name: KINDS[kind] for name, kind in columns}
+    columns, classes = arms.prod.model.interface if arms else ((), ("a class",))
+    label = {"type": CLASSES[type(classes[0])], "enum": list(classes)}
+    no_label = {"type": [label["type"], "null"], "enum": [*classes, None]}
+    user_id = {"type": "string", "minLength": 1, "maxLength": MAX_USER_ID, "pattern": NO_NUL}
+    request_id = {"type": "string", "maxLength": MAX_REQUEST_ID, "pattern": NO_NUL}
+    features = _object({name: KINDS[kind] for name, kind in columns})
+    share = {"type": "number", "minimum": 0, "maximum": 1}
+    version = {"type": ["object", "null"]}
+    outcome = {"enum": ["set", "same", "kept", "unknown", "conflict"]}
     return {
         "Request": _object(
-            {"user_id": user_id, "features": _object(features), "label": label},
-            ["user_id", "features"],
+            {"user_id": user_id, "features": features, "label": no_label}, ["user_id", "features"]
         ),
-        "Feedback": _object({"request_id": {"type": "string", "pattern": NO_NUL}, "label": label}),
-        "Split": _object({"ab_split_b": {"type": "number", "minimum": 0, "maximum": 1}}),
-        "Error": {
+        "Answer": _object(
+            {
+                "request_id": TEXT,
+                "variant": {"enum": ["A", "B"]},
+                "model_version": TEXT,
+                "prediction": {"type": label["type"]},
+                "probabilities": {"type": ["object", "null"], "additionalProperties": NUMBER},
+                "fallback": {"type": "boolean"},
+            }
+        ),
+        "Feedback": _object({"request_id": request_id, "label": label}),
+        "Outcome": _object(
+            {"request_id": TEXT, "outcome": outcome, "error": TEXT}, ["request_id", "outcome"]
+        ),
+        "Outcomes": {
+            "anyOf": [
+                _ref("Outcome"),
+                _object({"outcomes": {"type": "array", "items": _ref("Outcome")}}),
+            ]
+        },
+        "Split": _object({"ab_split_b": share}),
+        "SplitInForce": _object({"ab_split_b": share, "since": NUMBER, "by": TEXT}),
+        "Status": {
             "type": "object",
             "properties": {
-                "error": {"type": "string"},
-                "field": {"type": "string"},
-                "value": {},
-                "expected": {"type": "string"},
+                "model": TEXT,
+                "prod": version,
+                "staging": version,
+                "split": _ref("SplitInForce"),
+                "registry": TEXT,
+                "arms": {"type": "object"},
             },
+            "required": ["model"],
+        },
+        "Error": {
+            "type": "object",
+            "properties": {"error": TEXT, "field": TEXT, "value": {}, "expected": TEXT},
             "required": ["error"],
         },
     }
 
 
-def _object(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
+def _object(properties: Schema, required: list[str] | None = None) -> Schema:
     return {
-        "type": "object", "properties": properties, "additionalProperties": False,
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
         "required": list(properties) if required is None else required,
-    }  # fmt: skip
+    }
 
 
-def _either(name: str) -> dict[str, Any]:
-    one = {"$ref": f"#/components/schemas/{name}"}
-    return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": MOST_ROWS}]}
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _one_or_many(name: str) -> Schema:
+    many = {"type": "array", "items": _ref(name), "minItems": 1, "maxItems": MAX_ROWS}
+    return {"anyOf": [_ref(name), many]}
 
 
 def _operation(
-    summary: str, answers: dict[int, Any], faults: tuple[int, ...] = (),
-    body: dict[str, Any] | None = None, example: Any = None,
-    security: list[Any] | None = None, kind: str = "application/json",
-) -> dict[str, Any]:  # fmt: skip
-    responses = {
-        str(status): {"description": "done", "content": {kind: {"example": answer}}}
-        for status, answer in answers.items()
-    }
-    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    summary: str,
+    answers: dict[int, Any],
+    faults: tuple[int, ...] = (),
+    security: list[Any] | None = None,
+) -> Schema:
+    error = {"application/json": {"schema": _ref("Error")}}
+    responses = {str(status): answer for status, answer in answers.items()}
     responses |= {str(s): {"description": FAULTS[s], "content": error} for s in faults}
-    operation: dict[str, Any] = {"summary": summary, "responses": responses}
-    if body is not None:
-        content = {"application/json": {"schema": body, "example": example}}
-        operation["requestBody"] = {"required": True, "content": content}
+    operation = {"summary": summary, "responses": responses}
     return operation | ({"security": security} if security else {})
 
 
-FAULTS = {
-    400: "no JSON", 401: "the token is missing or wrong", 403: "closed: no token is set",
-    404: "no such request", 409: "it has another label", 413: "too large",
-    415: "no application/json", 422: "a field is wrong, and named", 503: "not answered, not kept",
-}  # fmt: skip
+def _json(schema: Schema, example: Any) -> Schema:
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"description": "done", "content": content}
 
 
-def _log_csv(security: list[Any]) -> dict[str, Any]:
-    names = ("since", "until", "version")
-    return _operation(
-        "The prediction log", {200: "request_id,..."}, (401, 403, 422, 503), security=security,
-        kind="text/csv",
-    ) | {"parameters": [_query(name, {"type": "string"}) for name in names]}  # fmt: skip
+def _text(kind: str, example: str) -> Schema:
+    return {"description": "done", "content": {kind: {"schema": TEXT, "example": example}}}
 
 
-def _query(name: str, kind: dict[str, Any]) -> dict[str, Any]:
-    return {"name": name, "in": "query", "schema": kind}
+def _body(schema: Schema, example: Any) -> Schema:
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
-def _split() -> dict[str, Any]:
-    return {"ab_split_b": 0.1, "since": 1767225600.0, "by": "configs/project.yaml"}
+def _query(name: str, schema: Schema) -> Schema:
+    return {"name": name, "in": "query", "schema": schema}
 
 
-def _examples(worker: Worker) -> tuple[dict[str, Any], dict[str, Any]]:
+def _examples(worker: Worker) -> tuple[Schema, Schema]:
+    """Return a request that the model in force can answer, and its answer."""
     arms = worker.arms.current
     if arms is None:
         return {"user_id": "user-1", "features": {}}, {}
     model = arms.prod.model
-    row = model.card.example[0]
-    names = [_name(column) for column in model.card.columns]
+    names = [column.name for column in model.card.columns]
+    features = dict(zip(names, model.card.example[0], strict=True))
     prediction, probabilities = model.answers(model.example()[:1])[0]
-    import json
-
-    return {"user_id": "user-1", "features": dict(zip(names, row, strict=True))}, {
-        "request_id": AN_ID, "variant": "A", "model_version": model.version,
+    return {"user_id": "user-1", "features": features}, {
+        "request_id": AN_ID,
+        "variant": "A",
+        "model_version": model.version,
         "prediction": json.loads(prediction),
-        "probabilities": json.loads(probabilities or "null"), "fallback": False,
-    }  # fmt: skip
-
-
-def _name(column: Column) -> str:
-    return column.name
-
-
-def _a_class(worker: Worker) -> Any:
-    _, answer = _examples(worker)
-    return answer.get("prediction", "a class")
+        "probabilities": json.loads(probabilities or "null"),
+        "fallback": False,
+    }

@@ -1,16 +1,16 @@
-"""What a Bento carries: two models, named in a file that only a Bento has beside the service."""
+"""The two models of a Bento, named in a file that only a Bento has next to its service."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
-FILE = "packed.json"  # beside service.py
+FILE = "packed.json"
 
 
 @dataclass(frozen=True)
 class Packed:
     model: str
-    prod: str  # BentoML tags, pinned by version
+    prod: str  # BentoML tags, each with its version
     staging: str | None
 
     @property

@@ -1,48 +1,90 @@
-"""Bodies in and out."""
+"""JSON answers, and the handlers that turn each kind of exception into one."""
 
 import json
+import logging
 import math
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from starlette.requests import Request
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-DRAINED = 8  # times the limit: who still sends when the answer comes would not see it
+from ratchet.predictions.commit_queue import LogError, RefusedError
+from ratchet.serving.answering import UnavailableError
+from ratchet.serving.requests import BadRequestError
+from ratchet.serving.scorer import QueueFullError
+
+RETRY = {"Retry-After": "1"}
+log = logging.getLogger("ratchet.routes")
+Handler = Callable[[Request, Any], Awaitable[Response]]  # the second: an exception of its type
 
 
-class NotTakenError(Exception):
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
+def json_response(content: Any, status: int = 200, headers: Any = None) -> Response:
+    return Response(json.dumps(content), status, headers, media_type="application/json")
 
 
-async def read_json(request: Request, most_bytes: int) -> bytes:
-    """The body. Of one that is too large no more is kept than the limit."""
-    kind = request.headers.get("content-type", "")
-    if kind != "application/json" and kind.split(";")[0].strip().lower() != "application/json":
-        raise NotTakenError(415, f"content type {kind or 'missing'!r}; expected application/json")
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size <= most_bytes:
-            parts.append(part)
-        elif size > DRAINED * most_bytes:
-            break
-    if size > most_bytes:
-        said = f"the body has more than {most_bytes} bytes; send fewer rows a request"
-        raise NotTakenError(413, said)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+async def http_error(request: Request, error: HTTPException) -> Response:
+    return _refusal(request, error.status_code, {"error": error.detail}, error.headers)
 
 
-def json_response(content: Any, status: int = 200) -> Response:
-    text = json.dumps(_finite(content), ensure_ascii=True)
-    return Response(text, status_code=status, media_type="application/json")
+async def bad_request(request: Request, error: BadRequestError) -> Response:
+    if not error.field:
+        return _refusal(request, 400, {"error": str(error)})
+    content = {"field": error.field, "value": _as_json(error.value), "expected": error.expected}
+    return _refusal(request, 422, {"error": str(error), **content})
 
 
-def _finite(value: Any) -> Any:
-    """A value that was refused is shown as it came, and JSON has no NaN."""
+async def refused_by_log(request: Request, error: RefusedError) -> Response:
+    return _refusal(request, 422, {"error": str(error)})
+
+
+async def unavailable(request: Request, error: Exception) -> Response:
+    log.error("not answered", extra={"path": request.url.path, "reason": str(error)})
+    return _refusal(request, 503, {"error": str(error)}, RETRY)
+
+
+async def database_error(request: Request, error: SQLAlchemyError) -> Response:
+    """The text of the error may name the database's host, so only the service's log has it."""
+    log.error("not answered", extra={"path": request.url.path, "reason": str(error)})
+    return _refusal(request, 503, {"error": "The prediction log cannot be read now"}, RETRY)
+
+
+async def client_left(request: Request, _: ClientDisconnect) -> Response:
+    return _refusal(request, 400, {"error": "The client left before its request was read"})
+
+
+async def unexpected(request: Request, error: Exception) -> Response:
+    log.error("unexpected error", exc_info=error, extra={"path": request.url.path})
+    return _refusal(request, 500, {"error": "The service failed; its log has the details"})
+
+
+HANDLERS: dict[type[Exception], Handler] = {
+    HTTPException: http_error,
+    BadRequestError: bad_request,
+    RefusedError: refused_by_log,
+    UnavailableError: unavailable,
+    QueueFullError: unavailable,
+    LogError: unavailable,
+    SQLAlchemyError: database_error,
+    ClientDisconnect: client_left,
+    Exception: unexpected,
+}
+
+
+def _refusal(request: Request, status: int, content: Any, headers: Any = None) -> Response:
+    request.state.worker.metrics.refused(status)
+    return json_response(content, status, headers)
+
+
+def _as_json(value: Any) -> Any:
+    """Return the value if it is short and JSON can hold it; JSON has no NaN."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    if isinstance(value, dict):
-        return {str(key): _finite(inner) for key, inner in value.items()}
-    return [_finite(inner) for inner in value] if isinstance(value, list) else value
+    if isinstance(value, str | int) and len(str(value)) > 80:
+        return f"{str(value)[:80]}..."
+    if isinstance(value, list | dict):
+        name = "an array" if isinstance(value, list) else "an object"
+        return f"{name} of {len(value)} values" if value else value
+    return value

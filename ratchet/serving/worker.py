@@ -1,4 +1,4 @@
-"""One worker's state: its log, the arms in force, and the tasks beside its requests."""
+"""One worker's state: its log, its arms, and the tasks that run while it answers."""
 
 import asyncio
 import contextlib
@@ -12,18 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from ratchet.errors import InputError
 from ratchet.predictions.arm_counts import ArmCounts
 from ratchet.predictions.prediction_log import PredictionLog
-from ratchet.serving.active_versions import Roster
+from ratchet.serving.active_versions import ActiveVersions
 from ratchet.serving.answering import Answering
 from ratchet.serving.arms import ArmsInForce, load_arms
-from ratchet.serving.json_logs import log_as_json
-from ratchet.serving.metrics import Tallies
+from ratchet.serving.metrics import Metrics
 from ratchet.serving.packed import Packed
 from ratchet.serving.settings import ServiceSettings, read_service_settings
 from ratchet.settings import Settings, read_settings
 
 SECONDS_BETWEEN_LOOKS = 1.0
+BENTO = "not needed: a Bento"
 log = logging.getLogger("ratchet.worker")
 
 
@@ -33,9 +34,9 @@ class Worker:
     settings: ServiceSettings
     log: PredictionLog
     arms: ArmsInForce
-    tallies: Tallies
+    metrics: Metrics
     answering: Answering
-    counts: ArmCounts  # of the running test, for the page
+    counts: ArmCounts  # the counts of the running test, for the page
 
 
 @contextlib.asynccontextmanager
@@ -43,22 +44,22 @@ async def running(packed: Packed | None) -> AsyncIterator[Worker]:
     from threadpoolctl import threadpool_limits
 
     log_as_json()
-    threadpool_limits(limits=1)  # workers are for cores; threads of a sum only cost one row time
+    threadpool_limits(limits=1, user_api="blas")  # it is loaded before the service sets OMP_...
     project, settings = read_settings(), read_service_settings()
-    prediction_log = PredictionLog(settings.log_url, project.ab)
-    tallies = Tallies()
     secret = _user_secret(project, settings)
-    answering = Answering(prediction_log, project.ab, secret, tallies.answered)
+    prediction_log = PredictionLog(settings.log_url, project.ab)
+    metrics = Metrics()
+    answering = Answering(prediction_log, project.ab, secret, metrics)
     arms = ArmsInForce(settings.models)
     counts = ArmCounts(settings.log_url, project.promotion.min_labelled)
-    worker = Worker(project, settings, prediction_log, arms, tallies, answering, counts)
-    tasks = [_tell_queue(worker)]
+    worker = Worker(project, settings, prediction_log, arms, metrics, answering, counts)
+    tasks = [_report_gauges(worker)]
     if packed:
         _load_packed(arms, packed)
     else:
         await arms.look()
         tasks += [arms.follow(), _keep_a_follower(settings)]
-    # What is loaded stays; the collector need not walk over it, nor after every few requests.
+    # What is loaded by now stays, so the garbage collector need not walk over it again and again.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     async with asyncio.TaskGroup() as group:
@@ -71,12 +72,34 @@ async def running(packed: Packed | None) -> AsyncIterator[Worker]:
     prediction_log.close()
 
 
-def _user_secret(project: Settings, settings: ServiceSettings) -> str | None:
-    from ratchet.errors import InputError
+def log_as_json() -> None:
+    """Log one JSON object a line, also what libraries log, and nothing in any other form."""
+    from pythonjsonlogger.json import JsonFormatter
 
-    if project.ab.hash_users and not settings.user_secret:
+    names = {"levelname": "level", "name": "logger", "exc_info": "exception"}
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        JsonFormatter(
+            ["levelname", "name", "message"],
+            rename_fields=names,
+            timestamp="time",
+            json_ensure_ascii=False,
+        )
+    )
+    logging.getLogger().handlers[:] = [handler]
+    for logger in logging.root.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.handlers.clear()
+            logger.propagate = True
+    logging.getLogger("ratchet").setLevel(logging.INFO)
+
+
+def _user_secret(project: Settings, settings: ServiceSettings) -> str | None:
+    if not project.ab.hash_users:
+        return None
+    if not settings.user_secret:
         raise InputError("ab.hash_users is true but RATCHET_USER_SECRET is not set; set it")
-    return settings.user_secret if project.ab.hash_users else None
+    return settings.user_secret
 
 
 def _load_packed(arms: ArmsInForce, packed: Packed) -> None:
@@ -86,29 +109,38 @@ def _load_packed(arms: ArmsInForce, packed: Packed) -> None:
     arms.current = load_arms(*[Path(model.path) for model in stored])
     staging = arms.current.staging_version
     version = arms.current.prod.model.version
-    arms.roster = Roster(packed.model, version, staging, registry="not needed: a Bento")
+    arms.active = ActiveVersions(packed.model, version, staging, registry=BENTO)
 
 
-async def _tell_queue(worker: Worker) -> None:
+async def _report_gauges(worker: Worker) -> None:
     while True:
-        worker.tallies.queue(worker.log.waiting)
+        arms, active = worker.arms.current, worker.arms.active
+        scorers = [one for one in (arms.prod, arms.staging) if one] if arms else []
+        shadowing = worker.answering.shadowing
+        worker.metrics.report(
+            log_queue=worker.log.waiting,
+            log_journalling=worker.log.is_journalling,
+            scorer_queue=sum(scorer.rows_waiting for scorer in scorers),
+            shadow_queue=shadowing.waiting if shadowing else 0,
+            split=worker.log.split.value,
+            versions_refused=len(active.refused) if active else 0,
+            registry_up=active is not None and active.registry in ("up", BENTO),
+        )
         await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
 
 
 async def _keep_a_follower(settings: ServiceSettings) -> None:
-    """One for all workers that share a folder: whoever holds the lock starts it, and again."""
+    """Keep one follower running for all workers that share a folder of models.
+
+    The worker that holds the lock starts it, and starts it again if it ends.
+    """
     settings.models.mkdir(parents=True, exist_ok=True)
     with (settings.models / "follower.lock").open("w") as lock:
         while not _locked(lock):
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+        command = [sys.executable, "-m", "ratchet.serving.following", str(settings.models)]
         while True:
-            follower = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "ratchet.serving.following",
-                str(settings.models),
-                stdin=subprocess.PIPE,
-            )
+            follower = await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE)
             code = await follower.wait()
             log.error("the follower ended and is started again", extra={"code": code})
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)

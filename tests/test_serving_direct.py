@@ -1,4 +1,4 @@
-"""The direct path against the pipeline that it stands for."""
+"""The direct path gives the same answers as the pipeline that it replaces."""
 
 import json
 from dataclasses import asdict
@@ -16,23 +16,38 @@ from hypothesis import strategies as st
 from ratchet.columns import Column
 from ratchet.data.dataset import load
 from ratchet.model.spec import ModelSpec, build
+from ratchet.serving import trees
 from ratchet.serving.served_model import CARD, Card, ServedModel, same
 from ratchet.settings import DataSettings
 
 COLUMNS = {
-    "plan": "string", "joined": "datetime", "newsletter": "boolean", "visits": "double",
+    "plan": "string",
+    "joined": "datetime",
+    "newsletter": "boolean",
+    "visits": "double",
     "floor": "double",
-}  # fmt: skip
+}
 OUTCOMES = ('"100 %s', "{left}, or not", "stays")
 MODELS = {
     "LogisticRegression": {"max_iter": 500},
     "RandomForestClassifier": {"n_estimators": 5},
+    "ExtraTreesClassifier": {"n_estimators": 5},
     "HistGradientBoostingClassifier": {"max_iter": 5},
+    "GradientBoostingClassifier": {"n_estimators": 5},
+    "LGBMClassifier": {"n_estimators": 5},
     "KNeighborsClassifier": {},
     "BernoulliNB": {},
     "MultinomialNB": {},
     "RidgeClassifier": {},
     "SVC": {"probability": False},
+}
+FORMS = {
+    "LogisticRegression": "direct, linear",
+    "RandomForestClassifier": "direct, flat trees",
+    "ExtraTreesClassifier": "direct, flat trees",
+    "HistGradientBoostingClassifier": "direct, flat trees",
+    "GradientBoostingClassifier": "direct, flat trees",
+    "LGBMClassifier": "direct, booster",
 }
 ROWS = st.lists(
     st.tuples(
@@ -42,8 +57,9 @@ ROWS = st.lists(
         st.none() | st.floats(-1e6, 1e6),
         st.sampled_from([0.0, 1.0, 2.0, 3.0, 99.0, None]),
     ),
-    min_size=1, max_size=5,
-)  # fmt: skip
+    min_size=1,
+    max_size=5,
+)
 
 
 def customers(classes: int, rows: int = 200) -> pd.DataFrame:
@@ -85,10 +101,15 @@ def test_any_row_is_answered_as_the_pipeline_answers_it(
     tmp_path: Path, estimator: str, classes: int
 ) -> None:
     model = served(tmp_path, estimator, classes)
-    assert model.direct is not None
+    assert model.path == FORMS.get(estimator, "direct, arrays")
+    assert (model.why_not_faster is None) == (estimator in FORMS)
 
-    @settings(max_examples=30, deadline=None, derandomize=True,
-              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @settings(
+        max_examples=30,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(ROWS)
     def check(rows: list[tuple[Any, ...]]) -> None:
         assert model.direct is not None
@@ -97,11 +118,38 @@ def test_any_row_is_answered_as_the_pipeline_answers_it(
     check()
 
 
-def test_only_a_model_of_even_short_time_is_asked_in_the_event_loop(tmp_path: Path) -> None:
-    for estimator, instant in (("LogisticRegression", True), ("RandomForestClassifier", False)):
+@pytest.mark.parametrize("rows", [1, 8, 64, 600])
+@pytest.mark.parametrize("estimator", [name for name, form in FORMS.items() if "trees" in form])
+def test_each_form_of_a_tree_model_gives_the_same_answer_for_few_and_many_rows(
+    tmp_path: Path, estimator: str, rows: int
+) -> None:
+    model = served(tmp_path, estimator, 3)
+    asked = (model.example() * rows)[:rows]
+    assert model.direct is not None
+    assert same(model.direct(asked), model.by_pipeline(asked))
+
+
+def test_a_form_that_answers_differently_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = trees.forest
+
+    def wrong(model: Any) -> Any:
+        proba = real(model)
+        return lambda block: proba(block) + 1e-5
+
+    monkeypatch.setattr(trees, "forest", wrong)
+    monkeypatch.setattr(trees, "forest_by_tree", wrong)
+    model = served(tmp_path, "RandomForestClassifier", 3)
+    assert model.path == "pipeline"
+    assert model.why_not_faster == "its direct path answers differently than its pipeline"
+
+
+def test_only_a_linear_model_is_quick_enough_for_the_event_loop(tmp_path: Path) -> None:
+    for estimator, is_quick in (("LogisticRegression", True), ("RandomForestClassifier", False)):
         folder = tmp_path / estimator
         folder.mkdir()
-        assert served(folder, estimator, 3).instant is instant
+        assert served(folder, estimator, 3).is_quick is is_quick
 
 
 def test_an_answer_is_json_whatever_its_classes_are_called(tmp_path: Path) -> None:

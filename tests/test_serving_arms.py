@@ -1,4 +1,4 @@
-"""A version that leaves answers what it was asked before."""
+"""The arms of the active versions: a version that is replaced still answers its requests."""
 
 import asyncio
 import gc
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ratchet.serving import arms
-from ratchet.serving.active_versions import Roster
+from ratchet.serving.active_versions import ActiveVersions
 from ratchet.serving.arms import ArmsInForce
 
 
@@ -20,15 +20,15 @@ def slow(folder: Path) -> Any:
         time.sleep(0.05)
         return [(f"{row[0]} by {folder.name}", None) for row in rows]
 
-    return SimpleNamespace(version=folder.name, instant=False, answers=answers)
+    return SimpleNamespace(version=folder.name, is_quick=False, answers=answers)
 
 
-async def follow_while_asked(in_force: ArmsInForce, rosters: list[Roster]) -> list[Any]:
-    """One request is with the model, two wait for it, and then the next version comes."""
+async def follow_while_asked(in_force: ArmsInForce, active: list[ActiveVersions]) -> list[Any]:
+    """The model works on one request and two wait; then the next version comes."""
     waiting = []
-    while rosters:
+    while active:
         await in_force.look()
-        rosters.pop(0)
+        active.pop(0)
         assert in_force.current
         for number in range(3):
             waiting.append(in_force.current.prod.ask([(number,)]))
@@ -40,10 +40,10 @@ async def follow_while_asked(in_force: ArmsInForce, rosters: list[Roster]) -> li
 def test_no_request_is_dropped_when_another_version_comes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    rosters = [Roster("iris", "8"), Roster("iris", "9")]
+    active = [ActiveVersions("iris", "8"), ActiveVersions("iris", "9")]
     monkeypatch.setattr(arms, "ServedModel", slow)
-    monkeypatch.setattr(arms, "read_roster", lambda _: rosters[0])
-    answered = asyncio.run(follow_while_asked(ArmsInForce(tmp_path), rosters))
+    monkeypatch.setattr(arms, "read_active_versions", lambda _: active[0])
+    answered = asyncio.run(follow_while_asked(ArmsInForce(tmp_path), active))
     assert answered == [[(f"{n} by {v}", None)] for v in ("iris-8", "iris-9") for n in range(3)]
     gc.collect()
     end = time.monotonic() + 5

@@ -1,0 +1,167 @@
+"""Faster forms of fitted estimators: the same answers, without scikit-learn's checks of each call.
+
+Forms of one estimator are fast at different sizes. They are measured once, when a version is
+loaded, and the fastest is used for each size. There is no form for any other estimator than those
+below: it is called as it is.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, softmax
+
+from ratchet.serving import trees
+from ratchet.serving.trees import Proba
+
+Scores = tuple[np.ndarray, np.ndarray | None]  # classes, and probabilities in their order
+SIZES = (1, 8, 64, 512)  # rows of a call
+
+# Their `predict` is the class with the largest probability, so they need not be asked twice.
+PREDICT_IS_ARGMAX = {
+    *("BaggingClassifier", "DecisionTreeClassifier", "ExtraTreeClassifier", "GaussianNB"),
+    *("MLPClassifier", "ExtraTreesClassifier", "RandomForestClassifier"),
+    *("GradientBoostingClassifier", "HistGradientBoostingClassifier"),
+    *("LGBMClassifier", "XGBClassifier"),
+}
+
+
+class NoDirectPathError(Exception):
+    """The pipeline has to answer; the message says why."""
+
+
+@dataclass(frozen=True)
+class Form:
+    name: str
+    scores: Callable[[np.ndarray], Scores]
+    is_quick: bool = False  # so fast and so even that an event loop can wait for it
+    why_not_faster: str | None = None
+
+
+def fast_form(model: Any, is_sparse: bool, example: np.ndarray) -> Form:
+    """Return the fastest form of the fitted estimator for arrays that are prepared like `example`.
+
+    `is_sparse`: it was trained on a sparse matrix. Linear models and trees take an array as well.
+    """
+    name = type(model).__name__
+    if name == "LogisticRegression":
+        return Form("linear", _logistic(model), is_quick=True)
+    if name in FORMS:
+        try:
+            form, candidates = FORMS[name](model)
+        except Exception as error:  # a form may not know all that an estimator can be
+            why = f"{name} has no faster form: {error}"
+        else:
+            return Form(form, _likeliest(model.classes_, _fastest(candidates, example)))
+    else:
+        why = f"{name} has no faster form"
+    if is_sparse:
+        raise NoDirectPathError(f"{why}, and it was trained on a sparse matrix")
+    if not hasattr(model, "predict_proba"):
+        return Form("arrays", lambda block: (model.predict(block), None), why_not_faster=why)
+    if name in PREDICT_IS_ARGMAX:
+        scores = _likeliest(model.classes_, model.predict_proba)
+        return Form("arrays", scores, why_not_faster=why)
+
+    def both(block: np.ndarray) -> Scores:
+        return model.predict(block), model.predict_proba(block)
+
+    return Form("arrays", both, why_not_faster=why)
+
+
+def _forest(model: Any) -> tuple[str, list[Proba]]:
+    return "flat trees", [trees.forest(model), trees.forest_by_tree(model)]
+
+
+def _gradient_boosting(model: Any) -> tuple[str, list[Proba]]:
+    return "flat trees", [trees.gradient_boosting(model), model.predict_proba]
+
+
+def _hist_gradient_boosting(model: Any) -> tuple[str, list[Proba]]:
+    return "flat trees", [trees.hist_gradient_boosting(model), model.predict_proba]
+
+
+def _lightgbm(model: Any) -> tuple[str, list[Proba]]:
+    booster = model.booster_
+    return "booster", [_of_booster(lambda block: booster.predict(block, num_threads=1))]
+
+
+def _xgboost(model: Any) -> tuple[str, list[Proba]]:
+    booster = model.get_booster()
+    booster.set_param({"nthread": 1})
+    end = getattr(model, "best_iteration", None)
+    rounds = (0, end + 1) if end is not None else (0, 0)
+    return "booster", [
+        _of_booster(lambda block: booster.inplace_predict(block, iteration_range=rounds))
+    ]
+
+
+def _of_booster(predict: Proba) -> Proba:
+    """A booster of two classes returns the probability of the second alone."""
+
+    def probabilities(block: np.ndarray) -> np.ndarray:
+        answer = predict(block)
+        return answer if answer.ndim == 2 else np.stack([1 - answer, answer], axis=1)
+
+    return probabilities
+
+
+FORMS: Mapping[str, Callable[[Any], tuple[str, list[Proba]]]] = {
+    "RandomForestClassifier": _forest,
+    "ExtraTreesClassifier": _forest,
+    "GradientBoostingClassifier": _gradient_boosting,
+    "HistGradientBoostingClassifier": _hist_gradient_boosting,
+    "LGBMClassifier": _lightgbm,
+    "XGBClassifier": _xgboost,
+}
+
+
+def _likeliest(classes: np.ndarray, predict_proba: Proba) -> Callable[[np.ndarray], Scores]:
+    def scores(block: np.ndarray) -> Scores:
+        probabilities = predict_proba(block)
+        return classes[probabilities.argmax(axis=1)], probabilities
+
+    return scores
+
+
+def _fastest(candidates: Sequence[Proba], example: np.ndarray) -> Proba:
+    """Return a function that calls the candidate that is fastest at about this number of rows."""
+    if len(candidates) == 1:
+        return candidates[0]
+    choice = []
+    for size in SIZES:
+        block = np.resize(example, (size, example.shape[1]))
+        choice.append(min(candidates, key=lambda candidate: _seconds(candidate, block)))
+
+    def probabilities(block: np.ndarray) -> np.ndarray:
+        place = int(np.searchsorted(SIZES, len(block)))
+        return choice[min(place, len(choice) - 1)](block)
+
+    return probabilities
+
+
+def _seconds(candidate: Proba, block: np.ndarray) -> float:
+    """Return the shortest of three calls."""
+    taken = []
+    for _ in range(3):
+        began = time.perf_counter()
+        candidate(block)
+        taken.append(time.perf_counter() - began)
+    return min(taken)
+
+
+def _logistic(model: Any) -> Callable[[np.ndarray], Scores]:
+    weights, intercept, classes = model.coef_.T, model.intercept_, model.classes_
+
+    def binary(block: np.ndarray) -> Scores:
+        decision = (block @ weights + intercept).ravel()
+        second = expit(decision)
+        return classes[(decision > 0).astype(int)], np.stack([1 - second, second], axis=1)
+
+    def several(block: np.ndarray) -> Scores:
+        decision = block @ weights + intercept
+        return classes[decision.argmax(axis=1)], softmax(decision, axis=1)
+
+    return binary if len(classes) == 2 else several
