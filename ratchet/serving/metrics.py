@@ -18,8 +18,8 @@ GROUP = attrgetter("arm", "model_version", "latency_ms")
 
 class Metrics:
     def __init__(self) -> None:
-        # BentoML sets the folder that all workers write to before it hands out its metrics.
-        from bentoml import metrics
+        # It reads the folder that all workers write to when it is imported; BentoML sets it by then.
+        import prometheus_client as metrics
 
         _forget_dead_workers()
         by_arm = ["arm", "version"]

@@ -1,0 +1,179 @@
+"""Hostile and unusual requests, asked of the application in this process."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from ratchet.predictions.assignment import arm_of, pseudonymize
+from ratchet.serving import scorer, worker
+from ratchet.serving.following import Follower
+from ratchet.serving.routes import routes
+from tests.projects import new_project
+from tests.small_registry import SmallRegistry
+
+TOKEN = "a tökén"
+SECRET = "a secret"
+ROW = {"user_id": "u", "features": {"width": 1.0}}
+JSON = {"Content-Type": "application/json"}
+ROUTES = ["/predict", "/feedback", "/split"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("service")
+
+
+@pytest.fixture(scope="module")
+def client(folder: Path) -> Iterator[TestClient]:
+    """The routes in front of an empty application; the versions are on disk already."""
+    registry = SmallRegistry(folder / "store", named={"prod": "1", "staging": "2"})
+    registry.add("1", ["big", "small"])
+    registry.add("2", ["big", "small"])
+    Follower(folder / "models", "iris").look(registry)
+    settings = {
+        "model": "iris",
+        "data": {"source": "iris", "target": "target"},
+        "ab": {"split": 0.5, "hash_users": True},
+    }
+    project = new_project(folder / "project", settings)
+
+    async def no_follower(_: Any) -> None:
+        return None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        patch.setenv("RATCHET_LOG_URL", f"sqlite:///{folder}/predictions.db")
+        patch.setenv("RATCHET_MODELS", str(folder / "models"))
+        patch.setenv("RATCHET_USER_SECRET", SECRET)
+        patch.setenv("RATCHET_ADMIN_TOKEN", TOKEN)
+        patch.setattr(worker, "_keep_a_follower", no_follower)
+        patch.setattr(worker, "log_as_json", lambda: None)
+        with TestClient(routes(Starlette(), None), raise_server_exceptions=False) as client:
+            yield client
+
+
+def send(client: TestClient, path: str, body: bytes | str) -> Any:
+    method = "PUT" if path == "/split" else "POST"
+    headers = JSON | {"Authorization": f"Bearer {TOKEN}".encode()}
+    return client.request(method, path, content=body, headers=headers)
+
+
+@pytest.mark.parametrize("depth", [100, 500, 900, 2_000, 100_000])
+@pytest.mark.parametrize("path", ROUTES)
+def test_a_body_nested_as_deep_as_one_likes_is_a_4xx(
+    client: TestClient, path: str, depth: int
+) -> None:
+    nested = "[" * depth + "]" * depth
+    for body in (
+        nested,
+        f'{{"user_id": {nested}, "features": {{"width": 1}}}}',
+        f'{{"user_id": "u", "features": {{"width": {nested}}}}}',
+        f'{{"request_id": "r", "label": {nested}}}',
+        f'{{"ab_split_b": {nested}}}',
+    ):
+        assert send(client, path, body).status_code in (400, 422)
+
+
+def test_a_body_of_a_million_arrays_is_refused_in_a_short_answer(client: TestClient) -> None:
+    body = f'{{"user_id": [{",".join(["[]"] * 1_000_000)}], "features": {{"width": 1}}}}'
+    answer = send(client, "/predict", body)
+    assert (answer.status_code, answer.json()["field"]) == (422, "user_id")
+    assert len(answer.content) < 1000
+
+
+@pytest.mark.parametrize("value", [["x"] * 1000, {"x": 1}, "x" * 1000, 10**300])
+def test_a_value_that_is_refused_is_shown_short(client: TestClient, value: object) -> None:
+    answer = send(client, "/predict", json.dumps({"user_id": "u", "features": {"width": value}}))
+    assert (answer.status_code, answer.json()["field"]) == (422, "features.width")
+    assert len(answer.content) < 1000
+
+
+@pytest.mark.parametrize("path", ["/predict", "/feedback"])
+def test_an_empty_list_is_a_422_everywhere(client: TestClient, path: str) -> None:
+    answer = send(client, path, "[]")
+    assert (answer.status_code, answer.json()["field"]) == (422, "body")
+
+
+@pytest.mark.parametrize("label", ["banana", "Big", "x" * 8000, "a\0b", 1, None, [], True])
+def test_a_label_that_is_no_class_is_refused(client: TestClient, label: object) -> None:
+    request_id = send(client, "/predict", json.dumps(ROW)).json()["request_id"]
+    answer = send(client, "/feedback", json.dumps({"request_id": request_id, "label": label}))
+    assert (answer.status_code, answer.json()["field"]) == (422, "label")
+    later = send(client, "/feedback", json.dumps({"request_id": request_id, "label": "big"}))
+    assert (later.status_code, later.json()["outcome"]) == (200, "set")
+    if label is not None:
+        with_row = send(client, "/predict", json.dumps(ROW | {"label": label}))
+        assert (with_row.status_code, with_row.json()["field"]) == (422, "label")
+
+
+def test_no_route_and_no_method_are_answered_in_json(client: TestClient) -> None:
+    missing = client.get("/nothing")
+    assert (missing.status_code, missing.json()) == (404, {"error": "Not Found"})
+    for path, allowed in (("/split", "GET, PUT, HEAD"), ("/predict", "POST")):
+        answer = client.delete(path)
+        assert (answer.status_code, answer.json()) == (405, {"error": "Method Not Allowed"})
+        assert answer.headers["allow"] == allowed
+    assert client.head("/status").status_code == 200
+    assert client.options("/status").status_code == 405
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": "application/json; charset=latin-1"},
+        {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+        {"Content-Type": "text/plain"},
+    ],
+)
+def test_a_body_in_another_form_is_a_415(client: TestClient, headers: dict[str, str]) -> None:
+    answer = client.post("/predict", content=json.dumps(ROW), headers=headers)
+    assert answer.status_code == 415
+    utf8 = {"Content-Type": 'application/json; charset="UTF-8"'}
+    assert client.post("/predict", content=json.dumps(ROW), headers=utf8).status_code == 200
+
+
+def test_a_token_may_have_any_characters(client: TestClient) -> None:
+    assert send(client, "/split", '{"ab_split_b": 0.5}').status_code == 200
+    wrong = {"Authorization": b"Bearer \xff\xfe", **JSON}
+    answer = client.put("/split", content='{"ab_split_b": 0.5}', headers=wrong)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_hashed_users_are_assigned_by_the_hash_that_the_log_has(
+    client: TestClient, folder: Path
+) -> None:
+    rows = [ROW | {"user_id": f"user-{number}"} for number in range(400)]
+    answers = send(client, "/predict", json.dumps(rows)).json()
+    database = sqlite3.connect(folder / "predictions.db")
+    for row, answer in zip(rows, answers, strict=True):
+        (user,) = database.execute(
+            "select user_id from predictions where request_id = ?", [answer["request_id"]]
+        ).fetchone()
+        assert user == pseudonymize(str(row["user_id"]), SECRET)
+        assert answer["variant"] == arm_of(user, "2", 0.5)
+
+
+def test_a_full_queue_is_a_503_that_says_when_to_try_again(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scorer, "MAX_ROWS_WAITING", 0)
+    answer = send(client, "/predict", json.dumps(ROW))
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert "try again later" in answer.json()["error"]
+
+
+def test_every_version_says_how_it_answers(client: TestClient) -> None:
+    prod = client.get("/status").json()["prod"]
+    assert prod == {
+        "version": "1",
+        "config": "baseline",
+        "path": "direct, linear",
+        "why_not_faster": None,
+    }
