@@ -10,7 +10,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from ratchet.predictions.assignment import arm_of, pseudonymize
+from ratchet.predictions.assignment import arm_of, pseudonymize, salt_of
 from ratchet.serving import scorer, worker
 from ratchet.serving.following import Follower
 from ratchet.serving.routes import routes
@@ -152,12 +152,13 @@ def test_hashed_users_are_assigned_by_the_hash_that_the_log_has(
     rows = [ROW | {"user_id": f"user-{number}"} for number in range(400)]
     answers = send(client, "/predict", json.dumps(rows)).json()
     database = sqlite3.connect(folder / "predictions.db")
+    (secret,) = database.execute("select value from assignment_secret").fetchone()
     for row, answer in zip(rows, answers, strict=True):
         (user,) = database.execute(
             "select user_id from predictions where request_id = ?", [answer["request_id"]]
         ).fetchone()
         assert user == pseudonymize(str(row["user_id"]), SECRET)
-        assert answer["variant"] == arm_of(user, "2", 0.5)
+        assert answer["variant"] == arm_of(user, salt_of(secret, "2"), 0.5)
 
 
 def test_a_full_queue_is_a_503_that_says_when_to_try_again(

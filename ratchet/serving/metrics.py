@@ -18,7 +18,7 @@ GROUP = attrgetter("arm", "model_version", "latency_ms")
 
 class Metrics:
     def __init__(self) -> None:
-        # It reads the folder that all workers write to when it is imported; BentoML sets it by then.
+        # Its import reads the folder that all workers write to. BentoML has set it by then.
         import prometheus_client as metrics
 
         _forget_dead_workers()
