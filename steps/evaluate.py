@@ -28,7 +28,7 @@ def main(version: str, force: bool) -> None:
         settlement = settle(judgements, registry, settings, run.info.run_id)
         publish(gate_report(judgements, settlement, registry.aliases(), settings))
     print_table(verdict_rows(judgements, settings.metric))
-    print(settlement.sentence, *notes(judgements), sep="\n")
+    print(settlement.sentence, *notes(judgements, settlement), sep="\n")
 
 
 if __name__ == "__main__":

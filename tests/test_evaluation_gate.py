@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ratchet.evaluation.audit import audit_half
 from ratchet.evaluation.differences import LOSSES, STATISTICS, difference_interval
 from ratchet.evaluation.gate import (
     Contender,
@@ -37,13 +38,15 @@ def on_the_same_rows(answers: Answers, flipped: np.ndarray) -> Answers:
 
 def verdict(
     candidate: Answers | None, prod: Answers | None = None, settings: GateSettings = SETTINGS,
-    slices: pd.DataFrame | None = None, metric: str = "accuracy", **contender: float,
+    slices: pd.DataFrame | None = None, metric: str = "accuracy",
+    is_audit: np.ndarray | None = None, **contender: float,
 ) -> Verdict:  # fmt: skip
     rival = Contender("1", prod) if prod else None
     rows = 0 if candidate is None else len(candidate.truth)
     slices = pd.DataFrame(index=range(rows)) if slices is None else slices
     one = Contender("2", candidate, **contender, error="" if candidate else "no column 'a'")
-    return judge(one, rival, CLASSES, slices, metric, settings, seed=1)
+    audit = np.ones(rows, dtype=bool) if is_audit is None else is_audit
+    return judge(one, rival, CLASSES, slices, metric, settings, seed=1, is_audit=audit)
 
 
 def test_without_prod_the_floor_decides():
@@ -160,7 +163,9 @@ def test_the_report_says_what_thirty_rows_cannot_show():
     prod = answering(0.9, rows=30)
     judged = verdict(answering(0.9, rows=30, seed=0), prod)
     assert judged.comparison is not None
-    assert smallest_visible_difference(judged.comparison).startswith("With 30 rows in the holdout")
+    assert smallest_visible_difference(judged.comparison).startswith(
+        "With 30 rows in the audit half"
+    )
 
 
 def test_an_equal_model_is_blocked_in_at_most_five_percent_of_gates():
@@ -240,3 +245,33 @@ def test_the_interval_of_a_difference_covers_it(metric: str):
     low, high = difference_interval(candidate, prod, metric, 0.95, seed=1)
     assert low < METRICS[metric](candidate) - METRICS[metric](prod) < high
     assert high - low < 0.1
+
+
+def test_a_prod_that_was_the_best_of_fifty_equals_rejects_no_equal_candidate():
+    """Prod looks better than it is on the rows that selected it. The audit half selects nothing."""
+    rows, gates = 300, 60
+    halves = np.arange(rows) % 2 == 0
+    blocked = {"audit": 0, "all rows": 0}
+    for seed in range(gates):
+        rng = np.random.default_rng(seed)
+        truth = rng.integers(0, 2, rows)
+        labels = np.where(rng.random((51, rows)) < 0.85, truth, 1 - truth)
+        candidates = [Answers(truth, one, None, 2) for one in labels]
+        loose = GateSettings(floor=0.0)
+        for name, is_audit in (("audit", halves), ("all rows", None)):
+            scores = [
+                verdict(one, settings=loose, is_audit=is_audit).score for one in candidates[1:]
+            ]
+            prod = candidates[1 + int(np.argmax(scores))]
+            blocked[name] += not verdict(candidates[0], prod, loose, is_audit=is_audit).passed
+    assert blocked["audit"] / gates <= 0.05
+    assert blocked["all rows"] / gates >= 0.15
+
+
+def test_the_audit_half_is_half_of_each_class_whatever_the_order():
+    hashes = np.random.default_rng(1).integers(0, 2**63, 300).astype("uint64")
+    truth = np.repeat(["a", "b", "c"], [200, 99, 1])
+    is_audit = audit_half(hashes, truth)
+    assert [int(is_audit[truth == label].sum()) for label in "abc"] == [100, 50, 1]
+    order = np.random.default_rng(2).permutation(300)
+    assert np.array_equal(audit_half(hashes[order], truth[order]), is_audit[order])

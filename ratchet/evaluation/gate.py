@@ -2,6 +2,9 @@
 
 The gate blocks a candidate that is worse with confidence, below the floor, or broken. It does not
 prove that a candidate is better: few rows can prove little. That is what the A/B test is for.
+
+Candidates are ranked on the selection half of the holdout. They are compared with prod, and their
+metrics are reported, on the audit half, which selects nothing.
 """
 
 from dataclasses import dataclass, field
@@ -20,6 +23,7 @@ from ratchet.model.metrics import (
 )
 from ratchet.report import Check
 from ratchet.settings import GateSettings, Metric
+from ratchet.statistics.arrays import Bools
 from ratchet.statistics.holm import holm
 from ratchet.statistics.mcnemar import exact_mcnemar
 
@@ -54,8 +58,8 @@ class Verdict:
     version: str
     passed: bool
     reason: str
-    score: float
-    scores: dict[str, float] = field(default_factory=dict)
+    score: float  # on the selection half; it ranks the candidates
+    scores: dict[str, float] = field(default_factory=dict)  # on the audit half
     checks: list[Check] = field(default_factory=list)
     comparison: Comparison | None = None
 
@@ -68,13 +72,16 @@ def judge(
     metric: Metric,
     settings: GateSettings,
     seed: int,
+    is_audit: Bools,
 ) -> Verdict:
     if candidate.answers is None:
         return _broken(candidate, candidate.error)
     probabilities = candidate.answers.probabilities
     if probabilities is not None and not np.isfinite(probabilities).all():
         return _broken(candidate, "its probabilities are not finite")
-    measured = scores(candidate.answers)
+    audit = np.flatnonzero(is_audit)
+    selection = np.flatnonzero(is_audit if is_audit.all() else ~is_audit)
+    measured = scores(candidate.answers.take(audit))
     if metric not in measured:
         reason = (
             f"it gives no probabilities, which {metric} needs; wrap it in CalibratedClassifierCV"
@@ -83,10 +90,10 @@ def judge(
     checks = _limits(candidate, candidate.answers, metric, settings)
     comparison = None
     if prod is not None and prod.answers is not None and metric in scores(prod.answers):
-        comparison = compare(
-            candidate.answers, prod.answers, classes, slices, metric, settings, seed
-        )
-        recalls = _class_losses(candidate.answers, prod.answers, settings.tolerance)
+        ours, theirs = candidate.answers.take(audit), prod.answers.take(audit)
+        audit_slices = slices.iloc[audit]
+        comparison = compare(ours, theirs, classes, audit_slices, metric, settings, seed)
+        recalls = _class_losses(ours, theirs, settings.tolerance)
         checks += [
             _metric_check(comparison, metric, settings),
             _recall_check(recalls, classes, settings),
@@ -97,7 +104,7 @@ def judge(
         candidate.version,
         not failed,
         reason or "every check passed",
-        measured[metric],
+        METRICS[metric](candidate.answers.take(selection)),
         measured,
         checks,
         comparison,
@@ -217,8 +224,8 @@ def smallest_visible_difference(comparison: Comparison) -> str:
     """Return a sentence that says which differences so few rows cannot show."""
     width = (comparison.high - comparison.low) / 2
     return (
-        f"With {comparison.rows} rows in the holdout, a difference of less than about {width:.3f}"
-        " cannot be distinguished from chance."
+        f"With {comparison.rows} rows in the audit half of the holdout, a difference of less than"
+        f" about {width:.3f} cannot be distinguished from chance."
     )
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from ratchet.data.dataset import Split
 from ratchet.errors import InputError
+from ratchet.evaluation.audit import audit_half
 from ratchet.evaluation.gate import Contender, Verdict, best, judge
 from ratchet.model import model_file
 from ratchet.model.metrics import ask
@@ -32,6 +33,7 @@ class Settlement:
 
     moved: str | None
     sentence: str
+    judged: int = 0  # versions that this holdout has judged so far
 
 
 def candidates(registry: Registry, wanted: str, force: bool) -> list[Version]:
@@ -61,10 +63,20 @@ def judge_each(
             " columns that it was trained on? Retrain, then: mlflow run . -e evaluate"
         )
     slices = split.table.slices[split.in_holdout].reset_index(drop=True)
+    is_audit = audit_half(split.table.row_hashes[split.in_holdout], split.holdout[1])
     for version in versions:
         candidate = contender(version, registry, split)
         classes, seed = split.table.classes, settings.data.seed
-        verdict = judge(candidate, reference, classes, slices, settings.metric, settings.gate, seed)
+        verdict = judge(
+            candidate,
+            reference,
+            classes,
+            slices,
+            settings.metric,
+            settings.gate,
+            seed,
+            is_audit,
+        )
         yield Judgement(version, verdict)
 
 
@@ -99,6 +111,8 @@ def settle(
 ) -> Settlement:
     """Move the alias first, then tag: a version that a kill leaves untagged is judged again."""
     settlement = _move(judgements, registry, settings, run_id)
+    earlier = {one.number for one in registry.versions() if one.verdict is not None}
+    judged = earlier | {judgement.version.number for judgement in judgements}
     for judgement in judgements:
         verdict = "passed" if judgement.verdict.passed else "rejected"
         registry.tag(
@@ -107,7 +121,7 @@ def settle(
             verdict_reason=judgement.verdict.reason,
             gate_run=run_id,
         )
-    return settlement
+    return replace(settlement, judged=len(judged))
 
 
 def _move(
@@ -121,8 +135,10 @@ def _move(
     alias = "prod" if registry.holder("prod") is None else "staging"
     version = registry.version(chosen.version)
     if alias in version.aliases:
-        sentence = f"{version} stays {alias}: {settings.metric} {chosen.score:.4f}."
+        score = chosen.scores[settings.metric]
+        sentence = f"{version} stays {alias}: {settings.metric} {score:.4f}."
         return Settlement(None, sentence)
-    reason = f"best of {len(judgements)} by {settings.metric} ({chosen.score:.4f})"
+    score = chosen.scores[settings.metric]
+    reason = f"best of {len(judgements)} by {settings.metric} ({score:.4f})"
     registry.move({alias: chosen.version}, f"gate: {reason}", run_id)
     return Settlement(alias, f"{version} is {alias} now: {reason}.")

@@ -19,21 +19,31 @@ def gate_report(
     rows, metrics = verdict_rows(judgements, settings.metric), metric_rows(judgements)
     parts = ["## Gate", settlement.sentence, markdown_table(rows)]
     if metrics:
-        parts += ["On the same holdout, with the difference to prod:", markdown_table(metrics)]
+        parts += [
+            "On the audit half of the holdout, with the difference to prod:",
+            markdown_table(metrics),
+        ]
     content = {
         "model": settings.model,
         "sentence": settlement.sentence,
         "moved": settlement.moved,
+        "judged": settlement.judged,
         "verdicts": {one.version.number: asdict(one.verdict) for one in judgements},
         "aliases": aliases,
     }
-    text = "\n\n".join(filter(None, [*parts, *notes(judgements)])) + "\n"
+    text = "\n\n".join(filter(None, [*parts, *notes(judgements, settlement)])) + "\n"
     return Report("evaluate", content, text, {"moved": str(settlement.moved is not None).lower()})
 
 
-def notes(judgements: Sequence[Judgement]) -> list[str]:
+def notes(judgements: Sequence[Judgement], settlement: Settlement) -> list[str]:
     comparisons = [one.verdict.comparison for one in judgements if one.verdict.comparison]
-    return [smallest_visible_difference(comparisons[0])] if comparisons else []
+    sentences = [smallest_visible_difference(comparisons[0])] if comparisons else []
+    if judgements:
+        sentences.append(
+            f"This holdout has judged {settlement.judged} versions. Its selection half ranks them;"
+            " the metrics above are of its audit half."
+        )
+    return sentences
 
 
 def verdict_rows(judgements: Sequence[Judgement], metric: str) -> list[Row]:
@@ -45,7 +55,8 @@ def _verdict_row(judgement: Judgement, metric: str) -> Row:
     row: dict[str, Any] = {
         "version": str(judgement.version),
         "gate": "passed" if verdict.passed else "rejected",
-        metric: verdict.score,
+        f"{metric}, selection": verdict.score,
+        f"{metric}, audit": verdict.scores.get(metric),
         "minus prod": None,
         "interval": None,
         "McNemar p": None,
