@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import sqlite3
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from ratchet.errors import InputError
+from ratchet.predictions import csv_export
 from ratchet.predictions.csv_export import csv_pages
 from ratchet.predictions.engine import open_engine
+from ratchet.predictions.exports import BROKEN_OFF
 from ratchet.predictions.maintenance import delete_older
 from ratchet.predictions.pages import open_log
 from ratchet.predictions.prediction_log import PredictionLog
@@ -128,6 +132,43 @@ def test_texts_with_commas_quotes_and_line_ends_come_back_from_the_csv(tmp_path:
     header, row = lines(url)
     assert header[5:8] == [name, "gap", "is"]
     assert (row[2], row[5:8]) == (name, [name, "", "true"])
+
+
+def test_the_first_line_of_the_csv_comes_before_most_of_the_log_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'log.db'}"
+    log = PredictionLog(url)
+    features = [json_text({"old": 1.0}), json_text({"new": 1.0})]
+    log.append_now(
+        [a_record(at=START + number, features=features[number // 4000]) for number in range(8000)]
+    )
+    log.close()
+    parsed = []
+    monkeypatch.setattr(csv_export, "decode", lambda text: parsed.append(text) or json.loads(text))
+    read = csv_pages(url)
+    assert next(read).startswith("request_id,timestamp,user_id,variant,model_version,old,new,")
+    assert len(parsed) == 0
+    next(read)
+    assert len(parsed) == 2000
+    read.close()
+
+
+def test_a_csv_that_the_database_breaks_off_says_so_in_its_last_line(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'log.db'}"
+    log = PredictionLog(url)
+    log.append_now([a_record() for _ in range(5000)])
+    log.close()
+    read = csv_pages(url)
+    parts = [next(read), next(read)]
+    with sqlite3.connect(tmp_path / "log.db") as connection:
+        connection.execute("DROP TABLE predictions")
+    with pytest.raises(InputError, match="no such table"):
+        parts.extend(read)
+    assert parts[-1] == BROKEN_OFF
+    (tmp_path / "log.csv").write_text("".join(parts))
+    with pytest.raises(InputError, match="this file is not complete"):
+        read_log(str(tmp_path / "log.csv"))
 
 
 @pytest.mark.slow

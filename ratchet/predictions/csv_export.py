@@ -4,17 +4,27 @@ import csv
 import io
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Engine
+import msgspec
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import SQLAlchemyError
 
+from ratchet.predictions.exports import BROKEN_OFF
 from ratchet.predictions.pages import open_log, pages
+from ratchet.predictions.record import first_request_id, time_of
+from ratchet.predictions.tables import predictions
 from ratchet.predictions.window import Window
 
 ROWS_PER_PAGE = 2_000
+SAMPLES = 50
+ROWS_PER_SAMPLE = 20
+TRUE, FALSE = "true", "false"
+decode = msgspec.json.decode
 FIRST = ("request_id", "time", "user_id", "arm", "model_version")
 FIRST_NAMES = ("request_id", "timestamp", "user_id", "variant", "model_version")
 LAST = ("prediction", "label")
@@ -42,8 +52,11 @@ def csv_pages(
 ) -> Iterator[str]:
     """Yield whole lines of text, the header first.
 
-    `features`: the names of the feature columns; None reads the log twice to find them. `details`
-    adds the columns that a decision needs.
+    `features`: the names of the feature columns; None takes those of a sample of the window.
+    `details` adds the columns that a decision needs.
+
+    If the database fails in between, the last line says so and the error is raised: a client that
+    does not notice a broken connection would take the part for the whole.
     """
     window = window or Window()
     window = window if window.until is not None else replace(window, until=time.time())
@@ -52,40 +65,70 @@ def csv_pages(
         more = DETAILS if details else ()
         yield _lines([[*FIRST_NAMES, *names, *LAST, *more]])
         columns = (*FIRST, "features", *LAST, *more)
-        for page in pages(engine, window, columns, ROWS_PER_PAGE):
-            yield _lines([_line(row, names, more) for row in page])
+        try:
+            for page in pages(engine, window, columns, ROWS_PER_PAGE):
+                yield _lines(_rows(page, names, more))
+        except SQLAlchemyError:
+            yield BROKEN_OFF
+            raise
 
 
 def _feature_names(engine: Engine, window: Window) -> list[str]:
-    """Return all feature names in the order in which they first occur."""
+    """Return the feature names of requests at evenly spaced times, in the order they occur.
+
+    To look at every request would delay the first line of a long log by minutes.
+    """
     names: dict[str, None] = {}
-    for page in pages(engine, window, ("features",), ROWS_PER_PAGE):
-        for row in page:
-            names.update(dict.fromkeys(json.loads(row[0])))
+    with engine.connect() as connection:
+        ids = predictions.c.request_id
+        chosen = select(ids).where(*window.conditions()).limit(1)
+        first = connection.execute(chosen.order_by(ids)).scalar()
+        last = connection.execute(chosen.order_by(ids.desc())).scalar()
+        if first is None or last is None:
+            return []
+        begin, step = time_of(first), (time_of(last) - time_of(first)) / SAMPLES
+        for number in range(SAMPLES + 1):
+            since = max(first, first_request_id(begin + number * step))
+            until = first_request_id(begin + (number + 1) * step + 0.002)
+            sample = select(predictions.c.features).where(*window.conditions())
+            sample = sample.where(ids >= since, ids < until).order_by(ids).limit(ROWS_PER_SAMPLE)
+            for text in connection.execute(sample).scalars():
+                names.update(dict.fromkeys(json.loads(text)))
     return list(names)
 
 
-def _line(row: Sequence[Any], names: Sequence[str], more: Sequence[str]) -> list[Any]:
-    request_id, seconds, user_id, arm, version, features, prediction, label, *others = row
-    values = json.loads(features)
-    timestamp = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")
-    details = dict(zip(more, others, strict=False))
-    if "fallback" in details:  # SQLite has no boolean
-        details["fallback"] = bool(details["fallback"])
-    cells = [*map(values.get, names), _parsed(prediction), _parsed(label), *details.values()]
-    return [request_id, timestamp, user_id, arm, version, *map(_cell, cells)]
+def _rows(page: Sequence[Any], names: Sequence[str], more: Sequence[str]) -> Iterator[list[Any]]:
+    fallback = len(FIRST) + 3 + more.index("fallback") if more else None
+    for row in page:
+        request_id, seconds, user_id, arm, version, text, prediction, label, *others = row[:-1]
+        features = decode(text)
+        timestamp = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")
+        if fallback:  # SQLite has no boolean
+            others[fallback - len(FIRST) - 3] = TRUE if row[fallback] else FALSE
+        yield [
+            request_id,
+            timestamp,
+            user_id,
+            arm,
+            version,
+            *[_cell(features.get(name)) for name in names],
+            _parsed(prediction),
+            _parsed(label),
+            *others,
+        ]
 
 
+@lru_cache(maxsize=4096)
 def _parsed(text: str | None) -> Any:
-    return None if text is None else json.loads(text)
+    return None if text is None else _cell(json.loads(text))
 
 
 def _cell(value: Any) -> Any:
     """Write booleans as JSON does."""
-    return str(value).lower() if isinstance(value, bool) else value
+    return value if not isinstance(value, bool) else TRUE if value else FALSE
 
 
-def _lines(rows: Sequence[Sequence[Any]]) -> str:
+def _lines(rows: Iterable[Sequence[Any]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()

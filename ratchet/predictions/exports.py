@@ -48,6 +48,7 @@ TYPES = {
     "fallback": "BOOLEAN",
 }
 SECONDS_TO_ANSWER = 30
+BROKEN_OFF = "The database failed; this file is not complete.\n"  # the last line of such an export
 
 
 def read_service(
@@ -118,6 +119,10 @@ def _read(
 def _relation(file: str, connection: "duckdb.DuckDBPyConnection") -> "duckdb.DuckDBPyRelation":
     if file.endswith((".parquet", ".pq")):
         return connection.read_parquet(file)
+    with Path(file).open("rb") as text:
+        text.seek(max(0, Path(file).stat().st_size - len(BROKEN_OFF)))
+        if text.read() == BROKEN_OFF.encode():
+            raise InputError(f"log={file} cannot be read: {BROKEN_OFF.strip()} Export it again")
     return connection.read_csv(file, all_varchar=True, header=True)
 
 
