@@ -1,1 +1,1 @@
-"""PyCaret finds a model in its own environment; what comes back is a model config."""
+"""AutoML: PyCaret searches in an environment of its own, and the result is a model config."""

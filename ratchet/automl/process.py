@@ -1,4 +1,4 @@
-"""The search, as a process in PyCaret's environment. It ends with this one, however that ends."""
+"""The process of the search, in PyCaret's environment. It ends when this process ends."""
 
 import json
 import os
@@ -12,21 +12,21 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
-from ratchet.automl.candidates import Candidate, Failure, Searched, read_line
+from ratchet.automl.candidates import Candidate, Failure, SearchStatus, read_line
 from ratchet.errors import InputError
 
 SEARCH = Path(__file__).with_name("search.py")  # runs in PyCaret's environment, by its path
-GRACE = 30.0  # seconds for a fit to hear of the budget's end: one in C hears nothing until it ends
+GRACE_SECONDS = 30.0  # after the budget: a fit in C handles no signal until it ends
 
 
 class Search:
-    """Started at once: PyCaret is imported while this process reads the data."""
+    """The running search. It imports PyCaret while this process reads the data."""
 
     def __init__(self, python: Path, script: Path, reports: Path) -> None:
         self._command = [str(python), "-E", "-s", str(script.absolute())]
         self._files = TemporaryDirectory(prefix="ratchet-automl-")
         self.folder = Path(self._files.name)
-        shutil.rmtree(reports, ignore_errors=True)  # what an earlier search left
+        shutil.rmtree(reports, ignore_errors=True)  # the files of an earlier search
         reports.mkdir(parents=True)
         self.candidates = (reports / "candidates.jsonl").absolute()
         self.versions = (reports / "environment.json").absolute()
@@ -39,65 +39,70 @@ class Search:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._kill()
         self._files.cleanup()
 
     def ask(self, request: Mapping[str, Any]) -> None:
-        self._request = dict(request) | {
-            "candidates": str(self.candidates), "versions": str(self.versions),
-        }  # fmt: skip
-        self._say("request.json", self._request)
+        files = {"candidates": str(self.candidates), "versions": str(self.versions)}
+        self._request = dict(request) | files
+        self._send("request.json", self._request)
 
-    def found(self) -> Iterator[Candidate | Failure]:
-        """As they come, until all are scored or the budget is spent."""
+    def results(self) -> Iterator[Candidate | Failure]:
+        """Yield the results until the search has finished or its budget is spent."""
         end = float("inf")
         while True:
-            for what in self._news():
-                if not isinstance(what, Searched):
-                    yield what
-                elif what.over:
+            for line in self._new_lines():
+                if not isinstance(line, SearchStatus):
+                    yield line
+                elif line.finished:
                     return
                 else:
-                    end = time.monotonic() + 60 * self._request["budget_minutes"] + GRACE
-            self._require_life()
+                    end = time.monotonic() + 60 * self._request["budget_minutes"] + GRACE_SECONDS
+            self._require_running()
             if time.monotonic() > end:
-                self._again()
+                self._restart_to_finalise()
                 return
             time.sleep(0.05)
 
     def finalise(self, candidate: Candidate) -> Path:
-        """PyCaret's predictions on the sample."""
-        self._say(
+        """Return the file with the predictions of PyCaret's model for the sample."""
+        self._send(
             "winner.json", {"estimator": candidate.estimator, "params": dict(candidate.params)}
         )
         predictions = Path(self._request["predictions"])
         while self._process.poll() is None:
             time.sleep(0.02)
-        self._require_life()
+        self._require_running()
         return predictions
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        """In a session of its own: Ctrl-C is this process' to hear, and its workers go with it."""
+        """Start it in a session of its own: only this process handles Ctrl-C and ends the group."""
         with self._log.open("w") as log:
             return subprocess.Popen(
-                self._command, cwd=self.folder, stdin=subprocess.PIPE, stdout=log, stderr=log,
+                self._command,
+                cwd=self.folder,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
                 start_new_session=True,
-            )  # fmt: skip
+            )
 
-    def _say(self, name: str, content: Mapping[str, Any]) -> None:
-        """The name of a file, whose content is what is said."""
+    def _send(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write the content to a file and its name to the standard input of the search."""
         (self.folder / name).write_text(json.dumps(content))
         try:
             os.write(self._process.stdin.fileno(), f"{name}\n".encode())  # type: ignore[union-attr]
         except BrokenPipeError:
             self._process.wait()
-            self._require_life()
+            self._require_running()
 
-    def _news(self) -> Iterator[Candidate | Failure | Searched]:
-        """The lines that are whole."""
+    def _new_lines(self) -> Iterator[Candidate | Failure | SearchStatus]:
+        """Yield the new lines that are complete."""
         lines = self.candidates.read_text().splitlines(keepends=True)
         for number in range(self._read, len(lines)):
             if not lines[number].endswith("\n"):
@@ -105,25 +110,25 @@ class Search:
             self._read += 1
             yield read_line(lines[number], number + 1)
 
-    def _again(self) -> None:
-        """Without a search: to finalise what the search that heard nothing had found."""
+    def _restart_to_finalise(self) -> None:
+        """Replace a search that does not react by a process that only finalises."""
         self._kill()
         self._process = self._start()
-        self._say("request.json", self._request | {"budget_minutes": 0})
-        while Searched(over=True) not in self._news():
-            self._require_life()
+        self._send("request.json", self._request | {"budget_minutes": 0})
+        while SearchStatus(finished=True) not in self._new_lines():
+            self._require_running()
             time.sleep(0.05)
 
-    def _require_life(self) -> None:
+    def _require_running(self) -> None:
         code = self._process.poll()
         if not code:
             return
-        said = [line.strip() for line in self._log.read_text().splitlines() if line.strip()]
+        output = [line.strip() for line in self._log.read_text().splitlines() if line.strip()]
         killed = f"it was killed (signal {-code}); out of memory?"
-        why = killed if code < 0 else said[-1] if said else "it left no word; is the disk full?"
+        last = output[-1] if output else "it printed nothing; is the disk full?"
         raise InputError(
-            f"PyCaret's search failed: {why}. What it said and what it had scored are in"
-            f" {self._log.parent.relative_to(Path.cwd())}"
+            f"PyCaret's search failed: {killed if code < 0 else last}. Its output and the scored"
+            f" candidates are in {self._log.parent.relative_to(Path.cwd())}"
         )
 
     def _kill(self) -> None:

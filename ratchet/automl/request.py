@@ -1,4 +1,4 @@
-"""What the search is asked: the training split as Parquet, and how to search it."""
+"""The request to the search: the training split as Parquet, and the settings."""
 
 import inspect
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ratchet.automl.agreement import rows_between
+from ratchet.automl.agreement import mixed_rows
 from ratchet.columns import Kind
 from ratchet.data.dataset import Split
 from ratchet.errors import InputError, nearest
@@ -17,27 +17,36 @@ from ratchet.model.metrics import FROM_PROBABILITIES
 from ratchet.settings import AutomlSettings, Metric, Settings
 
 QUICK = (
-    "LogisticRegression", "KNeighborsClassifier", "GaussianNB", "DecisionTreeClassifier",
-    "SGDClassifier", "RidgeClassifier", "RandomForestClassifier", "QuadraticDiscriminantAnalysis",
-    "AdaBoostClassifier", "GradientBoostingClassifier", "LinearDiscriminantAnalysis",
-    "ExtraTreesClassifier", "LGBMClassifier",
-)  # fmt: skip
-SLOW = ("SVC", "MLPClassifier", "GaussianProcessClassifier")  # searched where they are named
+    "LogisticRegression",
+    "KNeighborsClassifier",
+    "GaussianNB",
+    "DecisionTreeClassifier",
+    "SGDClassifier",
+    "RidgeClassifier",
+    "RandomForestClassifier",
+    "QuadraticDiscriminantAnalysis",
+    "AdaBoostClassifier",
+    "GradientBoostingClassifier",
+    "LinearDiscriminantAnalysis",
+    "ExtraTreesClassifier",
+    "LGBMClassifier",
+)
+SLOW = ("SVC", "MLPClassifier", "GaussianProcessClassifier")  # only if automl.estimators name them
 LABELS_ONLY = ("RidgeClassifier", "SGDClassifier")
-FEW_VALUES = 200_000  # below it, handing folds to other processes costs more than it saves
+FEW_VALUES = 200_000  # with fewer, starting more processes costs more time than it saves
 
 
 def write_request(split: Split, settings: Settings, jobs: int, folder: Path) -> dict[str, Any]:
-    """Its tables into the folder. The holdout stays here."""
+    """Write the tables of the request into the folder; the holdout is not among them."""
     automl, seed = settings.automl, settings.data.seed
-    estimators = searched(automl, settings.metric)
+    estimators = estimators_to_search(automl, settings.metric)
     require_each_class_in_each_fold(split, automl.folds)
     features, target = split.train
     codes = np.searchsorted(split.table.classes, target)
     kinds = split.table.kinds
     train = as_plain(features, kinds).assign(target=codes)
     train.to_parquet(folder / "train.parquet", index=False)
-    sample = rows_between(features, codes, seed)
+    sample = mixed_rows(features, codes, seed)
     as_plain(sample, kinds).to_parquet(folder / "sample.parquet", index=False)
     categorical = [f"f{n}" for n, kind in enumerate(kinds.values()) if kind == "categorical"]
     return {
@@ -59,12 +68,13 @@ def write_request(split: Split, settings: Settings, jobs: int, folder: Path) -> 
     }
 
 
-def searched(automl: AutomlSettings, metric: Metric) -> list[str]:
-    """What can be said in a config, and measured by that metric."""
+def estimators_to_search(automl: AutomlSettings, metric: Metric) -> list[str]:
+    """Return the estimators that the metric can score and that a config can describe."""
     for name in automl.estimators:
         if name not in (*QUICK, *SLOW):
             raise InputError(
-                f"automl.estimators: PyCaret searches no '{name}'; {nearest(name, (*QUICK, *SLOW))}"
+                f"automl.estimators: PyCaret does not search '{name}';"
+                f" {nearest(name, (*QUICK, *SLOW))}"
             )
     names = [
         name
@@ -74,32 +84,32 @@ def searched(automl: AutomlSettings, metric: Metric) -> list[str]:
     ]
     if not names:
         raise InputError(
-            f"automl.estimators: none of {', '.join(automl.estimators)} is left, for {metric} needs"
-            " probabilities and imbalance needs class_weight; name others"
+            f"automl.estimators: none of {', '.join(automl.estimators)} can be searched, because"
+            f" {metric} needs probabilities or automl.imbalance needs class_weight; name others"
         )
     return names
 
 
 def weighs_classes(estimator: str) -> bool:
-    """PyCaret repeats the rows of rare classes; a config says the same by class_weight."""
+    """Return whether a config can do by class_weight what PyCaret does by repeating rows."""
     return "class_weight" in inspect.signature(ALLOWED[estimator].load()).parameters
 
 
 def require_each_class_in_each_fold(split: Split, folds: int) -> None:
-    """PyCaret scores on all rows but the last."""
+    """Raise InputError if a class has fewer rows than folds; PyCaret holds the last row back."""
     classes, (_, target) = split.table.classes, split.train
     counts = np.bincount(np.searchsorted(classes, target[:-1]), minlength=len(classes))
     fewest = counts.min()
     if fewest < folds:
         mend = f"Set automl.folds to {fewest}, add" if fewest > 1 else "Add"
         raise InputError(
-            f"Class {classes[counts.argmin()]!s} has {fewest} rows to score on, and automl.folds is"
-            f" {folds}: some fold would not hold it. {mend} rows of that class, or leave it out"
+            f"Class {classes[counts.argmin()]!s} has {fewest} rows for {folds} folds"
+            f" (automl.folds), so a fold would lack it. {mend} rows of that class, or leave it out"
         )
 
 
 def as_plain(features: pd.DataFrame, kinds: Mapping[str, Kind]) -> pd.DataFrame:
-    """Columns by number, categories as text, all else as numbers, as the project prepares them."""
+    """Return the columns under numbered names: categories as text, everything else as numbers."""
     columns = {}
     for number, (name, kind) in enumerate(kinds.items()):
         column = features[name]
@@ -116,7 +126,7 @@ def as_plain(features: pd.DataFrame, kinds: Mapping[str, Kind]) -> pd.DataFrame:
 def _dask_address(automl: AutomlSettings) -> str | None:
     if automl.parallel == "dask" and automl.dask_address is None:
         raise InputError(
-            "automl.parallel is dask and automl.dask_address is not set; give the scheduler's"
-            " address, such as tcp://scheduler:8786"
+            "automl.parallel is dask, but automl.dask_address is not set; give the address of the"
+            " scheduler, such as tcp://scheduler:8786"
         )
     return automl.dask_address if automl.parallel == "dask" else None

@@ -1,8 +1,8 @@
-"""PyCaret's search, in PyCaret's environment, with files between it and the project.
+"""PyCaret's search, which runs in PyCaret's environment. Files connect it with the project.
 
-Its standard input names them: first the request (ratchet/automl/request.py says what stands in it),
-then, once "searched" is said, the candidate to finalise. Candidates go into a file as soon as they
-are scored. When its standard input closes, whoever started it is gone, and it ends.
+Standard input names two files: the request (ratchet/automl/request.py describes it) and, after the
+line "search_finished", the candidate to finalise. Each candidate is appended to a file as soon as
+it is scored. If standard input closes, the process that started the search is gone, and it ends.
 """
 
 import json
@@ -18,60 +18,60 @@ from contextlib import contextmanager
 from importlib.metadata import distributions
 from pathlib import Path
 
+import json_lines
 import pandas as pd
-import parity
-import telling
+import project_parts
 from imblearn.over_sampling import RandomOverSampler
-from parity import metrics_of, prepared
+from json_lines import append, from_json, last_line, scores, to_json
+from project_parts import metrics_of, prepared
 from pycaret.classification import ClassificationExperiment
 from pycaret.internal.preprocess.transformers import FixImbalancer
 from sklearn.ensemble import AdaBoostClassifier, GradientBoostingClassifier
-from telling import append, described, last_line, revived, scores
 
 LOWER_IS_BETTER = ("log_loss", "brier")
-DIGITS = 12  # PyCaret rounds to 4, which makes ties
+DIGITS = 12  # PyCaret rounds to 4 by default, which makes ties
 
 
 class BudgetSpent(BaseException):
-    """No Exception: PyCaret passes over those, and goes on."""
+    """Not an Exception, because PyCaret catches those and continues."""
 
 
 class Experiment(ClassificationExperiment):
-    """PyCaret's own, telling of each candidate as soon as every fold is scored."""
+    """PyCaret's experiment, which also reports each candidate once every fold is scored."""
 
-    way = "compare"
-    began = None  # of what takes longer than its last model: tuning
+    method = "compare"
+    started = None  # set by tuning, whose time is longer than that of its last model
     file = None
-    topic = None  # where a worker of a cluster tells of its candidates
+    topic = None  # of the events by which the workers of a cluster report their candidates
 
     def _create_model(self, estimator, *arguments, cross_validation=True, **options):
         options["cross_validation"] = cross_validation
         if not cross_validation:
             return super()._create_model(estimator, *arguments, **options)
-        options["error_score"] = "raise"  # PyCaret would call a fold that failed a score of 0
-        began, self.began = self.began or time.perf_counter(), None
+        options["error_score"] = "raise"  # PyCaret would give a failed fold the score 0
+        started, self.started = self.started or time.perf_counter(), None
         try:
-            made = super()._create_model(estimator, *arguments, **options)
+            created = super()._create_model(estimator, *arguments, **options)
         except Exception as error:
-            self._tell({"failed": self._class_name(estimator), "reason": last_line(error)})
+            self._report({"failed": self._class_name(estimator), "reason": last_line(error)})
             raise
-        folds = scores(made[0], self.pull().drop(index=["Mean", "Std"]))
-        took = {"way": self.way, "seconds": time.perf_counter() - began}
-        self._tell(took | {"folds": folds} | described(made[0]))
-        return made
+        folds = scores(created[0], self.pull().drop(index=["Mean", "Std"]))
+        facts = {"method": self.method, "seconds": time.perf_counter() - started, "folds": folds}
+        self._report(facts | to_json(created[0]))
+        return created
 
     def _class_name(self, estimator):
         if isinstance(estimator, str):
             return self._all_models_internal[estimator].class_def.__name__
         return type(estimator).__name__
 
-    def _tell(self, what):
+    def _report(self, content):
         if self._remote:
             from distributed import get_worker
 
-            get_worker().log_event(self.topic, what)
+            get_worker().log_event(self.topic, content)
         else:
-            append(self.file, what)
+            append(self.file, content)
 
 
 def set_up(request):
@@ -80,7 +80,7 @@ def set_up(request):
     experiment.file = request["candidates"]
     experiment.setup(
         table.iloc[:-1],
-        test_data=table.iloc[-1:],  # PyCaret wants some; it finalises on all, in this order
+        test_data=table.iloc[-1:],  # PyCaret requires some; it finalises on all rows, in this order
         target="target",
         index=False,
         numeric_features=request["numeric"],
@@ -98,28 +98,28 @@ def set_up(request):
     )
     for name in list(experiment._all_metrics):
         experiment.remove_metric(name)
-    for name, asks, metric in metrics_of(table["target"].nunique()):
+    for name, needs, metric in metrics_of(table["target"].nunique()):
         better = name not in LOWER_IS_BETTER
-        experiment.add_metric(name, name, metric, asks, greater_is_better=better)
+        experiment.add_metric(name, name, metric, needs, greater_is_better=better)
     return experiment
 
 
 def balanced(request):
-    """PyCaret's own, by repeating rows: a config says the same as class_weight: balanced."""
+    """Return PyCaret's step that repeats rows; a config uses class_weight: balanced instead."""
     if not request["imbalance"]:
         return []
     return [("balance", FixImbalancer(RandomOverSampler(random_state=request["seed"])))]
 
 
 def search(experiment, request):
-    """Compare all, tune the best few, blend the better of each; until the budget is spent."""
+    """Compare all estimators, tune the best few and blend them, until the budget is spent."""
     signal.signal(signal.SIGALRM, spend)
     signal.setitimer(signal.ITIMER_REAL, request["budget_minutes"] * 60, 5)
     try:
         best = compare(experiment, request)
-        experiment.way = "tune"
+        experiment.method = "tune"
         better = [tune(experiment, request, model, score) for model, score in best]
-        experiment.way = "blend"
+        experiment.method = "blend"
         if len(better) > 1:
             experiment.blend_models(
                 better, optimize=request["metric"], round=DIGITS, verbose=False, choose_better=False
@@ -135,9 +135,9 @@ def spend(signal_number, frame):
 
 
 def compare(experiment, request):
-    """The best few, each with its score."""
+    """Return the best few models, each with its score."""
     with cluster(request) as parallel:
-        found = experiment.compare_models(
+        best = experiment.compare_models(
             include=included(experiment, request["estimators"]),
             sort=request["metric"],
             n_select=request["n_select"],
@@ -146,29 +146,30 @@ def compare(experiment, request):
             verbose=False,
             parallel=parallel,
         )
-    models = found if isinstance(found, list) else [found]
+    models = best if isinstance(best, list) else [best]
     return list(zip(models, experiment.pull()[request["metric"]], strict=False)) if models else []
 
 
 def included(experiment, names):
-    """PyCaret's ids; but what a current scikit-learn means otherwise, as it means it.
+    """Return PyCaret's ids of the estimators, or an estimator if the current scikit-learn differs.
 
-    It has no SAMME.R, and by its friedman_mse min_impurity_decrease is on another scale.
+    The current version has no SAMME.R, and min_impurity_decrease has another scale with its
+    friedman_mse.
     """
     ids = {m.class_def.__name__: i for i, m in experiment._all_models_internal.items()}
     seed = experiment.seed
-    meant = {
+    adapted = {
         "AdaBoostClassifier": AdaBoostClassifier(algorithm="SAMME", random_state=seed),
         "GradientBoostingClassifier": GradientBoostingClassifier(
             criterion="squared_error", random_state=seed
         ),
     }
-    return [meant.get(name, ids[name]) for name in names]
+    return [adapted.get(name, ids[name]) for name in names]
 
 
 @contextmanager
 def cluster(request):
-    """PyCaret's own backend, Fugue, on the Dask cluster at that address; or none."""
+    """Return PyCaret's backend, Fugue, for the Dask cluster of the request, if it names one."""
     if request["dask"] is None:
         yield None
         return
@@ -176,7 +177,7 @@ def cluster(request):
     from distributed import Client
     from pycaret.parallel import FugueBackend
 
-    for module in (parity, telling):  # a worker has PyCaret, and not this folder
+    for module in (project_parts, json_lines):  # a worker has PyCaret, but not this folder
         cloudpickle.register_pickle_by_value(module)
     Experiment.topic = f"ratchet-automl-{secrets.token_hex(8)}"
     with Client(request["dask"], timeout=10) as client:
@@ -187,26 +188,31 @@ def cluster(request):
 
 
 def tune(experiment, request, model, score):
-    """The tuned model, where it is better than the one it comes from."""
+    """Return the tuned model if it is better, and otherwise the model itself."""
     if not request["tune_iterations"]:
         return model
-    experiment.began = time.perf_counter()
+    experiment.started = time.perf_counter()
     try:
         tuned = experiment.tune_model(
-            model, n_iter=request["tune_iterations"], optimize=request["metric"], round=DIGITS,
-            verbose=False, tuner_verbose=False, choose_better=False,
-        )  # fmt: skip
-    except Exception as error:  # whatever a combination of parameters makes of an estimator
+            model,
+            n_iter=request["tune_iterations"],
+            optimize=request["metric"],
+            round=DIGITS,
+            verbose=False,
+            tuner_verbose=False,
+            choose_better=False,
+        )
+    except Exception as error:  # an estimator may raise anything for some parameters
         append(request["candidates"], {"failed": type(model).__name__, "reason": last_line(error)})
         return model
     sign = -1 if request["metric"] in LOWER_IS_BETTER else 1
-    found = experiment.pull().loc["Mean", request["metric"]]
-    return tuned if sign * found > sign * score else model
+    tuned_score = experiment.pull().loc["Mean", request["metric"]]
+    return tuned if sign * tuned_score > sign * score else model
 
 
-def finalise(experiment, request, description):
-    known = {m.class_def.__name__: m.class_def for m in experiment._all_models_internal.values()}
-    final = experiment.finalize_model(revived(description, known))
+def finalise(experiment, request, content):
+    classes = {m.class_def.__name__: m.class_def for m in experiment._all_models_internal.values()}
+    final = experiment.finalize_model(from_json(content, classes))
     sample = pd.read_parquet(request["sample"])
     answers = experiment.predict_model(final, data=sample, verbose=False)
     pd.DataFrame({"label": answers["prediction_label"].astype("int64")}).to_parquet(
@@ -215,7 +221,7 @@ def finalise(experiment, request, description):
 
 
 def lines_of_input():
-    """The lines as they come. At its end this whole process group ends, joblib's workers too."""
+    """Return a queue of the lines. At their end, kill this process group with joblib's workers."""
     lines = queue.Queue()
 
     def read():
@@ -235,9 +241,9 @@ def main():
     Path(request["versions"]).write_text(json.dumps(dict(sorted(versions.items())), indent=2))
     experiment = set_up(request)
     if request["budget_minutes"]:
-        append(request["candidates"], {"searched": False})
+        append(request["candidates"], {"search_finished": False})
         search(experiment, request)
-    append(request["candidates"], {"searched": True})
+    append(request["candidates"], {"search_finished": True})
     finalise(experiment, request, json.loads(Path(lines.get()).read_text()))
 
 

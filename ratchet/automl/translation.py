@@ -1,4 +1,4 @@
-"""What PyCaret found, as the model config that a person would have written for it."""
+"""The translation of a candidate into the model config that a person would write for it."""
 
 import inspect
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from ratchet.model.estimators import ALLOWED
 from ratchet.model.spec import ModelSpec, parse_spec
 
 NAME = "automl"
-NOT_OF_THE_MODEL = ("n_jobs", "verbose")
+IGNORED = ("n_jobs", "verbose")
 
 
 def as_spec(candidate: Candidate, seed: int, imbalance: bool) -> ModelSpec:
@@ -20,19 +20,19 @@ def as_spec(candidate: Candidate, seed: int, imbalance: bool) -> ModelSpec:
 def _config(
     estimator: str, params: Mapping[str, Any], seed: int, imbalance: bool
 ) -> dict[str, Any]:
-    said = _translated(estimator, params)
-    if "estimators" in said:
-        said["estimators"] = {
+    current = _current_params(estimator, params)
+    if "estimators" in current:
+        current["estimators"] = {
             name: _config(member["estimator"], member["params"], seed, imbalance)
-            for name, member in said["estimators"].items()
+            for name, member in current["estimators"].items()
         }
     signature = inspect.signature(ALLOWED[estimator].load()).parameters
     if imbalance and "class_weight" in signature:
-        said["class_weight"] = "balanced"  # PyCaret repeated the rows of the rare classes
+        current["class_weight"] = "balanced"  # PyCaret repeated the rows of the rare classes
     kept = {
         name: value
-        for name, value in said.items()
-        if name in signature and name not in NOT_OF_THE_MODEL
+        for name, value in current.items()
+        if name in signature and name not in IGNORED
         if signature[name].default != "deprecated"
         if value != _as_list(signature[name].default) and (name, value) != ("random_state", seed)
     }
@@ -45,22 +45,25 @@ def _as_list(default: Any) -> Any:
     return list(default) if isinstance(default, tuple) else default
 
 
-def _translated(estimator: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Into the words of a current scikit-learn; what it does not know falls away later."""
-    said = dict(params)
-    if said.get("class_weight") == {}:
-        said["class_weight"] = None
+def _current_params(estimator: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters of scikit-learn 1.4 as the current version names them.
+
+    The caller drops those that the current version does not have.
+    """
+    current = dict(params)
+    if current.get("class_weight") == {}:
+        current["class_weight"] = None
     if estimator == "LogisticRegression":
-        penalty, ratio = said.pop("penalty"), said.pop("l1_ratio")
-        said["l1_ratio"] = {"l1": 1.0, "elasticnet": ratio}.get(penalty, 0.0)
-        said["C"] = float("inf") if penalty is None else said["C"]
+        penalty, ratio = current.pop("penalty"), current.pop("l1_ratio")
+        current["l1_ratio"] = {"l1": 1.0, "elasticnet": ratio}.get(penalty, 0.0)
+        current["C"] = float("inf") if penalty is None else current["C"]
     if estimator == "SVC":
-        said.pop("probability")
-    return said
+        current.pop("probability")
+    return current
 
 
 def _calibrated(config: dict[str, Any]) -> dict[str, Any]:
-    """What a current scikit-learn has instead of SVC's probability=True."""
+    """Return what replaces SVC's probability=True in the current scikit-learn."""
     return {
         "estimator": "CalibratedClassifierCV",
         "params": {"ensemble": False, "estimator": config},

@@ -1,4 +1,4 @@
-"""The search on record: how it was asked, and a run inside its own for each candidate."""
+"""The MLflow runs of a search: its request, and one nested run for each candidate."""
 
 import hashlib
 import time
@@ -20,8 +20,8 @@ def search_tags(split: Split, lock: Path) -> dict[str, str]:
 def record_request(settings: Settings, tags: Mapping[str, str]) -> None:
     import mlflow
 
-    asked = {"metric": settings.metric, "seed": settings.data.seed}
-    mlflow.log_params(asked | settings.automl.model_dump())
+    params = {"metric": settings.metric, "seed": settings.data.seed}
+    mlflow.log_params(params | settings.automl.model_dump())
     mlflow.set_tags(dict(tags))
 
 
@@ -37,7 +37,7 @@ def record(candidate: Candidate, tags: Mapping[str, str]) -> None:
         for number, fold in enumerate(candidate.folds)
         for name, value in fold.items()
     ]
-    own = {"way": candidate.way, "candidate": str(candidate.number)}
+    own = {"method": candidate.method, "candidate": str(candidate.number)}
     own |= {"worker": candidate.worker} if candidate.worker else {}
     with nested_run(candidate.name, {**tags, **own}) as run:
         mlflow.MlflowClient().log_batch(

@@ -1,4 +1,4 @@
-"""Preparation and metrics as the project has them, in the scikit-learn that PyCaret pins."""
+"""The project's preparation and metrics, for the scikit-learn version that PyCaret pins."""
 
 import numpy as np
 from sklearn import metrics
@@ -11,10 +11,10 @@ WEIGHTED = {"average": "weighted", "zero_division": 0}
 
 
 def prepared(request):
-    """What ratchet/model/preparation.py puts before most estimators, fitted in every fold.
+    """Return the preparation of ratchet/model/preparation.py, which PyCaret fits in every fold.
 
-    After PyCaret's own, which scales the columns of categories too, a KNeighborsClassifier answers
-    every fourth row of a table of strings otherwise than the one that the project trains.
+    PyCaret's own preparation also scales the columns of categories. Behind it, the same
+    KNeighborsClassifier predicts another class for every fourth row of a table of strings.
     """
     numbers = make_pipeline(
         SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
@@ -33,12 +33,12 @@ def prepared(request):
 
 
 def plain_name(feature, category):
-    """LightGBM refuses names with commas and quotes."""
+    """Return a column name without commas and quotes, which LightGBM refuses."""
     return f"{feature}_{str(category).encode().hex()}"
 
 
 def metrics_of(classes):
-    """Name, what it asks of a model, and the metric. PyCaret passes weights, which are None."""
+    """Return (name, "pred" or "pred_proba", function); PyCaret passes weights, which are None."""
     codes = list(range(classes))
     many = {"average": "weighted", "multi_class": "ovr", "labels": codes}
 
@@ -54,17 +54,17 @@ def metrics_of(classes):
     def f1(truth, labels, **weights):
         return metrics.f1_score(truth, labels, **WEIGHTED)
 
-    def roc_auc(truth, given, **weights):
-        return metrics.roc_auc_score(truth, given, **(many if classes > 2 else {}))
+    def roc_auc(truth, probabilities, **weights):
+        return metrics.roc_auc_score(truth, probabilities, **(many if classes > 2 else {}))
 
-    def log_loss(truth, given, **weights):
-        return metrics.log_loss(truth, given, labels=codes)
+    def log_loss(truth, probabilities, **weights):
+        return metrics.log_loss(truth, probabilities, labels=codes)
 
-    def brier(truth, given, **weights):
+    def brier(truth, probabilities, **weights):
         if classes == 2:
-            return metrics.brier_score_loss(truth, given)
-        return ((given - np.eye(classes)[truth]) ** 2).sum(axis=1).mean()
+            return metrics.brier_score_loss(truth, probabilities)
+        return ((probabilities - np.eye(classes)[truth]) ** 2).sum(axis=1).mean()
 
-    asked = [("pred", metric) for metric in (accuracy, precision, recall, f1)]
-    asked += [("pred_proba", metric) for metric in (roc_auc, log_loss, brier)]
-    return [(metric.__name__, asks, metric) for asks, metric in asked]
+    pairs = [("pred", metric) for metric in (accuracy, precision, recall, f1)]
+    pairs += [("pred_proba", metric) for metric in (roc_auc, log_loss, brier)]
+    return [(metric.__name__, needs, metric) for needs, metric in pairs]
