@@ -13,7 +13,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "OneVsOneClassifier": {"estimator": LINEAR},
     "OneVsRestClassifier": {"estimator": LINEAR},
     "OutputCodeClassifier": {"estimator": LINEAR},
-    "QuadraticDiscriminantAnalysis": {"reg_param": 0.5},
+    "QuadraticDiscriminantAnalysis": {"solver": "eigen", "shrinkage": 0.5},
     "RadiusNeighborsClassifier": {"radius": 50.0},
     "StackingClassifier": {"estimators": {"a": LINEAR, "b": TREE}},
     "TunedThresholdClassifierCV": {"estimator": LINEAR},
