@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import ks_2samp
 
-from ratchet.drift.comparison import Difference, compare
+from ratchet.drift.comparison import compare
+from ratchet.drift.difference import Difference
 from ratchet.profile.profile import NumberCounts, Profile
 from ratchet.profile.reading import read_current, read_reference
 from ratchet.report import print_table

@@ -26,9 +26,11 @@ def main(current: str) -> None:
     started = time.perf_counter()
     found = find_drift(current, before, Checks(client, settings.model), settings)
     report = (
-        markdown(found, markdown_table(table(found))), page(found), json.dumps(content(found)),
+        markdown(found, markdown_table(table(found))),
+        page(found),
+        json.dumps(content(found)),
         metrics(found.drift),
-    )  # fmt: skip
+    )
     seconds = time.perf_counter() - started
     started = time.perf_counter()
     pyarrow.parquet.read_table(current)

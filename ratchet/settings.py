@@ -58,6 +58,9 @@ class DriftSettings(_Settings):
     alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.01  # false alarms a check
     tau: Annotated[float, Field(ge=0)] = 0.02  # the PSI that is no change worth speaking of
     ks_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    missing_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.01  # of the share of missing values
+    share_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.02  # of a class among the answers
+    accuracy_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.01  # 0.01: one percentage point
     minimum_rows: Annotated[int, Field(ge=1)] = 100  # on either side; fewer are no verdict
     features: Names = ()  # which count; none named: all
     dependence: bool = True

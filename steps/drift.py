@@ -1,4 +1,4 @@
-"""Has the data changed enough to retrain? python -m steps.drift --current x.csv --reference prod"""
+"""Check new data for drift: python -m steps.drift --current x.csv --reference prod"""
 
 from ratchet import entry
 
@@ -8,7 +8,7 @@ def main(current: str, reference: str) -> None:
     from ratchet.drift.drift import find_drift
     from ratchet.drift.page import page
     from ratchet.drift.reference import reference_of
-    from ratchet.drift.report import content, hidden, markdown, metrics, table
+    from ratchet.drift.report import content, markdown, metrics, omitted, table
     from ratchet.registry.registry import Registry
     from ratchet.registry.tracking import connect, step_run
     from ratchet.report import Report, markdown_table, print_table, publish
@@ -17,29 +17,31 @@ def main(current: str, reference: str) -> None:
     settings = read_settings()
     client = connect()
     before = reference_of(reference, Registry(client, settings.model), settings.data)
-    found = find_drift(current, before, Checks(client, settings.model), settings)
-    rows = table(found)
+    findings = find_drift(current, before, Checks(client, settings.model), settings)
+    rows = table(findings)
     with step_run("drift"):
         import mlflow
 
-        mlflow.log_metrics(metrics(found.drift))
+        mlflow.log_metrics(metrics(findings.drift))
         publish(
             Report(
                 "drift",
-                content(found),
-                markdown(found, markdown_table(rows)),
+                content(findings),
+                markdown(findings, markdown_table(rows)),
                 {
-                    "drifted": str(found.conclusion.retrain).lower(),
-                    "verdict": found.conclusion.verdict,
+                    "drifted": str(findings.conclusion.retrain).lower(),
+                    "verdict": findings.conclusion.verdict,
                 },
-                page(found),
+                page(findings),
             )
         )
-        mlflow.set_tags(tags(settings.model, found.reference, found.drift, found.conclusion))
-    print(found.sides, *found.sentences, sep="\n")
+        mlflow.set_tags(
+            tags(settings.model, findings.reference, findings.drift, findings.conclusion)
+        )
+    print(findings.sides, *findings.sentences, sep="\n")
     print_table(rows)
-    print(*filter(None, [hidden(found), found.limits_in_words]), sep="\n")
-    print(f"{found.conclusion.verdict}: {found.conclusion.reason}")
+    print(*filter(None, [omitted(findings), findings.limits_in_words]), sep="\n")
+    print(f"{findings.conclusion.verdict}: {findings.conclusion.reason}")
 
 
 if __name__ == "__main__":

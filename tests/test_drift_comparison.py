@@ -1,4 +1,4 @@
-"""The rule: what it calls drift, what not, and what too little to say."""
+"""The rule that calls a change drift, stable, or too little data."""
 
 from dataclasses import replace
 
@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ratchet.drift.comparison import Pair, compare
+from ratchet.drift.comparison import compare
 from ratchet.drift.dependence import Dependence
+from ratchet.drift.difference import Pair
+from ratchet.drift.joint import joint_shift
 from ratchet.drift.pictures import picture
 from ratchet.profile.bins import category_bins
 from ratchet.profile.profile import CategoryCounts, Profile
@@ -44,14 +46,14 @@ def drift_of(reference, current, limits=LIMITS):
     return compare(before, profile_of(current, before), None, limits)
 
 
-def test_the_same_population_is_stable():
+def test_two_samples_of_one_population_are_stable():
     found = drift_of(frame(0), frame(1))
     assert found.finding == "stable"
     assert found.reason == "no change beyond the limits"
     assert found.rows == Pair(4000, 4000)
 
 
-def test_a_shift_is_drift_in_that_feature_alone():
+def test_a_shift_is_drift_in_that_feature_only():
     found = drift_of(frame(0), frame(1, shift=0.4))
     assert found.finding == "drifted"
     assert found.drifted == ["age"]
@@ -60,13 +62,13 @@ def test_a_shift_is_drift_in_that_feature_alone():
     assert found.features["age"].ks == pytest.approx(0.158, abs=0.02)
 
 
-def test_a_shift_too_small_to_matter_is_no_drift_however_many_rows():
+def test_a_trivial_shift_is_not_drift_with_many_rows():
     found = drift_of(frame(0, 200_000), frame(1, 200_000, shift=0.05))
     assert found.finding == "stable"
     assert found.features["age"].p_value == 1.0
 
 
-def test_other_shares_of_categories_are_drift():
+def test_changed_shares_of_categories_are_drift():
     now = frame(1)
     now["city"] = np.where(now["city"] == "Oslo", "Bergen", now["city"])
     assert drift_of(frame(0), now).drifted == ["city"]
@@ -80,7 +82,7 @@ def test_a_category_never_seen_before_is_drift():
     assert found.features["city"].unseen == pytest.approx(801 / 4000)
 
 
-def test_missing_values_are_drift_where_there_were_none():
+def test_new_missing_values_are_drift():
     now = frame(1)
     now.loc[:800, "age"] = None
     found = drift_of(frame(0), now)
@@ -89,14 +91,14 @@ def test_missing_values_are_drift_where_there_were_none():
     assert found.features["age"].ks == pytest.approx(0.0, abs=0.03)
 
 
-def test_a_column_that_is_empty_now_is_drift():
+def test_a_column_that_became_empty_is_drift():
     now = frame(1).assign(age=np.nan)
     found = drift_of(frame(0), now)
     assert found.drifted == ["age"]
     assert found.features["age"].ks is None
 
 
-def test_too_few_rows_are_no_verdict():
+def test_too_few_rows_give_no_verdict():
     found = drift_of(frame(0), frame(1, rows=99, shift=3.0))
     assert found.finding == "insufficient"
     assert "99 rows against 4,000 of the reference; a verdict takes 100" in found.reason
@@ -104,14 +106,14 @@ def test_too_few_rows_are_no_verdict():
     assert drift_of(frame(0), frame(1, rows=100, shift=3.0)).finding == "drifted"
 
 
-def test_features_that_do_not_count_are_shown_and_never_decide():
+def test_features_outside_the_setting_are_reported_but_do_not_decide():
     limits = DriftSettings(features=("visits",))
     found = drift_of(frame(0), frame(1, shift=1.0), limits)
     assert found.finding == "stable"
     assert found.features["age"].psi > 0.5
 
 
-def test_worse_accuracy_is_drift_and_better_is_none():
+def test_worse_accuracy_is_drift_and_better_accuracy_is_not():
     before = answered(right=900, wrong=100)
     worse = compare(before, answered(700, 300, like=before), None, LIMITS)
     assert worse.finding == "drifted"
@@ -122,14 +124,14 @@ def test_worse_accuracy_is_drift_and_better_is_none():
     assert better.accuracy == Pair(0.9, 1.0)
 
 
-def test_labels_that_have_not_come_yet_are_no_drift():
+def test_labels_that_are_still_missing_are_not_drift():
     before = answered(right=900, wrong=100)
     found = compare(before, answered(180, 20, unlabelled=800, like=before), None, LIMITS)
     assert found.finding == "stable"
     assert found.accuracy == Pair(0.9, 0.9)
 
 
-def test_a_model_never_wrong_in_its_holdout_can_still_be_seen_to_fail():
+def test_a_model_without_an_error_on_its_holdout_can_lose_accuracy():
     before = answered(right=500, wrong=0)
     found = compare(before, answered(400, 100, like=before), None, LIMITS)
     assert found.accuracy == Pair(1.0, 0.8)
@@ -145,14 +147,14 @@ def test_a_change_of_dependence_alone_is_drift():
     assert compare(before, now, Dependence(0.55, 0.006, ()), LIMITS).finding == "stable"
 
 
-def test_psi_with_an_empty_bin_takes_half_a_row_everywhere():
+def test_psi_adds_half_a_row_to_each_bin_if_one_is_empty():
     before, now = np.array([10, 20, 0]), np.array([12, 8, 4])
     p, q = (np.array([10.5, 20.5, 0.5]) / 31.5, np.array([12.5, 8.5, 4.5]) / 25.5)
     expected = float(np.sum((q - p) * np.log(q / p)))
     assert population_stability_index(before, now) == pytest.approx(expected, abs=1e-12)
 
 
-def test_p_values_of_psi_are_uniform_where_nothing_changed_and_nothing_is_tolerated():
+def test_p_values_of_psi_are_uniform_without_change_and_without_tolerance():
     rng = np.random.default_rng(0)
     shares = np.full(10, 0.1)
     found = [
@@ -163,7 +165,7 @@ def test_p_values_of_psi_are_uniform_where_nothing_changed_and_nothing_is_tolera
     assert np.mean(np.array(found) < 0.5) == pytest.approx(0.5, abs=0.03)
 
 
-def test_holm_takes_as_many_as_its_steps_allow():
+def test_holm_stops_at_the_first_p_value_above_its_limit():
     assert holm([0.01, 0.04, 0.03, 0.005], alpha=0.05) == [True, False, False, True]
     assert holm([], alpha=0.05) == []
 
@@ -172,14 +174,14 @@ def test_holm_takes_as_many_as_its_steps_allow():
 @given(st.lists(numbers, min_size=1), st.lists(numbers, min_size=1))
 def test_any_numbers_can_be_compared(before, now):
     frames = [pd.DataFrame({"x": np.array(values, float)}) for values in (before, now)]
-    _is_sound(*frames)
+    _compares_without_error(*frames)
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.lists(st.none() | days, min_size=1), st.lists(st.none() | days, min_size=1))
 def test_any_dates_can_be_compared(before, now):
     frames = [pd.DataFrame({"x": pd.Series(v, dtype="datetime64[us]")}) for v in (before, now)]
-    _is_sound(*frames)
+    _compares_without_error(*frames)
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
@@ -189,10 +191,10 @@ def test_any_dates_can_be_compared(before, now):
 )
 def test_any_texts_can_be_compared(before, now):
     frames = [pd.DataFrame({"x": pd.Series(values, dtype="str")}) for values in (before, now)]
-    _is_sound(*frames)
+    _compares_without_error(*frames)
 
 
-def _is_sound(before, now):
+def _compares_without_error(before, now):
     reference = profile_of(before)
     current = profile_of(now, reference)
     found = compare(reference, current, None, DriftSettings(minimum_rows=1))
@@ -222,7 +224,7 @@ def test_one_value_that_becomes_another_is_drift():
 
 @pytest.mark.parametrize("categories", [2, 30, 150])
 @pytest.mark.parametrize("rows", [100, 1000])
-def test_categories_that_stay_alarm_in_at_most_alpha_of_checks(categories, rows):
+def test_unchanged_categories_alarm_in_at_most_alpha_of_checks(categories, rows):
     rng = np.random.default_rng(categories)
     shares = rng.dirichlet(np.full(categories, 2.0))
     words = np.array([f"w{i}" for i in range(categories)])
@@ -237,6 +239,120 @@ def test_categories_that_stay_alarm_in_at_most_alpha_of_checks(categories, rows)
     assert alarms <= 3
 
 
-def test_a_profile_of_no_features_is_stable():
+def test_a_profile_without_features_is_stable():
     empty = Profile(500, {})
     assert compare(empty, empty, None, LIMITS).finding == "stable"
+
+
+def words_of(rng, rows, names=1000):
+    shares = np.random.default_rng(names).dirichlet(np.full(names, 2.0))
+    return pd.DataFrame({"word": rng.choice([f"w{i}" for i in range(names)], rows, p=shares)})
+
+
+@pytest.mark.parametrize("names", [500, 5000])
+def test_names_that_a_sample_happens_to_lack_are_not_drift(names):
+    rng = np.random.default_rng(names)
+    for _ in range(20):
+        found = drift_of(words_of(rng, 2000, names), words_of(rng, 1000, names))
+        assert found.finding == "stable"
+
+
+def test_a_new_name_of_a_few_percent_among_twenty_names_is_drift():
+    rng = np.random.default_rng(5)
+    now = words_of(rng, 1000, 20)
+    now.loc[:29, "word"] = "new"
+    found = drift_of(words_of(rng, 2000, 20), now)
+    assert found.drifted == ["word"]
+    assert found.features["word"].unseen == 0.03
+
+
+def test_a_loss_of_five_points_of_accuracy_is_drift_and_of_half_a_point_is_not():
+    before = answered(right=1800, wrong=200)
+    lost = compare(before, answered(1700, 300, like=before), None, LIMITS)
+    assert lost.reason == "changed: accuracy, from 0.900 to 0.850"
+    noise = compare(before, answered(17_900, 2_100, like=before), None, LIMITS)
+    assert noise.finding == "stable"
+
+
+def test_a_model_with_few_errors_that_makes_four_times_as_many_has_drifted():
+    before = answered(right=1980, wrong=20)
+    assert compare(before, answered(960, 40, like=before), None, LIMITS).answers["right"].drifted
+
+
+def test_ten_points_more_of_a_predicted_class_are_drift_and_two_are_tolerated():
+    def predicting(yes, rows, like=None):
+        words = pd.DataFrame({"prediction": np.repeat(["yes", "no"], [yes, rows - yes])})
+        counted = profile_of(words, like and Profile(1, {"prediction": like.prediction}))
+        return Profile(rows, {}, prediction=counted.features["prediction"])
+
+    before = predicting(600, 2000)
+    more = compare(before, predicting(400, 1000, before), None, LIMITS)
+    assert more.reason == "changed: the predicted classes"
+    before = predicting(6000, 20_000)
+    same = compare(before, predicting(32_000, 100_000, before), None, LIMITS)
+    assert same.finding == "stable"
+    assert same.answers["prediction"].verdict == "changed, within tolerance"
+
+
+def test_four_points_more_missing_values_are_drift():
+    before, now = frame(0, 20_000), frame(1, 1000)
+    before.loc[:199, "age"] = None
+    now.loc[:49, "age"] = None
+    assert drift_of(before, now).drifted == ["age"]
+
+
+def test_a_change_within_the_tolerance_is_named_and_is_not_drift():
+    found = drift_of(frame(0, 100_000), frame(1, 100_000, shift=0.05))
+    assert found.finding == "stable"
+    assert found.features["age"].verdict == "changed, within tolerance"
+    assert found.reason == "no change beyond the limits; changed, within tolerance: age"
+
+
+def test_a_check_names_the_smallest_shift_that_its_rows_can_show():
+    few = drift_of(frame(0, 20_000), frame(1, 200))
+    many = drift_of(frame(0, 20_000), frame(1, 20_000))
+    assert few.smallest_shift == pytest.approx(0.5, abs=0.1)
+    assert many.smallest_shift == pytest.approx(0.19, abs=0.03)
+    found = [drift_of(frame(0, 4000), frame(s, 400, few.smallest_shift)) for s in range(2, 42)]
+    assert sum(one.finding == "drifted" for one in found) >= 28
+
+
+def shifted_in_three(seed, rows, shift, columns=13):
+    values = np.random.default_rng(seed).normal(size=(rows, columns))
+    values[:, :3] += shift
+    return pd.DataFrame(values, columns=[f"n{i}" for i in range(columns)])
+
+
+def joint_of(reference, current):
+    before = profile_of(reference)
+    now = profile_of(current, before)
+    sample = pyarrow.Table.from_pandas(reference)
+    joint = joint_shift(before, now, sample)
+    return compare(before, now, None, LIMITS, joint=joint)
+
+
+def test_a_small_shift_of_three_columns_is_found_together():
+    found = [
+        joint_of(shifted_in_three(2 * s, 4000, 0.0), shifted_in_three(2 * s + 1, 1000, 0.2))
+        for s in range(20)
+    ]
+    assert sum(one.finding == "drifted" for one in found) >= 12
+    assert sum(bool(one.drifted) for one in found) <= 8
+    reasons = [one.reason for one in found if one.finding == "drifted" and not one.drifted]
+    assert "several features by a little (n" in reasons[0]
+
+
+@pytest.mark.parametrize(("rows", "shift"), [(200, 0.0), (1000, 0.0), (20_000, 0.05)])
+def test_no_shift_and_trivial_shifts_of_many_columns_are_not_found_together(rows, shift):
+    for s in range(20):
+        before, now = shifted_in_three(2 * s, 4000, 0.0), shifted_in_three(2 * s + 1, rows, shift)
+        assert not joint_of(before, now).joint.drifted
+
+
+def test_columns_that_are_copies_of_each_other_count_once_in_the_joint_shift():
+    def copies(seed, rows, shift):
+        column = np.random.default_rng(seed).normal(shift, size=rows)
+        return pd.DataFrame({f"n{i}": column for i in range(8)})
+
+    found = [joint_of(copies(2 * s, 2000, 0.0), copies(2 * s + 1, 500, 0.0)) for s in range(40)]
+    assert not any(one.joint.drifted for one in found)

@@ -171,14 +171,14 @@ def test_a_profile_of_twenty_columns_takes_about_a_hundred_kilobytes():
     assert len(to_json(profile_of(frame))) < 110_000
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 1}', '{"version": 1, "rows": "x"}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2}', '{"version": 2, "rows": "x"}'])
 def test_a_file_that_is_not_a_profile_is_an_error(text):
     with pytest.raises(InputError, match=r"there is not a profile .* Train again"):
         from_json(text, "there")
 
 
 def test_a_profile_of_another_version_is_an_error_that_asks_for_training():
-    with pytest.raises(InputError, match="the profile version 9; expected 1"):
+    with pytest.raises(InputError, match="the profile version 9; expected 2"):
         from_json(json.dumps({"version": 9}), "there")
 
 

@@ -1,4 +1,4 @@
-"""The same rows again and again are no more evidence than once, and no drift by themselves."""
+"""Repeated rows count as little evidence, and are not drift by themselves."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from ratchet.drift.comparison import Drift, compare
 from ratchet.drift.dependence import dependence
 from ratchet.profile.reading import read_current, read_training
 from ratchet.settings import DataSettings, DriftSettings
-from ratchet.statistics.repeats import LEAST, distinct, worth
+from ratchet.statistics.repeats import MIN_WORTH, distinct_rows, worth
 
 SETTINGS = DataSettings(source="customers.csv", target="outcome")
 LIMITS = DriftSettings()
@@ -39,35 +39,35 @@ def check(reference: pd.DataFrame, current: pd.DataFrame) -> Drift:
     return compare(before.profile, now.profile, together, LIMITS, share)
 
 
-def test_rows_that_differ_are_all_worth_a_row():
+def test_different_rows_all_count():
     assert worth(table(rows(0, 500)), table(rows(1, 4000)), 1_000_000) > 0.5
     assert worth(table(rows(0, 500)), table(rows(1, 500)), 500) == pytest.approx(1, abs=0.02)
 
 
 @pytest.mark.parametrize("number", [500, 100_000])
-def test_thirty_rows_sent_again_and_again_are_worth_thirty(number: int):
+def test_thirty_rows_that_are_sent_repeatedly_count_as_thirty(number: int):
     share = worth(table(rows(0, 500)), table(again(1, min(number, 4000), of=30)), number)
     assert 28 <= share * number <= 35
 
 
-def test_a_feed_of_one_row_is_still_seen():
+def test_a_feed_that_repeats_one_row_is_drift():
     stuck = again(1, 500, of=1)
-    assert worth(table(rows(0, 500)), table(stuck), 500) == LEAST / 500
+    assert worth(table(rows(0, 500)), table(stuck), 500) == MIN_WORTH / 500
     assert check(rows(0, 500), stuck).finding == "drifted"
 
 
-def test_where_rows_are_alike_by_chance_all_count():
+def test_rows_that_are_equal_by_chance_all_count():
     words = pd.DataFrame({"a": np.resize(["x", "y"], 500), "b": np.resize(["x", "y", "z"], 500)})
     assert worth(table(words), table(words.iloc[:1].sample(500, replace=True)), 500) == 1.0
 
 
-def test_different_rows_keep_their_order_and_gaps_are_alike():
+def test_distinct_rows_keep_their_order_and_missing_values_are_equal():
     frame = pd.DataFrame({"n": [2.0, np.nan, 2.0, 1.0, np.nan], "w": ["b", "a", "b", "a", "a"]})
-    assert distinct(table(frame)).to_pandas()["w"].tolist() == ["b", "a", "a"]
+    assert distinct_rows(table(frame)).to_pandas()["w"].tolist() == ["b", "a", "a"]
 
 
 @pytest.mark.slow
-def test_users_that_send_their_rows_again_are_no_drift_and_a_shift_of_theirs_is():
+def test_repeating_users_are_not_drift_but_their_shift_is():
     reference = rows(1000, 400)
     found = [check(reference, again(seed, 500, of=40)) for seed in range(40)]
     assert sum(one.finding == "drifted" for one in found) <= 2

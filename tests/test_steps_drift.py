@@ -28,8 +28,11 @@ pytestmark = pytest.mark.slow
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
 SHIFTED = ["petal_width", "sepal_width"]
-KEYS = {"verdict", "rows", "features", "dependence", "target", "limits"}
-OF_A_FEATURE = {"kind", "psi", "ks", "p_value", "drifted", "missing", "unseen"}
+KEYS = {"verdict", "rows", "features", "dependence", "joint_shift", "target", "limits"}
+OF_A_FEATURE = {
+    *("kind", "psi", "ks", "p_value", "p_value_of_no_change"),
+    *("drifted", "changed", "missing", "unseen"),
+}
 
 
 def iris(shift: float = 0.0) -> pd.DataFrame:
@@ -131,7 +134,7 @@ def test_n_of_the_last_m_checks_and_the_pause_between_two_retrainings(
     said = [line for line in out.read_text().splitlines() if line.startswith("drifted=")]
     assert said == [f"drifted={word}" for word in ["false", "false", "true", "false"]]
     assert "2 of the last 3 checks found drift" in found["reason"]
-    assert "retraining was asked for lately and is again in 24.0 hours" in found["reason"]
+    assert "the last retraining was recent, the next is possible in 24.0 hours" in found["reason"]
 
 
 def test_the_prediction_log_is_compared_with_its_answers(project: Path):
@@ -192,7 +195,10 @@ def test_without_prod_the_way_to_one_is_said(tmp_path: Path):
     iris().to_csv(tmp_path / "same.csv", index=False)
     done = drift(new_project(tmp_path / "p"), str(tmp_path / "same.csv"))
     assert done.returncode == 2
-    assert "No alias 'prod' on model 'iris'. Train and gate one first: mlflow run" in done.stderr
+    assert (
+        "No alias 'prod' on model 'iris'. Train a model and evaluate it first: mlflow run"
+        in done.stderr
+    )
 
 
 def test_a_version_without_a_profile_is_said(project: Path):
@@ -208,7 +214,7 @@ def test_a_version_without_a_profile_is_said(project: Path):
 def test_a_limit_on_a_feature_that_is_none_is_said(project: Path):
     limit(project, features=["petal_widht"])
     done = drift(project, "same.csv")
-    assert "'petal_widht' (drift.features) is no feature of the model" in done.stderr
+    assert "'petal_widht' (drift.features) is not a feature of the model" in done.stderr
     assert "did you mean 'petal_width'" in done.stderr
 
 

@@ -1,1 +1,1 @@
-"""What arrives against what prod was trained on: profiles, distances and the verdict."""
+"""Drift: the comparison of new data with the data that a model was trained on."""

@@ -1,4 +1,4 @@
-"""One check, weighed with those before it: N of the last M, and a pause between two retrainings."""
+"""The conclusion from this check and earlier ones: N of the last M, and a retraining cooldown."""
 
 import hashlib
 import time
@@ -19,19 +19,19 @@ HOUR_MS = 3_600_000
 @dataclass(frozen=True)
 class Conclusion:
     verdict: Verdict
-    retrain: bool  # drifted, and no retraining was asked for just now
+    retrain: bool  # drifted, and the cooldown is over
     reason: str
 
 
 @dataclass(frozen=True)
 class Checks:
-    """The earlier checks of a model, as their runs' tags tell."""
+    """The earlier checks of a model, read from the tags of their runs."""
 
     client: "MlflowClient"
     model: str
 
     def findings(self, reference: Profile, most: int) -> list[Verdict]:
-        """Against the same reference, the newest first; those with too few rows say nothing."""
+        """Return earlier findings against the same reference, the newest first."""
         if not most:
             return []
         wanted = f"tags.reference = '{digest(reference)}' and tags.finding != 'insufficient'"
@@ -54,9 +54,12 @@ class Checks:
 
 def tags(model: str, reference: Profile, drift: Drift, conclusion: Conclusion) -> dict[str, str]:
     return {
-        "model": model, "reference": digest(reference), "finding": drift.finding,
-        "verdict": conclusion.verdict, "retrain": str(conclusion.retrain).lower(),
-    }  # fmt: skip
+        "model": model,
+        "reference": digest(reference),
+        "finding": drift.finding,
+        "verdict": conclusion.verdict,
+        "retrain": str(conclusion.retrain).lower(),
+    }
 
 
 def digest(profile: Profile) -> str:
@@ -72,19 +75,19 @@ def conclude(
     if settings.window > 1 and drift.finding != "insufficient":
         times = [drift.finding, *earlier].count("drifted")
         reason += (
-            f"; {times} of the last {len(earlier) + 1} checks found drift, a verdict takes"
-            f" {settings.needed} of {settings.window}"
+            f"; {times} of the last {len(earlier) + 1} checks found drift; the verdict is"
+            f" drifted if {settings.needed} of {settings.window} do"
         )
     wait = 0.0
     if verdict == "drifted" and settings.cooldown_hours:
         wait = hours_to_wait(checks.hours_since_retrain(), settings)
         if wait:
-            reason += f"; retraining was asked for lately and is again in {wait:.1f} hours"
+            reason += f"; the last retraining was recent, the next is possible in {wait:.1f} hours"
     return Conclusion(verdict, verdict == "drifted" and not wait, reason)
 
 
 def confirmed(findings: Sequence[Verdict], settings: DriftSettings) -> Verdict:
-    """The verdict over the last checks, this one first: N of the last M must have found drift.
+    """Return the verdict over the last checks, this one first: N of the last M must find drift.
 
     >>> twice_of_three = DriftSettings(needed=2, window=3)
     >>> confirmed(["drifted", "stable", "drifted"], twice_of_three)
@@ -100,7 +103,8 @@ def confirmed(findings: Sequence[Verdict], settings: DriftSettings) -> Verdict:
 
 
 def hours_to_wait(since_retrain: float | None, settings: DriftSettings) -> float:
-    """
+    """Return the hours until the cooldown is over.
+
     >>> hours_to_wait(5.0, DriftSettings(cooldown_hours=24))
     19.0
     >>> hours_to_wait(None, DriftSettings(cooldown_hours=24))

@@ -1,58 +1,35 @@
-"""Profile against profile: has something changed enough to retrain?
+"""The comparison of two profiles, and the rule that decides if something changed enough.
 
-A column has drifted where its distance is surely more than a tolerance, after Holm over all of
-them: with nothing changed, at most one check in 1 / alpha says drift. Too few rows are no verdict.
+A column has drifted if its difference is surely larger than the tolerances, with Holm's correction
+over all columns. If nothing changed, at most a share alpha of the checks says drift.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ratchet.columns import Kind
 from ratchet.drift.dependence import Dependence
-from ratchet.profile.profile import CategoryCounts, Counts, NumberCounts, Profile
-from ratchet.settings import DriftSettings
-from ratchet.statistics.distances import (
-    kolmogorov_smirnov,
-    ks_p_value,
-    population_stability_index,
-    psi_p_value,
+from ratchet.drift.difference import (
+    NUMBER_WEIGHTS,
+    Difference,
+    Pair,
+    answer_difference,
+    feature_difference,
 )
+from ratchet.drift.joint import JointShift
+from ratchet.profile.profile import CategoryCounts, Counts, Profile
+from ratchet.settings import DriftSettings
 from ratchet.statistics.holm import holm
+from ratchet.statistics.power import smallest_visible_shift
 
 Verdict = Literal["drifted", "stable", "insufficient"]
 ANSWERS = {"prediction": "the predicted classes", "target": "the true classes", "right": "accuracy"}
-FEW = 5  # names in a sentence
-
-
-@dataclass(frozen=True)
-class Pair:
-    reference: float
-    current: float
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Of one column. `None`: too few values, or a statistic that its kind does not have."""
-
-    kind: Kind
-    missing: Pair
-    unseen: float | None = None
-    psi: float | None = None
-    ks: float | None = None
-    p_value: float | None = None
-    drifted: bool = False
-
-    @property
-    def verdict(self) -> str:
-        if self.p_value is None:
-            return "too few rows"
-        return "drifted" if self.drifted else "stable"
+MAX_NAMES = 5  # in a sentence
 
 
 @dataclass(frozen=True)
 class Drift:
-    """What one check found. `answers` are those of ANSWERS that both sides hold."""
+    """The result of one check. `answers` has those of ANSWERS that both sides have."""
 
     finding: Verdict
     reason: str
@@ -61,117 +38,133 @@ class Drift:
     answers: Mapping[str, Difference]
     accuracy: Pair | None
     dependence: Dependence | None
-    worth: float = 1.0  # of the current rows
+    joint: JointShift | None = None
+    worth: float = 1.0  # the share of the current rows that are independent
+    smallest_shift: float | None = None  # of one column, that so many rows can show
 
     @property
     def drifted(self) -> list[str]:
         """The features that drifted, worst first."""
         return [name for name in worst_first(self.features) if self.features[name].drifted]
 
+    @property
+    def changed(self) -> list[str]:
+        """The features that changed within the tolerances, worst first."""
+        return [name for name in worst_first(self.features) if self.features[name].changed]
+
 
 def compare(
-    reference: Profile, current: Profile, dependence: Dependence | None, settings: DriftSettings,
+    reference: Profile,
+    current: Profile,
+    dependence: Dependence | None,
+    settings: DriftSettings,
     worth: float = 1.0,
-) -> Drift:  # fmt: skip
-    """`worth`: the share of the current rows that rows of their own make up, see repeats.py."""
-    found = Drift(
+    joint: JointShift | None = None,
+) -> Drift:
+    drift = Drift(
         "insufficient",
         f"{current.rows:,} rows against {reference.rows:,} of the reference; a verdict takes"
         f" {settings.minimum_rows:,} on either side (drift.minimum_rows)",
         Pair(reference.rows, current.rows),
         {
-            n: difference(one, current.features[n], settings, worth)
-            for n, one in reference.features.items()
+            name: feature_difference(counts, current.features[name], settings, worth)
+            for name, counts in reference.features.items()
         },
-        {part: difference(*pair, settings, worth) for part, pair in _answers(reference, current)},
+        {
+            part: answer_difference(part, *pair, settings, worth)
+            for part, pair in _answers(reference, current).items()
+        },
         _accuracy(reference, current),
         dependence,
+        joint,
         worth,
     )
     if min(reference.rows, current.rows) < settings.minimum_rows:
-        return found
-    found = _judged(found, settings)
-    changes = _changes(found)
-    if not changes:
-        return replace(found, finding="stable", reason="no change beyond the limits")
-    return replace(found, finding="drifted", reason=f"changed: {'; '.join(changes)}")
+        return drift
+    drift = _judged(drift, settings)
+    changes = _changes(drift)
+    if changes:
+        return replace(drift, finding="drifted", reason=f"changed: {'; '.join(changes)}")
+    reason = "no change beyond the limits"
+    if drift.changed:
+        reason += f"; changed, within tolerance: {_listed(drift.changed)}"
+    return replace(drift, finding="stable", reason=reason)
 
 
-def difference(
-    reference: Counts, current: Counts, settings: DriftSettings, worth: float = 1.0
-) -> Difference:
-    missing = Pair(_share(reference.missing, reference), _share(current.missing, current))
-    found = Difference(reference.kind, missing)
-    if isinstance(current, CategoryCounts) and not current.bins.open:
-        found = replace(found, unseen=_share(current.unseen, current))
-    if min(reference.rows, current.rows) < settings.minimum_rows:
-        return found
-    psi = population_stability_index(reference.shares, current.shares)
-    p_psi = psi_p_value(reference.shares, worth * current.shares, settings.tau)
-    found = replace(found, psi=psi, p_value=p_psi)
-    n, m = int(reference.counts.sum()), int(current.counts.sum())
-    if not isinstance(reference, NumberCounts) or not n or not m:
-        return found
-    ks = kolmogorov_smirnov(reference.counts, current.counts)
-    p_ks = ks_p_value(ks, n, m * worth, settings.ks_tolerance)
-    return replace(found, ks=ks, p_value=min(1.0, 2 * min(p_psi, p_ks)))
-
-
-def _share(part: int, counts: Counts) -> float:
-    return part / counts.rows if counts.rows else 0.0
-
-
-def _answers(reference: Profile, current: Profile) -> list[tuple[str, tuple[Counts, Counts]]]:
-    """Of the rows that have one: labels come late, and not every model is asked every time."""
-    pairs = [(part, getattr(reference, part), getattr(current, part)) for part in ANSWERS]
-    return [
-        (part, (replace(before, missing=0), replace(after, missing=0)))
-        for part, before, after in pairs
-        if before and after
-    ]
+def _answers(reference: Profile, current: Profile) -> dict[str, tuple[Counts, Counts]]:
+    pairs = {part: (getattr(reference, part), getattr(current, part)) for part in ANSWERS}
+    return {part: (before, now) for part, (before, now) in pairs.items() if before and now}
 
 
 def _accuracy(reference: Profile, current: Profile) -> Pair | None:
-    if reference.right is None or current.right is None:
+    if not isinstance(reference.right, CategoryCounts) or current.right is None:
         return None
     before, now = reference.right.share_of("true"), current.right.share_of("true")
     return None if before is None or now is None else Pair(before, now)
 
 
-def _judged(found: Drift, settings: DriftSettings) -> Drift:
-    counted = settings.features or found.features
-    tested = {name: found.features[name] for name in counted} | dict(_named(found.answers))
+def _judged(drift: Drift, settings: DriftSettings) -> Drift:
+    counted = settings.features or drift.features
+    # An answer's key has parentheses, because a feature may be called "prediction".
+    tested = {name: drift.features[name] for name in counted}
+    tested |= {f"({part})": one for part, one in drift.answers.items()}
     tested = {name: one for name, one in tested.items() if one.p_value is not None}
-    p_values = [one.p_value or 0.0 for one in tested.values()]
-    fallen = {n for n, fell in zip(tested, holm(p_values, settings.alpha), strict=True) if fell}
-    features = {n: replace(one, drifted=n in fallen) for n, one in found.features.items()}
-    answers = {p: replace(one, drifted=f"({p})" in fallen) for p, one in found.answers.items()}
-    if found.accuracy and found.accuracy.current >= found.accuracy.reference:
-        answers["right"] = replace(answers["right"], drifted=False)
-    dependence = found.dependence
+    drifted = _rejected({name: one.p_value for name, one in tested.items()}, settings.alpha)
+    plain = {name: one.p_value_of_no_change for name, one in tested.items()}
+    changed = _rejected(plain, settings.alpha) - drifted
+
+    def judged(key: str, one: Difference) -> Difference:
+        return replace(one, drifted=key in drifted, changed=key in changed)
+
+    dependence, joint = drift.dependence, drift.joint
+    # Half of alpha each: without a change the columns hardly ever alarm, because of the tolerances.
     if dependence:
-        # Half of alpha: with nothing changed a feature hardly ever alarms, so the sum stays below.
         dependence = replace(dependence, drifted=dependence.p_value < settings.alpha / 2)
-    return replace(found, features=features, answers=answers, dependence=dependence)
+    if joint:
+        joint = replace(joint, drifted=joint.p_value < settings.alpha / 2)
+    return replace(
+        drift,
+        features={name: judged(name, one) for name, one in drift.features.items()},
+        answers={part: judged(f"({part})", one) for part, one in drift.answers.items()},
+        dependence=dependence,
+        joint=joint,
+        smallest_shift=_smallest_shift(drift, len(tested), settings),
+    )
 
 
-def _named(answers: Mapping[str, Difference]) -> list[tuple[str, Difference]]:
-    """Apart from the features: one of those may be called prediction."""
-    return [(f"({part})", one) for part, one in answers.items()]
+def _rejected(p_values: Mapping[str, float | None], alpha: float) -> set[str]:
+    rejected = holm([1.0 if p is None else p for p in p_values.values()], alpha)
+    return {name for name, is_rejected in zip(p_values, rejected, strict=True) if is_rejected}
+
+
+def _smallest_shift(drift: Drift, tests: int, settings: DriftSettings) -> float | None:
+    if all(one.ks is None for one in drift.features.values()):
+        return None
+    rows = max(drift.rows.current * drift.worth, 2.0)
+    level = NUMBER_WEIGHTS["psi"] * settings.alpha / max(tests, 1)
+    return smallest_visible_shift(
+        drift.rows.reference, rows, level, settings.tau, settings.ks_tolerance
+    )
 
 
 def _changes(drift: Drift) -> list[str]:
     changes = []
-    if names := drift.drifted:
-        more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
-        changes.append(", ".join(names[:FEW]) + more)
+    if drift.drifted:
+        changes.append(_listed(drift.drifted))
     changes += [ANSWERS[part] for part, one in drift.answers.items() if one.drifted]
     if drift.accuracy and ANSWERS["right"] in changes[-1:]:
         changes[-1] += f", from {drift.accuracy.reference:.3f} to {drift.accuracy.current:.3f}"
+    if drift.joint and drift.joint.drifted and not drift.drifted:
+        changes.append(f"several features by a little ({', '.join(drift.joint.features)})")
     if drift.dependence and drift.dependence.drifted:
         pairs = ", ".join(f"{one} with {other}" for one, other in drift.dependence.pairs)
         changes.append(f"how features go together ({pairs})")
     return changes
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(names[:MAX_NAMES]) + more
 
 
 def worst_first(features: Mapping[str, Difference]) -> list[str]:

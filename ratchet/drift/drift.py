@@ -1,10 +1,11 @@
-"""One drift check, from names to a conclusion. MLflow's runs and the files stay outside."""
+"""One drift check, from the names of both sides to a conclusion, without MLflow runs and files."""
 
 from dataclasses import dataclass
 
 from ratchet.drift.checks import Checks, Conclusion, conclude
 from ratchet.drift.comparison import Drift, compare
 from ratchet.drift.dependence import Dependence, dependence
+from ratchet.drift.joint import joint_shift
 from ratchet.drift.reference import Reference
 from ratchet.errors import InputError, nearest
 from ratchet.profile.profile import Profile
@@ -13,13 +14,13 @@ from ratchet.profile.schema import Schema
 from ratchet.settings import DriftSettings, Settings
 from ratchet.statistics.repeats import worth
 
-A_NOTE = 0.9  # of the rows' worth; from there on nobody would see a difference
-LOG = "log"  # the prediction log that RATCHET_LOG_URL names
+NOTABLE_WORTH = 0.9  # above it, repeated rows make no difference that a reader needs to know
+LOG = "log"  # the prediction log at RATCHET_LOG_URL
 
 
 @dataclass(frozen=True)
 class Findings:
-    """`reference_name` and `current_name`: how a reader calls the two sides."""
+    """The result of a check. `reference_name` and `current_name` are for people."""
 
     model: str
     reference_name: str
@@ -40,25 +41,37 @@ class Findings:
 
     @property
     def sentences(self) -> list[str]:
-        """The columns themselves first, then what is seen across columns."""
-        said = list(self.schema.sentences)
-        if self.drift.worth < A_NOTE:
-            said.append(
-                "the same rows came again and again: as evidence they are worth"
-                f" {self.drift.worth * self.current.rows:,.0f} rows"
+        """Return the changes of the columns themselves, then the results across columns."""
+        drift = self.drift
+        sentences = list(self.schema.sentences)
+        if drift.worth < NOTABLE_WORTH:
+            sentences.append(
+                "the same rows were sent repeatedly: as evidence they count as"
+                f" {drift.worth * self.current.rows:,.0f} independent rows"
             )
-        if accuracy := self.drift.accuracy:
-            said.append(
-                f"accuracy {accuracy.current:.4f} where labels exist,"
-                f" {accuracy.reference:.4f} when it was trained (holdout)"
+        if accuracy := drift.accuracy:
+            sentences.append(
+                f"accuracy {accuracy.current:.4f} on the labelled rows,"
+                f" {accuracy.reference:.4f} on the holdout after training"
             )
-        if together := self.drift.dependence:
-            said.append(
+        if together := drift.dependence:
+            sentences.append(
                 f"how features go together: {'changed' if together.drifted else 'no change'}"
-                f" (a classifier tells the sides apart with AUC {together.auc:.3f},"
+                f" (a classifier separates the sides with AUC {together.auc:.3f},"
                 f" p {together.p_value:.2g})"
             )
-        return said
+        if joint := drift.joint:
+            sentences.append(
+                f"small shifts of several features: {'changed' if joint.drifted else 'no change'}"
+                f" (total distance {joint.distance:.3f} standard deviations,"
+                f" p {joint.p_value:.2g})"
+            )
+        if drift.smallest_shift is not None:
+            sentences.append(
+                f"so many rows show a shift of {drift.smallest_shift:.2f} standard deviations or"
+                " more in one numeric feature, in 80 % of checks; a smaller one may be missed"
+            )
+        return sentences
 
     @property
     def limits_in_words(self) -> str:
@@ -66,24 +79,38 @@ class Findings:
         return (
             f"With nothing changed, at most about one check in {round(1 / limits.alpha):,} says"
             f" drift (alpha {limits.alpha:g}, over all features together). A change of up to PSI"
-            f" {limits.tau:g} or KS {limits.ks_tolerance:g} is not worth an alarm."
+            f" {limits.tau:g} or KS {limits.ks_tolerance:g} is tolerated, and so are a fall of the"
+            f" accuracy by {limits.accuracy_tolerance:g}, a change of a predicted or true class's"
+            f" share by {limits.share_tolerance:g} and of missing values by"
+            f" {limits.missing_tolerance:g}."
         )
 
 
 def find_drift(current: str, before: Reference, checks: Checks, settings: Settings) -> Findings:
-    profile, limits = before.reading.profile, settings.drift
-    _require_known(limits, profile)
-    now, changes = _read(current, before, settings)
+    reference, limits = before.reading.profile, settings.drift
+    _require_known(limits, reference)
+    now, schema = _read(current, before, settings)
+    sample = before.reading.sample
+    share = worth(sample, now.sample, now.profile.rows)
     drift = compare(
-        profile, now.profile, _dependence(before.reading, now, limits), limits,
-        worth(before.reading.sample, now.sample, now.profile.rows),
-    )  # fmt: skip
-    conclusion = conclude(drift, profile, checks, limits)
-    called = "the prediction log" if _is_log(current) else current  # its address holds a password
-    return Findings(
-        settings.model, before.name, called, profile, now.profile, changes, drift, conclusion,
+        reference,
+        now.profile,
+        _dependence(before.reading, now, limits),
         limits,
-    )  # fmt: skip
+        share,
+        joint_shift(reference, now.profile, sample, limits.features, share),
+    )
+    return Findings(
+        settings.model,
+        before.name,
+        "the prediction log" if _is_log(current) else current,  # a log's address has a password
+        reference,
+        now.profile,
+        schema,
+        drift,
+        conclude(drift, reference, checks, limits),
+        limits,
+    )
 
 
 def _read(current: str, before: Reference, settings: Settings) -> tuple[Reading, Schema]:
@@ -110,7 +137,7 @@ def _require_known(settings: DriftSettings, reference: Profile) -> None:
     for name in settings.features:
         if name not in reference.features:
             raise InputError(
-                f"'{name}' (drift.features) is no feature of the model;"
+                f"'{name}' (drift.features) is not a feature of the model;"
                 f" {nearest(name, reference.features)}"
             )
 

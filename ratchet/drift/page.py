@@ -1,26 +1,26 @@
-"""The check as one page that needs no network: a row a feature, sortable, both distributions."""
+"""The report as one HTML page without network access: a sortable row per feature."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ratchet.drift.comparison import ANSWERS, Difference, worst_first
+from ratchet.drift.comparison import ANSWERS, worst_first
+from ratchet.drift.difference import Difference
 from ratchet.drift.drift import Findings
 from ratchet.drift.pictures import picture
-from ratchet.drift.report import said
+from ratchet.drift.report import p_value_text
 from ratchet.profile.profile import Counts
 from ratchet.report import html_page
 
 TEMPLATE = Path(__file__).with_name("page.html")
-COLUMNS = ("feature", "kind", "verdict", "PSI", "KS", "p-value", "missing then", "missing now",
-           "unseen", "picture")  # fmt: skip
-WORDS = (*COLUMNS[:3], "picture")
+TEXT_COLUMNS = ("feature", "kind", "verdict")
+NUMBER_COLUMNS = ("PSI", "KS", "p-value", "missing then", "missing now", "unseen")
 
 
 @dataclass(frozen=True)
 class Cell:
     text: str
-    value: float | None = None  # what a number is sorted by; -1: there is none
+    value: float | None = None  # a number sorts by it; -1 if there is none
 
 
 @dataclass(frozen=True)
@@ -30,23 +30,25 @@ class Line:
     drifted: bool
 
 
-def page(found: Findings) -> str:
-    drift = found.drift
+def page(findings: Findings) -> str:
+    drift = findings.drift
     answers = {ANSWERS[part]: one for part, one in drift.answers.items()}
-    pairs = {words: (getattr(found.reference, part), getattr(found.current, part))
-             for part, words in ANSWERS.items()}  # fmt: skip
+    pairs = {
+        name: (getattr(findings.reference, part), getattr(findings.current, part))
+        for part, name in ANSWERS.items()
+    }
     features = {name: drift.features[name] for name in worst_first(drift.features)}
-    before, now = found.reference.features, found.current.features
+    before, now = findings.reference.features, findings.current.features
     return html_page(
         TEMPLATE,
-        title=f"Drift of {found.model}",
-        verdict=found.conclusion.verdict,
-        reason=found.conclusion.reason,
-        sides=found.sides,
-        findings=found.sentences,
-        limits=found.limits_in_words,
-        columns=COLUMNS,
-        words=WORDS,
+        title=f"Drift of {findings.model}",
+        verdict=findings.conclusion.verdict,
+        reason=findings.conclusion.reason,
+        sides=findings.sides,
+        findings=findings.sentences,
+        limits=findings.limits_in_words,
+        columns=(*TEXT_COLUMNS, *NUMBER_COLUMNS, "picture"),
+        words=(*TEXT_COLUMNS, "picture"),
         answers=list(_lines(answers, pairs)),
         rows=list(_lines(features, {name: (before[name], now[name]) for name in features})),
     )
@@ -59,16 +61,19 @@ def _lines(
 
     for name, one in differences.items():
         numbers = [
-            _number(one.psi, ".4f"), _number(one.ks, ".4f"), _p_value(one),
-            _number(one.missing.reference, ".2%"), _number(one.missing.current, ".2%"),
+            _number(one.psi, ".4f"),
+            _number(one.ks, ".4f"),
+            _p_value(one),
+            _number(one.missing.reference, ".2%"),
+            _number(one.missing.current, ".2%"),
             _number(one.unseen, ".2%"),
-        ]  # fmt: skip
+        ]
         cells = [Cell(name), Cell(one.kind), Cell(one.verdict), *numbers]
         yield Line(cells, Markup(picture(*counts[name])), one.drifted)  # noqa: S704
 
 
 def _p_value(one: Difference) -> Cell:
-    return Cell("", -1) if one.p_value is None else Cell(said(one.p_value), one.p_value)
+    return Cell("", -1) if one.p_value is None else Cell(p_value_text(one.p_value), one.p_value)
 
 
 def _number(value: float | None, shape: str) -> Cell:

@@ -1,4 +1,4 @@
-"""What the current data are compared with: the profile a version was trained with, or a file."""
+"""The reference of a drift check: the profile that a version was trained with, or a file."""
 
 import re
 from dataclasses import dataclass
@@ -13,24 +13,24 @@ from ratchet.settings import DataSettings
 
 @dataclass(frozen=True)
 class Reference:
-    name: str  # as a reader calls it
+    name: str  # for people
     reading: Reading
-    version: str | None = None  # that was trained on it
+    version: str | None = None  # the version that was trained on it
 
 
 def reference_of(name: str, registry: Registry, settings: DataSettings) -> Reference:
-    """An alias, a version's number, or else a file."""
+    """Return the reference by an alias, a version's number, or else a file."""
     if name not in ALIASES and not re.fullmatch(r"\d+", name):
         return Reference(name, read_reference(name, settings))
     version = _version(name, registry)
-    called = f"{name}, {version}" if name in ALIASES else str(version)
-    return Reference(called, _profile_of(version), version.number)
+    display_name = f"{name}, {version}" if name in ALIASES else str(version)
+    return Reference(display_name, _profile_of(version), version.number)
 
 
 def _version(name: str, registry: Registry) -> Version:
     if name in ALIASES and registry.holder(name) is None:
         raise InputError(
-            f"No alias '{name}' on model '{registry.model}'. Train and gate one first:"
+            f"No alias '{name}' on model '{registry.model}'. Train a model and evaluate it first:"
             " mlflow run . -e train, then -e evaluate"
         )
     return registry.version(name)
@@ -46,7 +46,7 @@ def _profile_of(version: Version) -> Reading:
             return load(Path(path))
         except (MlflowException, OSError):
             raise InputError(
-                f"{version} has no profile: it was trained before profiles were logged, or its run"
-                f" {version.run_id} has lost its artifacts. Train again and gate it: mlflow run ."
-                " -e train -P force=true, then -e evaluate"
+                f"{version} has no profile: it was trained before profiles were logged, or the"
+                f" artifacts of its run {version.run_id} are gone. Train and evaluate again:"
+                " mlflow run . -e train -P force=true, then -e evaluate"
             ) from None

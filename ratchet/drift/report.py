@@ -1,28 +1,29 @@
-"""What a check found, for machines and for people: JSON, tables, sentences, metrics."""
+"""The report of a check: JSON, tables, Markdown and metrics."""
 
 import re
 from dataclasses import asdict
 from typing import Any
 
-from ratchet.drift.comparison import ANSWERS, Difference, Drift, worst_first
+from ratchet.drift.comparison import ANSWERS, Drift, worst_first
+from ratchet.drift.difference import Difference
 from ratchet.drift.drift import Findings
 
-MOST_ROWS = 20  # in a terminal and in a job summary; the page has all
+MAX_ROWS = 20  # in a terminal and in a job summary; the page has all
 
 
-def content(found: Findings) -> dict[str, Any]:
-    """drift.json; its keys stay."""
-    drift = found.drift
+def content(findings: Findings) -> dict[str, Any]:
+    """Return the content of drift.json. Its keys are stable."""
+    drift = findings.drift
     return {
-        "verdict": found.conclusion.verdict,
-        "retrain": found.conclusion.retrain,
+        "verdict": findings.conclusion.verdict,
+        "retrain": findings.conclusion.retrain,
         "finding": drift.finding,
-        "reason": found.conclusion.reason,
-        "model": found.model,
-        "reference": found.reference_name,
-        "current": found.current_name,
+        "reason": findings.conclusion.reason,
+        "model": findings.model,
+        "reference": findings.reference_name,
+        "current": findings.current_name,
         "rows": asdict(drift.rows),
-        "schema": asdict(found.schema),
+        "schema": asdict(findings.schema),
         "features": {name: asdict(one) for name, one in drift.features.items()},
         "prediction": _answer(drift, "prediction"),
         "target": _answer(drift, "target"),
@@ -30,8 +31,10 @@ def content(found: Findings) -> dict[str, Any]:
         "accuracy": drift.accuracy
         and asdict(drift.accuracy) | {"drifted": drift.answers["right"].drifted},
         "dependence": drift.dependence and asdict(drift.dependence),
-        "limits": found.settings.model_dump(mode="json", exclude={"engine", "address"}),
-        "limits_in_words": found.limits_in_words,
+        "joint_shift": drift.joint and asdict(drift.joint),
+        "smallest_visible_shift": drift.smallest_shift,
+        "limits": findings.settings.model_dump(mode="json", exclude={"engine", "address"}),
+        "limits_in_words": findings.limits_in_words,
     }
 
 
@@ -39,55 +42,58 @@ def _answer(drift: Drift, part: str) -> dict[str, Any] | None:
     return asdict(drift.answers[part]) if part in drift.answers else None
 
 
-def table(found: Findings) -> list[dict[str, object]]:
-    """Worst first: the answers, then the features."""
-    answers = {f"({ANSWERS[part]})": one for part, one in found.drift.answers.items()}
-    features = {name: found.drift.features[name] for name in worst_first(found.drift.features)}
-    shown = dict(list(features.items())[:MOST_ROWS])
-    return [_row(name, one) for name, one in (answers | shown).items()]
+def table(findings: Findings) -> list[dict[str, object]]:
+    """Return a row per answer, then one per feature, the worst first."""
+    answers = {f"({ANSWERS[part]})": one for part, one in findings.drift.answers.items()}
+    differences = findings.drift.features
+    first = {name: differences[name] for name in worst_first(differences)[:MAX_ROWS]}
+    return [_row(name, one) for name, one in (answers | first).items()]
 
 
 def _row(name: str, one: Difference) -> dict[str, object]:
     missing = f"{one.missing.reference:.1%} -> {one.missing.current:.1%}"
     return {
-        "feature": name, "kind": one.kind, "verdict": one.verdict,
-        "PSI": one.psi, "KS": one.ks,
-        "p-value": None if one.p_value is None else said(one.p_value),
+        "feature": name,
+        "kind": one.kind,
+        "verdict": one.verdict,
+        "PSI": one.psi,
+        "KS": one.ks,
+        "p-value": None if one.p_value is None else p_value_text(one.p_value),
         "missing": missing if one.missing.reference or one.missing.current else None,
         "unseen": f"{one.unseen:.1%}" if one.unseen else None,
-    }  # fmt: skip
+    }
 
 
-def said(p_value: float) -> str:
+def p_value_text(p_value: float) -> str:
     return f"{p_value:.2g}" if p_value >= 1e-9 else "< 1e-9"
 
 
-def hidden(found: Findings) -> str | None:
-    more = len(found.drift.features) - MOST_ROWS
+def omitted(findings: Findings) -> str | None:
+    more = len(findings.drift.features) - MAX_ROWS
     return f"{more} more features in reports/drift/drift.html" if more > 0 else None
 
 
-def markdown(found: Findings, table_of_features: str) -> str:
-    verdict = f"**{found.conclusion.verdict}**: {found.conclusion.reason}"
-    sentences = "\n".join(f"- {one}" for one in found.sentences)
-    parts = ["## Drift", verdict, found.sides, sentences, table_of_features, hidden(found),
-             found.limits_in_words]  # fmt: skip
+def markdown(findings: Findings, table_of_features: str) -> str:
+    verdict = f"**{findings.conclusion.verdict}**: {findings.conclusion.reason}"
+    sentences = "\n".join(f"- {one}" for one in findings.sentences)
+    parts = ["## Drift", verdict, findings.sides, sentences, table_of_features, omitted(findings)]
+    parts.append(findings.limits_in_words)
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def metrics(drift: Drift) -> dict[str, float]:
-    """By feature, so that the UI plots each over time."""
+    """Return a metric per feature, so that the MLflow UI plots each over time."""
     named = dict(drift.features) | {
         f"({ANSWERS[part]})": one for part, one in drift.answers.items()
     }
-    found = {"drifted_features": float(len(drift.drifted))}
+    values = {"drifted_features": float(len(drift.drifted))}
     for name, one in named.items():
         key = re.sub(r"[^\w. -]", "_", name)[:200].strip(". ") or "_"
-        found |= {
+        values |= {
             f"{statistic}/{key}": value
             for statistic, value in (("psi", one.psi), ("ks", one.ks))
             if value is not None
         }
     if drift.dependence:
-        found["dependence_auc"] = drift.dependence.auc
-    return found | ({"accuracy": drift.accuracy.current} if drift.accuracy else {})
+        values["dependence_auc"] = drift.dependence.auc
+    return values | ({"accuracy": drift.accuracy.current} if drift.accuracy else {})

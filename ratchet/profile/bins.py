@@ -21,7 +21,7 @@ COARSE_BINS = 10
 ROUNDING = 1 / 20
 
 OWN_BIN_SHARE = 0.005  # a category with a smaller share is rare
-OWN_BIN_ROWS = 5  # and so is one with fewer rows
+OWN_BIN_ROWS = 10  # and so is one with fewer rows
 MAX_RARE_NAMES = 1000  # rare names that are stored, to tell them from unseen ones
 MAX_EXAMPLES = 20
 
@@ -52,6 +52,12 @@ class NumberBins:
     @cached_property
     def _table(self) -> "_LookupTable":
         return _LookupTable(self.edges)
+
+    def index(self, values: "pyarrow.Array") -> np.ndarray:
+        """Return each value's position in `NumberCounts.shares`."""
+        numbers = np.asarray(values.to_numpy(zero_copy_only=False), dtype=float)
+        index = np.searchsorted(self.coarse, numbers, side="left")
+        return np.where(np.isfinite(numbers), index, len(self.coarse) + 1)
 
     def to_coarse(self, counts: np.ndarray) -> np.ndarray:
         below: np.ndarray = np.cumsum(counts)[np.searchsorted(self.edges, self.coarse)]
@@ -135,6 +141,9 @@ class CategoryBins:
     names: tuple[str, ...]
     rare: tuple[str, ...] = ()
     open: bool = False  # there are more rare names than are stored, so none counts as unseen
+    rows: int = 0  # that the names were taken from
+    once: int = 0  # names that occurred once in those rows
+    twice: int = 0
 
     def count(self, values: "pyarrow.Array") -> tuple[np.ndarray, dict[str, int]]:
         """Return the number of values per bin, and the number of rows per unseen name."""
@@ -155,6 +164,16 @@ class CategoryBins:
         import pyarrow
 
         return pyarrow.array([*self.names, *self.rare], pyarrow.string())
+
+    def index(self, values: "pyarrow.Array") -> np.ndarray:
+        """Return each value's position in `CategoryCounts.shares`."""
+        import pyarrow.compute as pc
+
+        common = pc.index_in(values, value_set=self._known.slice(0, len(self.names)))
+        filled = pc.fill_null(common, len(self.names))
+        index: np.ndarray = filled.to_numpy(zero_copy_only=False).astype(int)
+        index[values.is_null().to_numpy(zero_copy_only=False)] = len(self.names) + 1
+        return index
 
     def examples(self, unseen: dict[str, int]) -> dict[str, int]:
         """Return at most 20 unseen names: other spellings of known names first, then by name.
@@ -185,8 +204,8 @@ def category_bins(values: "pyarrow.Array") -> CategoryBins:
     """Return the bins for these values.
 
     >>> import pyarrow
-    >>> category_bins(pyarrow.array(["red"] * 9 + ["blue"] * 6 + ["odd"]))
-    CategoryBins(names=('red', 'blue'), rare=('odd',), open=False)
+    >>> category_bins(pyarrow.array(["red"] * 19 + ["blue"] * 16 + ["odd"]))
+    CategoryBins(names=('red', 'blue'), rare=('odd',), open=False, rows=36, once=1, twice=0)
     """
     import pyarrow.compute as pc
 
@@ -196,6 +215,12 @@ def category_bins(values: "pyarrow.Array") -> CategoryBins:
     fewest = max(OWN_BIN_ROWS, OWN_BIN_SHARE * len(present))
     own = sum(count >= fewest for count in counts.values())
     rare = names[own:]
+    occurrences = list(counts.values())
     return CategoryBins(
-        tuple(names[:own]), tuple(rare[:MAX_RARE_NAMES]), open=len(rare) > MAX_RARE_NAMES
+        tuple(names[:own]),
+        tuple(rare[:MAX_RARE_NAMES]),
+        open=len(rare) > MAX_RARE_NAMES,
+        rows=len(present),
+        once=occurrences.count(1),
+        twice=occurrences.count(2),
     )

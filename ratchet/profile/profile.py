@@ -11,7 +11,7 @@ from ratchet.columns import Kind
 from ratchet.errors import InputError
 from ratchet.profile.bins import CategoryBins, NumberBins
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,9 @@ class CategoryCounts:
 
     @property
     def shares(self) -> np.ndarray:
-        return np.append(self.counts, self.missing)
+        """The counts that PSI compares: common names, rare and unseen ones together, missing."""
+        pooled = self.counts[-2:].sum()
+        return np.concatenate([self.counts[:-2], [pooled, self.missing]])
 
     def share_of(self, name: str) -> float | None:
         """Return the share of a name among the values that are not missing."""
@@ -99,6 +101,7 @@ class CategoryCounts:
             "names": list(self.bins.names),
             "rare": list(self.bins.rare),
             "open": self.bins.open,
+            "seen": [self.bins.rows, self.bins.once, self.bins.twice],
             "counts": self.counts.tolist(),
             "missing": self.missing,
             "unreadable": self.unreadable,
@@ -175,7 +178,9 @@ def _counts(content: dict[str, Any]) -> Counts:
     if "cuts" in content:
         bins = NumberBins(*(np.array(content[key], float) for key in ("cuts", "atoms", "coarse")))
         return NumberCounts(content["kind"], bins, counts, **others)
-    names = CategoryBins(tuple(content["names"]), tuple(content["rare"]), content["open"])
+    names = CategoryBins(
+        tuple(content["names"]), tuple(content["rare"]), content["open"], *content["seen"]
+    )
     return CategoryCounts(
         content["kind"], content["numbers"], names, counts, **others, examples=content["examples"]
     )
