@@ -203,6 +203,15 @@ def test_an_attestation_is_made_only_where_github_accepts_it():
     assert "vars.RATCHET_ATTEST == 'true'" in step["if"]
 
 
+@pytest.mark.parametrize(("name", "key"), JOBS)
+def test_the_log_and_its_token_are_known_only_to_the_steps_that_read_it(name: str, key: str):
+    variables = [*job(name, key).get("env", {})]
+    assert not {"RATCHET_LOG_URL", "RATCHET_ADMIN_TOKEN"} & set(variables)
+    for step in steps(name, key):
+        if "RATCHET_LOG_URL" in step.get("env", {}):
+            assert step["run"].startswith(("python -m steps.", "python3 -m ratchet.github.doctor"))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_secrets_are_passed_one_by_one(name: str):
     assert "inherit" not in [one.get("secrets") for one in workflow(name)["jobs"].values()]
