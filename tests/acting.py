@@ -54,9 +54,11 @@ class Acted:
         return [
             one
             for one in self.lines
-            if one.get("jobID") == job and one.get("stage") == "Main"
-            and "stepResult" in one and len(one.get("stepID", ())) == 1
-        ]  # fmt: skip
+            if one.get("jobID") == job
+            and one.get("stage") == "Main"
+            and "stepResult" in one
+            and len(one.get("stepID", ())) == 1
+        ]
 
     def outputs(self, job: str) -> dict[str, str]:
         return {
@@ -119,10 +121,17 @@ class Fork:
         return Acted(started.returncode, lines, f"{messages}\n{errors}")
 
     def start(
-        self, event: str, workflow: str, tree: Path, payload: Mapping[str, Any] | None = None,
-        inputs: Mapping[str, str] | None = None, secrets: Mapping[str, str] | None = None,
-        variables: Mapping[str, str] | None = None, job: str = "", **env: str,
-    ) -> "subprocess.Popen[str]":  # fmt: skip
+        self,
+        event: str,
+        workflow: str,
+        tree: Path,
+        payload: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
+        job: str = "",
+        **env: str,
+    ) -> "subprocess.Popen[str]":
         """Start a workflow, or only `job` and the jobs that it needs."""
         assert ACT is not None, MISSING
         known = {
@@ -137,11 +146,14 @@ class Fork:
         events = tree.parent / f"{tree.name}-{event}.json"
         events.write_text(json.dumps(content))
         settings = {
-            "GITHUB_API_URL": self.github.address, "UPLOADED": str(self.folder / "uploaded"),
-            "BENTOML_HOME": str(self.folder / "bentoml"), "WARM_ENVIRONMENT": sys.prefix,
+            "GITHUB_API_URL": self.github.address,
+            "UPLOADED": str(self.folder / "uploaded"),
+            "BENTOML_HOME": str(self.folder / "bentoml"),
+            "WARM_ENVIRONMENT": sys.prefix,
             "WARM_STATE": str(REPOSITORY / ".ratchet"),
-            "GIT_CONFIG_GLOBAL": str(self.git_settings()), **env,
-        }  # fmt: skip
+            "GIT_CONFIG_GLOBAL": str(self.git_settings()),
+            **env,
+        }
         (self.folder / "uploaded").mkdir(exist_ok=True)
         known_secrets = {"GITHUB_TOKEN": "a-token", **(secrets or {})}
         command = [ACT, event, "--workflows", f".github/workflows/{workflow}.yml", "--json"]
@@ -152,9 +164,13 @@ class Fork:
         command += [f"--secret={key}={value}" for key, value in known_secrets.items()]
         command += [f"--var={key}={value}" for key, value in (variables or {}).items()]
         return subprocess.Popen(
-            command, cwd=tree, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            command,
+            cwd=tree,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env=bare_environment(tree.parent / f"{tree.name}-cache"),
-        )  # fmt: skip
+        )
 
 
 def bare_environment(cache: Path) -> dict[str, str]:

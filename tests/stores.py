@@ -91,12 +91,16 @@ def serving_git(folder: Path, token: str) -> Iterator[str]:
                 return
             path, _, query = self.path.partition("?")
             variables = {
-                "GIT_PROJECT_ROOT": str(folder), "GIT_HTTP_EXPORT_ALL": "1", "REMOTE_USER": "me",
-                "PATH_INFO": path, "QUERY_STRING": query, "REQUEST_METHOD": self.command,
+                "GIT_PROJECT_ROOT": str(folder),
+                "GIT_HTTP_EXPORT_ALL": "1",
+                "REMOTE_USER": "me",
+                "PATH_INFO": path,
+                "QUERY_STRING": query,
+                "REQUEST_METHOD": self.command,
                 "CONTENT_TYPE": self.headers.get("Content-Type", ""),
                 "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
                 "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-            }  # fmt: skip
+            }
             done = subprocess.run(
                 ["git", "http-backend"],
                 input=self._body(),

@@ -1,4 +1,4 @@
-"""What deploy/ holds, against the real thing: MLflow's own rendering, Kubernetes' schemas, S3."""
+"""The files of deploy/, tested with MLflow's own rendering, Kubernetes' schemas and S3."""
 
 import importlib.util
 import json
@@ -28,14 +28,14 @@ from tests.projects import (
     run_python,
     run_step,
     tracking_server,
-)  # fmt: skip
+)
 
 COMPOSE = yaml.safe_load((REPOSITORY / "deploy/compose.yaml").read_text())["services"]
 DIGEST = "sha256:" + "7" * 64
 
 IMAGE = "registry.example.org/team/ratchet:1"
 
-# Mocked: Docker, and what Kubernetes' server is asked for. All else is MLflow's.
+# Docker and Kubernetes' server are mocked. Everything else is MLflow's.
 RENDER = f"""
 import json, sys
 from unittest import mock
@@ -68,13 +68,13 @@ def environment_of(lock: str) -> Path:
 
 @pytest.fixture(scope="module")
 def mlflow_python() -> Path:
-    """Of the environment that MLflow's server runs in, and jobs are started from."""
+    """Return the interpreter that MLflow's server runs in and that starts jobs."""
     return environment_of("deploy/requirements.txt")
 
 
 @pytest.fixture(scope="module")
 def judges() -> Path:
-    """The folder of the programs that deploy/ is held against."""
+    """Return the folder of the programs that check deploy/."""
     return environment_of("tests/requirements.txt").parent
 
 
@@ -86,25 +86,26 @@ def validate(judges: Path, *files: Path) -> None:
 def rendered(
     checkout: Path, python: Path, server: str, entry: str, **parameters: str
 ) -> dict[str, Any]:
-    """The job as Kubernetes would be asked for it."""
+    """Return the job that Kubernetes would be asked to start."""
     made = run(["make", "deploy/kubernetes/MLproject", f"IMAGE={IMAGE}"], checkout)
     assert made.returncode == 0, made.stderr
     done = run(
-        [str(python), "-c", RENDER, entry, json.dumps(parameters)], checkout,
+        [str(python), "-c", RENDER, entry, json.dumps(parameters)],
+        checkout,
         MLFLOW_TRACKING_URI=server,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def words_of(job: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
-    """What Kubernetes would start, and with which variables."""
+    """Return the command that Kubernetes would start, and its variables."""
     (container,) = job["spec"]["template"]["spec"]["containers"]
     return container["command"], {one["name"]: one["value"] for one in container["env"]}
 
 
 @pytest.mark.slow
-def test_a_step_as_a_kubernetes_job_is_valid_and_does_its_work(
+def test_a_step_as_a_kubernetes_job_is_valid_and_trains(
     mlflow_python: Path, judges: Path, tmp_path: Path
 ):
     checkout = clone(tmp_path / "checkout")
@@ -126,7 +127,7 @@ def test_a_step_as_a_kubernetes_job_is_valid_and_does_its_work(
 
 
 @pytest.mark.slow
-def test_a_job_hands_every_argument_over_as_it_was_given(mlflow_python: Path, tmp_path: Path):
+def test_a_job_passes_every_argument_on_unchanged(mlflow_python: Path, tmp_path: Path):
     checkout, store = clone(tmp_path / "checkout"), f"sqlite:///{tmp_path}/store.db"
     given = {"action": "it's $HOME; really", "folder": "s3://b/day=1/*.parquet"}
     command, _ = words_of(rendered(checkout, mlflow_python, store, "store", **given))
@@ -135,10 +136,27 @@ def test_a_job_hands_every_argument_over_as_it_was_given(mlflow_python: Path, tm
     done = run([*command[:at], *map(shlex.quote, echo), *command[at + 1 :]], checkout)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [
-        "-m", "steps.store", "--action", "it's $HOME; really",
-        "--folder", "s3://b/day=1/*.parquet", "--size_limit", "true", "--force", "false",
-        "--state", "0", "--keep", "20", "--days", "30", "--to", "", "--server", "",
-    ]  # fmt: skip
+        "-m",
+        "steps.store",
+        "--action",
+        "it's $HOME; really",
+        "--folder",
+        "s3://b/day=1/*.parquet",
+        "--size_limit",
+        "true",
+        "--force",
+        "false",
+        "--state",
+        "0",
+        "--keep",
+        "20",
+        "--days",
+        "30",
+        "--to",
+        "",
+        "--server",
+        "",
+    ]
 
 
 @pytest.mark.slow
@@ -164,14 +182,14 @@ def test_deployments_name_routes_and_variables_that_exist():
     assert all(f'"{path}"' in code for path in probes)
 
 
-def test_an_image_takes_nothing_that_git_leaves_out():
+def test_an_image_contains_nothing_that_git_ignores():
     ignored = (REPOSITORY / ".gitignore").read_text().split()
     left_out = (REPOSITORY / "deploy/Dockerfile.dockerignore").read_text().split()
     assert left_out == [name if "/" in name.rstrip("/") else f"**/{name}" for name in ignored]
 
 
 def of_compose(service: str, at: dict[str, str]) -> tuple[list[str], dict[str, str]]:
-    """Its command and variables, with the addresses of this machine and any secret."""
+    """Return its command and variables, with this machine's addresses and any secret."""
     text = json.dumps([COMPOSE[service]["command"], COMPOSE[service]["environment"]])
     text = re.sub(r"\$\{\w+:-(.*?)\}", r"\1", text)
     text = re.sub(r"\$\{\w+:\?\}", "secret", text)
@@ -190,16 +208,19 @@ def storage(judges: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.mark.slow
-def test_what_is_trained_lands_in_the_bucket_and_loads_back(
+def test_a_trained_model_is_stored_in_the_bucket_and_loads_from_there(
     mlflow_python: Path, storage: str, tmp_path: Path
 ):
-    """By compose.yaml's own commands and variables; the client knows no S3."""
+    """Use the commands and variables of compose.yaml; the client cannot use S3 itself."""
     assert importlib.util.find_spec("boto3") is None
     port = free_port()
     with new_cluster() as cluster:
         cluster.create("mlflow")
-        at = {"storage:8333": storage, "postgresql:5432": f"localhost:{cluster.port}",
-              "5000": str(port)}  # fmt: skip
+        at = {
+            "storage:8333": storage,
+            "postgresql:5432": f"localhost:{cluster.port}",
+            "5000": str(port),
+        }
         (_, *code), env = of_compose("bucket", at)
         for _ in range(2):
             made = run([str(mlflow_python), *code], tmp_path, **env)

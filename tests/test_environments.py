@@ -1,4 +1,4 @@
-"""Environments made from a lock: whole, or not there."""
+"""Environments of a lock: complete, or not there."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """One package of PyCaret's lock, with its hashes."""
+    """Write a lock with one package of PyCaret's lock and its hashes."""
     monkeypatch.chdir(tmp_path)
     text = (REPOSITORY / "requirements-automl.txt").read_text()
     found = re.search(r"^six==.*?(?=^\S)", text, re.M | re.S)
@@ -33,7 +33,7 @@ def imports_six(python: Path) -> bool:
     )
 
 
-def test_an_environment_is_made_once_and_kept_by_the_locks_hash(
+def test_an_environment_is_created_once_and_named_by_the_locks_hash(
     lock: Path, capsys: pytest.CaptureFixture[str]
 ):
     first = python_of(lock)
@@ -50,45 +50,46 @@ def test_a_kill_leaves_no_half_of_an_environment(lock: Path):
     env = environment()
     maker = subprocess.Popen(command, env=env, stdout=subprocess.PIPE)
     assert maker.stdout is not None
-    maker.stdout.readline()  # it says that it begins
+    maker.stdout.readline()  # the message that it starts
     maker.kill()
     maker.wait()
     assert imports_six(python_of(lock))
     assert not list(ENVIRONMENTS.glob("*.partial"))
 
 
-def test_two_makers_at_once_make_one(lock: Path):
+def test_two_processes_at_once_create_one_environment(lock: Path):
     making = "from pathlib import Path; from ratchet.environments import python_of; import sys;"
     command = [sys.executable, "-c", making + "print(python_of(Path(sys.argv[1])))", str(lock)]
     env = environment()
     makers = [subprocess.Popen(command, env=env, stdout=subprocess.PIPE) for _ in range(2)]
-    said = [maker.communicate()[0].decode() for maker in makers]
+    output = [maker.communicate()[0].decode() for maker in makers]
     assert [maker.returncode for maker in makers] == [0, 0]
-    assert sum("Created in" in one for one in said) == 1
+    assert sum("Created in" in one for one in output) == 1
     assert imports_six(python_of(lock))
 
 
-def test_a_package_that_is_not_the_locked_one_is_refused(lock: Path):
+def test_a_package_that_differs_from_the_lock_is_refused(lock: Path):
     lock.write_text(re.sub(r"sha256:\w{8}", "sha256:00000000", lock.read_text()))
     with pytest.raises(InputError, match="a package differs from the locked one"):
         python_of(lock)
     assert not list(ENVIRONMENTS.glob("*/bin"))
 
 
-def test_without_a_network_the_step_says_so_in_a_line(tmp_path: Path):
+def test_without_a_network_the_step_fails_with_one_line(tmp_path: Path):
     project = new_project(tmp_path / "p")
     shutil.copy(REPOSITORY / "requirements-automl.txt", project)
     nowhere = {"UV_INDEX_URL": "http://127.0.0.1:9/", "UV_CACHE_DIR": str(tmp_path / "cache")}
     done = run_step(project, "automl", nowhere | {"UV_HTTP_RETRIES": "0"})
     assert done.returncode == 2, done
-    (said,) = done.stderr.splitlines()
+    (output,) = done.stderr.splitlines()
     assert (
-        "could not be created: packages are downloaded once, and the package index does not" in said
+        "could not be created: packages are downloaded once, and the package index does not"
+        in output
     )
     assert not (project / "mlflow.db").exists()
 
 
-def test_a_full_disk_is_said_in_a_line(tmp_path: Path):
+def test_a_full_disk_is_one_line(tmp_path: Path):
     project = new_project(tmp_path / "p")
     shutil.copy(REPOSITORY / "requirements-automl.txt", project)
     small = project / ".ratchet"
@@ -105,6 +106,6 @@ def test_a_full_disk_is_said_in_a_line(tmp_path: Path):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_lock_that_is_not_there_is_said(tmp_path: Path):
+def test_a_missing_lock_is_an_error_that_says_what_to_do(tmp_path: Path):
     with pytest.raises(InputError, match=r"cannot be read .*Write it: make lock"):
         python_of(tmp_path / "none.txt")

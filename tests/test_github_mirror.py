@@ -23,10 +23,14 @@ def github() -> Iterator[GitHub]:
 def history(tmp_path: Path) -> Path:
     """Create the report of `history` with two versions that were in production."""
     tags = [
-        {"name": f"prod/iris/v{number}", "commit": commit, "title": f"iris v{number}",
-         "body": f"Trained from commit {commit}"}
+        {
+            "name": f"prod/iris/v{number}",
+            "commit": commit,
+            "title": f"iris v{number}",
+            "body": f"Trained from commit {commit}",
+        }
         for number, commit in ((1, FIRST), (2, SECOND))
-    ]  # fmt: skip
+    ]
     (tmp_path / "reports" / "history").mkdir(parents=True)
     (tmp_path / "reports" / "history" / "history.json").write_text(json.dumps({"tags": tags}))
     return tmp_path

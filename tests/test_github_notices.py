@@ -95,9 +95,11 @@ def test_an_idle_repository_is_warned_before_its_schedule_stops(github: GitHub, 
     who = ["-c", "user.name=a", "-c", "user.email=b"]
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     subprocess.run(
-        ["git", *who, "commit", "--quiet", "--allow-empty", "--message=old"], cwd=tmp_path,
-        env=os.environ | {"GIT_COMMITTER_DATE": then}, check=True,
-    )  # fmt: skip
+        ["git", *who, "commit", "--quiet", "--allow-empty", "--message=old"],
+        cwd=tmp_path,
+        env=os.environ | {"GIT_COMMITTER_DATE": then},
+        check=True,
+    )
     inputs = {"GIT_DIR": str(tmp_path / ".git"), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
     output = run_module(github, "schedules", **inputs)
     assert "The last commit is 50 days old. GitHub disables the schedules of a public" in output

@@ -1,4 +1,4 @@
-"""`mlflow run` in a fresh clone, on a git address, and with an environment that it builds."""
+"""`mlflow run` in a fresh clone, with a git address, and with an environment that it creates."""
 
 import sqlite3
 from pathlib import Path
@@ -19,12 +19,12 @@ def versions(store: Path) -> list[tuple[str, int]]:
 
 
 def runs(store: Path) -> dict[str, str]:
-    """Each step's run, and the config's: how it ended."""
+    """Return the status of each run by its name."""
     with sqlite3.connect(store) as connection:
         return dict(connection.execute("SELECT name, status FROM runs").fetchall())
 
 
-def test_a_fresh_clone_trains_with_the_environment_at_hand(tmp_path: Path) -> None:
+def test_a_fresh_clone_trains_with_the_current_environment(tmp_path: Path) -> None:
     tree = clone(tmp_path / "clone")
     done = run(["mlflow", "run", ".", *TRAIN, *LOCAL], tree)
     assert done.returncode == 0, done.stderr
@@ -34,7 +34,7 @@ def test_a_fresh_clone_trains_with_the_environment_at_hand(tmp_path: Path) -> No
 
 
 def test_a_git_address_trains_into_the_callers_store(tmp_path: Path) -> None:
-    """By git://: MLflow takes file:// of an existing path for a project folder, even if bare."""
+    """Use git://, because MLflow treats file:// of an existing path as a project folder."""
     clone(tmp_path / "ratchet.git", "--bare")
     caller, port = tmp_path / "caller", free_port()
     caller.mkdir()

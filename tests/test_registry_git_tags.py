@@ -34,8 +34,10 @@ def test_every_time_in_production_is_a_tag_on_the_commit_that_trained_it(registr
     registry.move({"prod": "1", "previous": None}, "rollback: it failed", "run-d")
     tags = prod_tags(registry, registry._client)
     assert [(tag.name, tag.commit[0]) for tag in tags] == [
-        ("prod/iris/v1", "1"), ("prod/iris/v2", "2"), ("prod/iris/v1-2", "1"),
-    ]  # fmt: skip
+        ("prod/iris/v1", "1"),
+        ("prod/iris/v2", "2"),
+        ("prod/iris/v1-2", "1"),
+    ]
     assert "v1 (baseline); before it: v2.\n\nrollback: it failed" in tags[2].body
     assert '"accuracy": 0.9' in tags[2].body
 

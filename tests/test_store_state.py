@@ -450,9 +450,12 @@ def test_a_run_killed_at_any_moment_leaves_the_old_store_or_the_new_one(
         )
         number = 1000 + at
         died = run_python(
-            ["-c", script, str(number), "1"], folder,
-            KILL_AT=str(at), GITHUB_RUN_ATTEMPT=str(2 * at), **env,
-        )  # fmt: skip
+            ["-c", script, str(number), "1"],
+            folder,
+            KILL_AT=str(at),
+            GITHUB_RUN_ATTEMPT=str(2 * at),
+            **env,
+        )
         done = died.returncode == 0
         assert done or died.returncode == -9, died.stderr
         found = runs(store_on(remote, tmp_path / f"seen{at}"))

@@ -1,4 +1,4 @@
-"""The line and a beginner's script against an `mlflow server`, over HTTP."""
+"""The steps and a tutorial's script with an `mlflow server`, over HTTP."""
 
 import sys
 import time
@@ -79,7 +79,7 @@ def test_a_tutorial_script_works_unchanged_and_its_artifacts_download(
     assert loaded.stdout.strip() == "True", loaded.stderr
 
 
-def test_the_line_works_over_the_server_and_leaves_no_store_beside_it(
+def test_the_steps_work_with_the_server_and_leave_no_local_store(
     server: str, tmp_path: Path
 ) -> None:
     project = new_project(tmp_path)
@@ -95,13 +95,15 @@ def test_the_line_works_over_the_server_and_leaves_no_store_beside_it(
 
 
 @pytest.mark.parametrize("scheme", ["http", "postgresql"])
-def test_a_server_that_is_down_is_said_at_once_in_one_line(scheme: str, tmp_path: Path) -> None:
+def test_a_server_that_is_down_is_one_line_and_no_long_wait(scheme: str, tmp_path: Path) -> None:
     port = free_port()
     started = time.monotonic()
     done = run_step(
-        new_project(tmp_path), "train",
-        {"MLFLOW_TRACKING_URI": f"{scheme}://localhost:{port}"}, config=BASELINE,
-    )  # fmt: skip
+        new_project(tmp_path),
+        "train",
+        {"MLFLOW_TRACKING_URI": f"{scheme}://localhost:{port}"},
+        config=BASELINE,
+    )
     assert time.monotonic() - started < 15
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1, done.stderr

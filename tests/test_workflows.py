@@ -1,4 +1,4 @@
-"""What act cannot show of the workflows and no linter asks, read from the files."""
+"""Rules for the workflows that neither act nor a linter checks, read from the files."""
 
 import re
 import shutil
@@ -42,20 +42,20 @@ def as_file(path: Path) -> str:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_workflow_may_do_nothing_and_each_job_what_it_names(name: str):
+def test_a_workflow_has_no_permissions_and_each_job_names_its_own(name: str):
     assert workflow(name)["permissions"] == {}
     assert all("permissions" in one for one in workflow(name)["jobs"].values())
 
 
 @pytest.mark.parametrize(("name", "key"), JOBS)
-def test_a_job_ends_and_runs_where_act_runs_it(name: str, key: str):
+def test_each_job_has_a_timeout_and_the_runner_of_the_setting(name: str, key: str):
     if "uses" not in job(name, key):
         assert job(name, key)["timeout-minutes"] <= 110
         assert job(name, key)["runs-on"] == "${{ vars.RATCHET_RUNNER || 'ubuntu-latest' }}"
 
 
 @pytest.mark.parametrize(("name", "key"), JOBS)
-def test_who_holds_the_store_gives_it_back_whatever_happened(name: str, key: str):
+def test_a_job_that_locks_the_store_always_puts_it_back(name: str, key: str):
     if not writes(name, key):
         return
     actions = [one.get("with", {}).get("action") for one in steps(name, key)]
@@ -66,8 +66,8 @@ def test_who_holds_the_store_gives_it_back_whatever_happened(name: str, key: str
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_that_writes_the_store_is_cancelled_or_waits_in_a_queue_of_two(name: str):
-    """A concurrency group cancels the older of two that wait; the store's lock does not."""
+def test_a_run_that_writes_the_store_is_never_cancelled(name: str):
+    """A concurrency group cancels the older of two waiting runs; the store's lock does not."""
     if not any(writes(name, key) for key in workflow(name)["jobs"]):
         return
     group = workflow(name)["concurrency"]
@@ -76,33 +76,35 @@ def test_nothing_that_writes_the_store_is_cancelled_or_waits_in_a_queue_of_two(n
 
 
 @pytest.mark.parametrize("file", definitions(), ids=as_file)
-def test_what_runs_holds_no_expression(file: Path):
+def test_a_run_block_contains_no_expression(file: Path):
     for block in re.findall(r"run: (\|\n(?:(?: {8,}.*)?\n)+|.*\n)", file.read_text()):
         assert "${{" not in block
 
 
 @pytest.mark.parametrize("file", definitions(), ids=as_file)
-def test_actions_of_others_are_pinned_by_commit_with_the_version_beside_it(file: Path):
+def test_third_party_actions_are_pinned_by_commit_and_name_their_version(file: Path):
     lines = [line for line in file.read_text().splitlines() if re.search(r"uses: [^.]", line)]
     pinned = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
     assert [line for line in lines if not pinned.search(line)] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_checkout_leaves_no_token_behind(name: str):
+def test_a_checkout_keeps_no_token(name: str):
     found = [
-        one for key in workflow(name)["jobs"] for one in steps(name, key)
+        one
+        for key in workflow(name)["jobs"]
+        for one in steps(name, key)
         if one.get("uses", "").startswith("actions/checkout@")
-    ]  # fmt: skip
+    ]
     assert all(one["with"]["persist-credentials"] is False for one in found)
 
 
-def test_every_action_of_others_has_a_stand_in_for_act():
+def test_every_third_party_action_has_a_stand_in_for_act():
     names = {name for file in definitions() for name in third_party(file)}
     assert [name for name in names if not (stub(name) / "action.yml").exists()] == []
 
 
-def test_a_stand_in_takes_what_is_given_to_what_it_stands_for():
+def test_a_stand_in_accepts_the_inputs_of_its_action():
     import yaml
 
     used: dict[str, set[str]] = {}
@@ -128,14 +130,14 @@ def test_no_training_and_no_search_holds_the_lock(name: str, key: str):
     assert not {"python -m steps.train", "python -m steps.automl"} & set(commands)
 
 
-def test_reviewers_hold_the_move_and_not_the_look():
+def test_reviewers_are_asked_before_a_move_and_not_before_a_look():
     assert job("promote", "move")["environment"] == "production"
     assert "environment" not in job("promote", "look")
     assert not writes("promote", "look")
     assert writes("promote", "move")
 
 
-def test_a_pull_request_is_given_no_secret_and_no_lock():
+def test_a_pull_request_gets_no_secret_and_no_lock():
     assert "pull_request_target" not in {event for name in NAMES for event in triggers(name)}
     text = str(job("train", "try"))
     assert "secrets." not in text
@@ -143,7 +145,7 @@ def test_a_pull_request_is_given_no_secret_and_no_lock():
     assert job("train", "try")["permissions"] == {"contents": "read"}
 
 
-def test_what_may_comment_runs_nothing_of_the_pull_request():
+def test_the_job_that_comments_runs_no_code_of_the_pull_request():
     checkout, notice = steps("train", "comment")
     assert checkout["with"]["ref"] == "${{ github.event.pull_request.base.sha }}"
     assert notice["uses"] == "./.github/actions/notice"
@@ -170,9 +172,14 @@ def test_the_required_check_is_one_job_that_no_event_skips():
 
 @pytest.mark.parametrize(
     ("name", "key"),
-    [("train", "train"), ("monitor", "look"), ("promote", "look"), ("package", "package"),
-     ("maintenance", "maintain")],
-)  # fmt: skip
+    [
+        ("train", "train"),
+        ("monitor", "look"),
+        ("promote", "look"),
+        ("package", "package"),
+        ("maintenance", "maintain"),
+    ],
+)
 def test_a_button_on_another_branch_moves_nothing(name: str, key: str):
     condition = job(name, key)["if"]
     assert "github.ref_name == github.event.repository.default_branch" in condition

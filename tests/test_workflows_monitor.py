@@ -31,7 +31,7 @@ def github() -> Iterator[GitHub]:
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory, github: GitHub) -> Fork:
-    """Where one version is in production already."""
+    """Return a fork with one version in production."""
     settings = {"automl": QUICK} if (REPOSITORY / "steps" / "automl").exists() else {}
     fork = new_fork(tmp_path_factory.mktemp("first"), github, settings)
     acted = fork.act("push", "train", fork.checkout("tree"), job="train")
@@ -85,7 +85,7 @@ def test_a_schedule_before_the_first_training_says_so_and_is_green(tmp_path: Pat
     assert not lock_is_held(fork.remote)
 
 
-def test_no_drift_is_on_record_and_starts_nothing(fork: Fork, github: GitHub):
+def test_a_check_without_drift_is_recorded_and_starts_nothing(fork: Fork, github: GitHub):
     inputs = {"current": str(arriving(fork.folder, 0.0))}
     acted = fork.act("workflow_dispatch", "monitor", fork.checkout("tree"), inputs=inputs)
     assert acted.code == 0, acted.output
@@ -96,7 +96,7 @@ def test_no_drift_is_on_record_and_starts_nothing(fork: Fork, github: GitHub):
     assert github.issues == []
 
 
-def test_drift_retrains_and_opens_one_issue_that_closes_when_it_is_over(fork: Fork, github: GitHub):
+def test_drift_retrains_and_opens_one_issue_that_closes_when_it_ends(fork: Fork, github: GitHub):
     drifted = {"current": str(arriving(fork.folder, 3.0))}
     acted = fork.act("workflow_dispatch", "monitor", fork.checkout("tree"), inputs=drifted)
     assert acted.code == 0, acted.output
@@ -116,7 +116,7 @@ def test_drift_retrains_and_opens_one_issue_that_closes_when_it_is_over(fork: Fo
     assert [one["state"] for one in github.issues] == ["closed"]
 
 
-def test_what_automl_finds_comes_as_a_pull_request_where_that_is_wished(fork: Fork, github: GitHub):
+def test_automl_proposes_a_pull_request_if_the_project_says_so(fork: Fork, github: GitHub):
     tree = fork.checkout("tree")
     project = tree / "configs/project.yaml"
     project.write_text(project.read_text().replace("automl:", "automl:\n  delivery: pull_request"))
@@ -134,7 +134,7 @@ def test_what_automl_finds_comes_as_a_pull_request_where_that_is_wished(fork: Fo
     assert proposed == ["configs/models/automl.yaml"]
 
 
-def test_a_file_that_is_not_there_fails_the_look_and_frees_the_store(fork: Fork, github: GitHub):
+def test_a_missing_file_fails_the_check_and_releases_the_lock(fork: Fork, github: GitHub):
     typed = f'"$(touch {fork.folder}/witness)"'
     acted = fork.act(
         "workflow_dispatch", "monitor", fork.checkout("tree"), inputs={"current": typed}

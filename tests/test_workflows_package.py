@@ -1,4 +1,4 @@
-"""package.yml, run by act: called by train where staging moved. Docker is stood in for."""
+"""package.yml, run by act: called by train after an alias moved. Docker is a stand-in."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +22,7 @@ def github() -> Iterator[GitHub]:
         yield started
 
 
-def test_a_push_that_moves_an_alias_leaves_one_bento_tried_kept_pushed_and_attested(
+def test_a_push_that_moves_an_alias_builds_one_bento_and_pushes_and_attests_its_image(
     tmp_path: Path, github: GitHub
 ):
     fork = new_fork(tmp_path, github)

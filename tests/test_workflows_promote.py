@@ -32,7 +32,7 @@ def github() -> Iterator[GitHub]:
 
 @pytest.fixture(scope="module")
 def tested(tmp_path_factory: pytest.TempPathFactory, github: GitHub) -> Fork:
-    """v1 is prod, v2 is staging."""
+    """Return a fork in which v1 is prod and v2 is staging."""
     fork = new_fork(tmp_path_factory.mktemp("tested"), github)
     tree = fork.checkout("tree")
     assert fork.act("push", "train", tree, job="train").code == 0
@@ -55,7 +55,7 @@ def aliases(fork: Fork) -> dict[str, int]:
 
 
 def log(folder: Path, users: int, staging_right: float = 0.99) -> Path:
-    """What a service's log.csv would hold: prod is right in six of ten, staging as given."""
+    """Write a log like a service's log.csv: `prod` is right in 6 of 10 requests."""
     rng = np.random.default_rng(7)
     arm = rng.choice(["A", "B"], users)
     right = rng.random(users) < np.where(arm == "A", 0.6, staging_right)
@@ -72,8 +72,13 @@ def log(folder: Path, users: int, staging_right: float = 0.99) -> Path:
 
 def push_button(fork: Fork, action: str, reason: str = "", dry_run: str = "false") -> Acted:
     inputs = {"action": action, "reason": reason, "dry_run": dry_run}
-    return fork.act("workflow_dispatch", "promote", fork.checkout(f"tree{time.monotonic_ns()}"),
-                    inputs=inputs, job="mirror")  # fmt: skip
+    return fork.act(
+        "workflow_dispatch",
+        "promote",
+        fork.checkout(f"tree{time.monotonic_ns()}"),
+        inputs=inputs,
+        job="mirror",
+    )
 
 
 SCHEDULE = {"schedule": "41 */6 * * *"}
@@ -86,7 +91,7 @@ def test_a_schedule_without_a_log_starts_no_job(fork: Fork):
     assert aliases(fork) == {"prod": 1, "staging": 2}
 
 
-def test_the_schedule_promotes_on_evidence_and_mirrors_it(fork: Fork, github: GitHub):
+def test_the_schedule_promotes_on_evidence_and_tags_the_version(fork: Fork, github: GitHub):
     variables = {"RATCHET_LOG": str(log(fork.folder, 1500))}
     tree = fork.checkout("tree")
     acted = fork.act("schedule", "promote", tree, SCHEDULE, variables=variables, job="mirror")
@@ -115,7 +120,7 @@ def test_a_dry_run_looks_and_moves_nothing(fork: Fork):
     assert aliases(fork) == {"prod": 1, "staging": 2}
 
 
-def test_promote_by_hand_then_one_button_takes_it_back(fork: Fork, github: GitHub):
+def test_a_promotion_by_hand_is_taken_back_by_one_button(fork: Fork, github: GitHub):
     acted = push_button(fork, "promote", '"; exit 1; $(exit 1)')
     assert acted.code == 0, acted.output
     assert aliases(fork) == {"prod": 2, "previous": 1}
@@ -132,7 +137,7 @@ def test_reject_by_hand_leaves_prod(fork: Fork):
     assert aliases(fork) == {"prod": 1}
 
 
-def test_by_hand_without_a_reason_fails_the_look_and_moves_nothing(fork: Fork):
+def test_a_decision_by_hand_without_a_reason_fails_and_moves_nothing(fork: Fork):
     acted = push_button(fork, "promote")
     assert acted.jobs == {"look": "failure"}
     assert "needs a reason" in acted.output

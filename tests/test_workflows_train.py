@@ -36,20 +36,20 @@ def github() -> Iterator[GitHub]:
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory, github: GitHub) -> tuple[Fork, Acted]:
-    """A fresh fork, and its first push."""
+    """Return a fresh fork and the run of its first push."""
     fork = new_fork(tmp_path_factory.mktemp("first"), github)
     return fork, fork.act("push", "train", fork.checkout("tree"), job="mirror")
 
 
 @pytest.fixture
 def fork(first: tuple[Fork, Acted], tmp_path: Path, github: GitHub) -> Fork:
-    """Where one version is in production already."""
+    """Return a fork with one version in production."""
     assert first[1].code == 0, first[1].output
     return first[0].copy(tmp_path / "fork", github)
 
 
 def registry(fork: Fork) -> tuple[list[int], dict[str, int], int]:
-    """Versions, aliases and ledger lines, as the branch holds them."""
+    """Return the versions, the aliases and the number of ledger lines in the store."""
     folder = fork.folder / f"seen{time.monotonic_ns()}"
     with closing(sqlite3.connect(store_on(fork.remote, folder))) as connection:
         versions = connection.execute("SELECT version FROM model_versions ORDER BY version")
@@ -148,7 +148,7 @@ def test_a_broken_config_fails_its_run_and_the_others_are_kept_and_packaged(fork
     assert not lock_is_held(fork.remote)
 
 
-def test_what_is_typed_into_the_button_is_an_argument_and_never_a_command(fork: Fork):
+def test_text_in_a_button_is_an_argument_and_never_a_command(fork: Fork):
     witness = fork.folder / "witness"
     typed = f'"; touch {witness}; $(touch {witness}) `touch {witness}` #'
     tree = fork.checkout("tree")
@@ -161,7 +161,7 @@ def test_what_is_typed_into_the_button_is_an_argument_and_never_a_command(fork: 
     assert not lock_is_held(fork.remote)
 
 
-def test_the_button_trains_again_where_forced(fork: Fork):
+def test_the_button_trains_an_unchanged_config_if_forced(fork: Fork):
     inputs = {"config": "configs/models/baseline.yaml", "force": "true"}
     acted = fork.act(
         "workflow_dispatch", "train", fork.checkout("tree"), inputs=inputs, job="train"
@@ -171,7 +171,9 @@ def test_the_button_trains_again_where_forced(fork: Fork):
     assert registry(fork)[0] == [1, 2]
 
 
-def test_a_pull_request_is_tried_told_once_and_leaves_the_store_alone(fork: Fork, github: GitHub):
+def test_a_pull_request_is_trained_has_one_comment_and_leaves_the_store_alone(
+    fork: Fork, github: GitHub
+):
     github.comments.clear()
     before = registry(fork)
     tree = fork.checkout("tree")
@@ -192,7 +194,7 @@ def test_a_pull_request_is_tried_told_once_and_leaves_the_store_alone(fork: Fork
     assert not lock_is_held(fork.remote)
 
 
-def test_a_pull_request_from_a_fork_is_tried_without_a_comment_or_a_secret(
+def test_a_pull_request_from_a_fork_is_trained_without_a_comment_or_a_secret(
     fork: Fork, github: GitHub
 ):
     github.comments.clear()
@@ -205,7 +207,7 @@ def test_a_pull_request_from_a_fork_is_tried_without_a_comment_or_a_secret(
     assert github.comments == []
 
 
-def test_the_lock_of_a_run_that_is_over_is_broken(
+def test_the_lock_of_a_run_that_has_ended_is_broken(
     fork: Fork, github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     dead = fork.checkout("dead")
@@ -217,11 +219,11 @@ def test_the_lock_of_a_run_that_is_over_is_broken(
     monkeypatch.setattr(github, "run_status", "completed")
     acted = fork.act("push", "train", fork.checkout("tree"), job="train")
     assert acted.code == 0, acted.output
-    assert "/me/ratchet/actions/runs/41 is over" in acted.output
+    assert "/me/ratchet/actions/runs/41 has ended" in acted.output
     assert not lock_is_held(fork.remote)
 
 
-def test_with_a_server_the_branch_is_left_alone(fork: Fork):
+def test_with_a_server_the_store_on_the_ref_is_left_alone(fork: Fork):
     secrets = {"MLFLOW_TRACKING_URI": f"sqlite:///{fork.folder}/team.db"}
     before = registry(fork)
     acted = fork.act("push", "train", fork.checkout("tree"), secrets=secrets, job="train")
@@ -239,7 +241,7 @@ def test_the_first_version_in_production_is_a_tag_and_a_release(first, github: G
     assert "prod/iris/v1" in [one["tag_name"] for one in github.releases]
 
 
-def test_no_token_is_on_record(first):
+def test_the_store_contains_no_token(first):
     fork, _ = first
     assert b"a-token" not in store_on(fork.remote, fork.folder / "tokens").read_bytes()
     assert state.STORE == "refs/ratchet/store"

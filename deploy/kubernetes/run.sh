@@ -1,3 +1,3 @@
-# MLflow hands a job's words over as a shell would need them, '' and 's3://a/*' with their quotes,
-# and no shell reads them. This one does.
+# MLflow quotes a job's arguments for a shell ('' and 's3://a/*'), but Kubernetes starts no shell.
+# This script evaluates the quotes.
 eval exec "$@"
