@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 import subprocess
 import sys
@@ -89,14 +90,22 @@ def test_an_installed_package_returns_the_wheel_it_came_from(tmp_path: Path) -> 
     assert "Install ratchet from a wheel file and keep that file" in missing.stderr
 
 
-def test_a_missing_date_in_the_example_is_missing_and_a_text_stays_a_text(tmp_path: Path) -> None:
-    columns = [{"name": "left", "type": "datetime"}, {"name": "said", "type": "string"}]
+def test_a_missing_value_in_the_example_is_missing_and_a_text_stays_a_text(tmp_path: Path) -> None:
+    columns = [
+        {"name": "left", "type": "datetime"},
+        {"name": "word", "type": "string"},
+        {"name": "age", "type": "double"},
+    ]
     (tmp_path / "MLmodel").write_text(json.dumps({"signature": {"inputs": json.dumps(columns)}}))
-    example = {"columns": ["said", "left"], "data": [["NaT", "NaT"], ["", "2024-03-01T00:00:00"]]}
-    (tmp_path / "input_example.json").write_text(json.dumps(example))
+    rows = [["NaT", "NaT", math.nan], ["", "2024-03-01T00:00:00", 3.0]]
+    example = {"columns": ["word", "left", "age"], "data": rows}
+    (tmp_path / "input_example.json").write_text(json.dumps(example))  # as MLflow does, with NaN
     (tmp_path / "model.skops").write_bytes(b"")
     copy_from_mlflow(tmp_path, "m", "1", "baseline", tmp_path / "made")
-    assert read_card(tmp_path / "made").example == ((None, "NaT"), ("2024-03-01T00:00:00", ""))
+    assert read_card(tmp_path / "made").example == (
+        (None, "NaT", None),
+        ("2024-03-01T00:00:00", "", 3.0),
+    )
 
 
 def test_without_prod_there_is_nothing_to_pack(tmp_path: Path) -> None:

@@ -64,8 +64,9 @@ def copy_from_mlflow(source: Path, model: str, version: str, config: str, into: 
 
 
 def _cell(value: Any, column: Column) -> Any:
-    """MLflow writes a missing date as text."""
-    return None if column.type == "datetime" and value == "NaT" else value
+    """Return None for a missing value: MLflow writes NaN, or NaT as text, and JSON has neither."""
+    is_missing = value != value or (column.type == "datetime" and value == "NaT")
+    return None if is_missing else value
 
 
 def read_card(folder: Path) -> Card:
