@@ -151,11 +151,18 @@ def log_of(made: Traffic, user: NDArray[np.int64], late: int = 0) -> pd.DataFram
     arm = np.where(arm_b, "B", "A")
     return pd.DataFrame(
         {
-            "time": time, "user_id": user, "assigned_arm": arm, "split": made.split[0],
-            "prediction": 1, "label": right.astype(int), "label_time": time + delay,
-            "latency_ms": 1.0, "error": None, "fallback": False,
+            "time": time,
+            "user_id": user,
+            "assigned_arm": arm,
+            "split": made.split[0],
+            "prediction": 1,
+            "label": right.astype(int),
+            "label_time": time + delay,
+            "latency_ms": 1.0,
+            "error": None,
+            "fallback": False,
         }
-    )  # fmt: skip
+    )
 
 
 def counted(log: pd.DataFrame) -> Ends:

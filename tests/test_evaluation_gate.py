@@ -37,10 +37,14 @@ def on_the_same_rows(answers: Answers, flipped: np.ndarray) -> Answers:
 
 
 def verdict(
-    candidate: Answers | None, prod: Answers | None = None, settings: GateSettings = SETTINGS,
-    slices: pd.DataFrame | None = None, metric: str = "accuracy",
-    is_audit: np.ndarray | None = None, **contender: float,
-) -> Verdict:  # fmt: skip
+    candidate: Answers | None,
+    prod: Answers | None = None,
+    settings: GateSettings = SETTINGS,
+    slices: pd.DataFrame | None = None,
+    metric: str = "accuracy",
+    is_audit: np.ndarray | None = None,
+    **contender: float,
+) -> Verdict:
     rival = Contender("1", prod) if prod else None
     rows = 0 if candidate is None else len(candidate.truth)
     slices = pd.DataFrame(index=range(rows)) if slices is None else slices

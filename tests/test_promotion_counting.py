@@ -23,9 +23,12 @@ PAIR = ABTest("iris", "1", "2", None, 0.0, 0.5)
 
 
 def counted(
-    rows: pd.DataFrame, now: float = LONG_AFTER, answers: Answers | None = None,
-    slices: tuple[str, ...] = (), **settings: Any,
-) -> Trial:  # fmt: skip
+    rows: pd.DataFrame,
+    now: float = LONG_AFTER,
+    answers: Answers | None = None,
+    slices: tuple[str, ...] = (),
+    **settings: Any,
+) -> Trial:
     promotion = PromotionSettings(**FIRST_REQUEST | settings)
     requests = requests_of(rows, promotion, now)
     return trial_of(requests, answers or Answers("1", "2"), promotion, now, slices)
@@ -318,9 +321,11 @@ def test_a_novelty_that_is_over_before_the_minimum_duration_promotes_nothing():
     new = rows_of_test(users=1200, prod=0.9, staging=0.96, seed=1, seconds_apart=60.0)
     rest = rows_of_test(users=9000, prod=0.9, staging=0.84, seed=2, seconds_apart=60.0)
     rest = rest.assign(
-        user_id=rest["user_id"] + "-later", request_id="x" + rest["request_id"],
-        time=rest["time"] + 1200 * 60.0, label_time=rest["label_time"] + 1200 * 60.0,
-    )  # fmt: skip
+        user_id=rest["user_id"] + "-later",
+        request_id="x" + rest["request_id"],
+        time=rest["time"] + 1200 * 60.0,
+        label_time=rest["label_time"] + 1200 * 60.0,
+    )
     rows = pd.concat([new, rest], ignore_index=True)
     assert counted(rows).evidence.first == "promote"
     assert counted(rows, min_days=7.0).evidence.first == "reject"

@@ -14,10 +14,19 @@ A_DAY = 86_400.0
 
 def arm(version: str, right: int, **changed: Any) -> Arm:
     made = Arm(
-        version, users=1000, requests=3000, labelled=800, outcome=float(right), wrong=800 - right,
-        matured=900, matured_labelled=800, failed=0, slow=0, latency_p99_ms=20.0,
+        version,
+        users=1000,
+        requests=3000,
+        labelled=800,
+        outcome=float(right),
+        wrong=800 - right,
+        matured=900,
+        matured_labelled=800,
+        failed=0,
+        slow=0,
+        latency_p99_ms=20.0,
         interval=(0.8, 0.95),
-    )  # fmt: skip
+    )
     return replace(made, **changed)
 
 
@@ -38,10 +47,18 @@ def trial(**changed: Any) -> Trial:
     )
     evidence = replace(evidence, **changed.pop("evidence", {}))
     made = Trial(
-        a=arm("1", 704), b=arm("2", 718), evidence=evidence, window=(0.0, 3 * A_DAY),
-        splits={0.5: (2000, 1000)}, sample_ratio_log_e=-2.0, labelled_ratio_log_e=-2.0,
-        coverage_log_e=0.3, switched_users=0, late_labels=0.0, error_log_e=0.0,
-    )  # fmt: skip
+        a=arm("1", 704),
+        b=arm("2", 718),
+        evidence=evidence,
+        window=(0.0, 3 * A_DAY),
+        splits={0.5: (2000, 1000)},
+        sample_ratio_log_e=-2.0,
+        labelled_ratio_log_e=-2.0,
+        coverage_log_e=0.3,
+        switched_users=0,
+        late_labels=0.0,
+        error_log_e=0.0,
+    )
     return replace(made, **changed)
 
 
@@ -184,3 +201,10 @@ def test_a_promotion_waits_while_a_slice_may_be_worse():
     verdict = decide(trial(evidence=PROMOTE, slices=slices), SETTINGS)
     assert verdict.decision == "keep_testing"
     assert "staging may be worse in s=a" in verdict.reason
+
+
+def test_a_promotion_waits_if_the_newer_half_of_the_test_may_be_worse():
+    newer = Slice("the newer half of the test", (400, 400), (0.9, 0.86), 1.0, p_worse=0.01)
+    verdict = decide(trial(evidence=PROMOTE, newer_half=newer), SETTINGS)
+    assert verdict.decision == "keep_testing"
+    assert "staging may be worse in the newer half of the test" in verdict.reason

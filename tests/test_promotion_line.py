@@ -61,10 +61,13 @@ def send_traffic(service: Service, users: int, seed: int) -> None:
     rows = corners(users, seed).itertuples()
     for start in range(0, users, 50):
         asked = [
-            {"user_id": f"u{seed}-{row.Index}", "features": {"x": row.x, "y": row.y},
-             "label": row.corner}
+            {
+                "user_id": f"u{seed}-{row.Index}",
+                "features": {"x": row.x, "y": row.y},
+                "label": row.corner,
+            }
             for row in [next(rows) for _ in range(50)]
-        ]  # fmt: skip
+        ]
         status, answer = service.post("/predict", asked)
         assert status == 200, (start, answer)
 

@@ -12,7 +12,7 @@ FAULT_ALPHA = 0.001  # a fault stops a test of weeks, so only a certain one coun
 MOST_SWITCHED = 0.01  # share of the users
 FEWEST_SWITCHED = 10
 MOST_LATE = 0.05  # share of an arm's labels
-DOUBTFUL_SLICE = 0.2  # p-value; a false alarm only delays a promotion
+DOUBTFUL_SLICE = 0.2  # one-sided p-value; a false alarm only delays a promotion
 
 
 def faults(trial: Trial) -> list[Check]:
@@ -134,7 +134,11 @@ def _latency(arm: Arm, settings: PromotionSettings) -> Check:
 
 
 def slice_check(trial: Trial, settings: PromotionSettings, is_over: bool) -> Check:
-    """A promotion waits while a slice is worse, is in doubt, or has too few labels."""
+    """A promotion waits while a slice is worse, is in doubt, or has too few labels.
+
+    The newer half of the test counts as a slice in doubt, so that an early lead which is over (the
+    novelty of a new version) promotes nothing.
+    """
     worse = worse_slices(trial.slices, settings.alpha)
     if worse:
         names = ", ".join(worse)
@@ -147,6 +151,8 @@ def slice_check(trial: Trial, settings: PromotionSettings, is_over: bool) -> Che
         )
         return Check("slices", False, few[0].name, None, note)
     doubtful = [one.name for one in trial.slices if one.p_worse < DOUBTFUL_SLICE]
+    if trial.newer_half and trial.newer_half.p_worse < DOUBTFUL_SLICE:
+        doubtful.append(trial.newer_half.name)
     if doubtful:
         note = f"staging may be worse in {', '.join(doubtful)}"
         return Check("slices", False, ", ".join(doubtful), None, note)

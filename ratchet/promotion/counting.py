@@ -64,6 +64,7 @@ def trial_of(
         label_delay_hours=_label_delay_hours(requests),
         deleted_days=deleted_days,
         slices=_slices(requests, units, slices, settings),
+        newer_half=_newer_half(units, settings),
     )
 
 
@@ -175,6 +176,13 @@ def _slices(
             chosen = units.where((values == value).to_numpy())
             found.append(_slice(f"{column}={value}", chosen, settings))
     return found
+
+
+def _newer_half(units: Units, settings: PromotionSettings) -> Slice:
+    count = len(units.outcome)
+    return _slice(
+        "the newer half of the test", units.where(np.arange(count) >= count // 2), settings
+    )
 
 
 def _slice(name: str, units: Units, settings: PromotionSettings) -> Slice:

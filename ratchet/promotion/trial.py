@@ -74,6 +74,7 @@ class Trial:
     label_delay_hours: float | None = None  # within which 99 % of the labels came
     deleted_days: float = 0.0  # at the start of the test, which the log no longer holds
     slices: list[Slice] = field(default_factory=list)
+    newer_half: Slice | None = None  # of the units: shows if an early lead is over
 
     @property
     def days(self) -> float:

@@ -87,8 +87,11 @@ def test_a_better_staging_becomes_prod_and_one_command_takes_it_back(project: Pa
     registry = registry_of(project)
     assert registry.aliases() == {"prod": "1"}
     assert [line.reason.split(":")[0] for line in registry.ledger()] == [
-        "the first", "gate", "promote", "rollback by hand",
-    ]  # fmt: skip
+        "the first",
+        "gate",
+        "promote",
+        "rollback by hand",
+    ]
     bad = registry.version("2")
     assert (bad.verdict, bad.tags["decision"]) == ("rejected", "rolled back")
     assert bad.tags["stage"] == "Archived"
@@ -151,8 +154,9 @@ def test_the_same_pair_forced_back_is_tested_anew(project: Path):
 def test_by_hand_needs_a_reason_and_says_that_it_was_by_hand(project: Path):
     done = run_step(project, "promote", action="promote")
     assert (done.returncode, done.stderr) == (
-        2, 'promote: action=promote needs a reason: -P reason="..."\n',
-    )  # fmt: skip
+        2,
+        'promote: action=promote needs a reason: -P reason="..."\n',
+    )
     found = promote(project, action="promote", reason="the old one leaks", log="nowhere.csv")
     assert found["promoted"] is True
     assert registry_of(project).ledger()[-1].reason == "promote by hand: the old one leaks"
@@ -189,11 +193,18 @@ def test_an_export_decides_as_the_log_itself(project: Path, kind: str):
     expected = promote(project, dry_run="true")
     file = project / f"export.{kind}"
     rows = rows_of_test(**made).assign(region="north")
-    rows = rows.drop(columns="model_version").assign(
-        model_version=rows["arm"].map({"A": "1", "B": "2"}),
-        prod_version="1", staging_version="2", model="iris",
-        timestamp=pd.to_datetime(rows["time"], unit="s", utc=True),
-    ).drop(columns="time").rename(columns={"arm": "variant"})  # fmt: skip
+    rows = (
+        rows.drop(columns="model_version")
+        .assign(
+            model_version=rows["arm"].map({"A": "1", "B": "2"}),
+            prod_version="1",
+            staging_version="2",
+            model="iris",
+            timestamp=pd.to_datetime(rows["time"], unit="s", utc=True),
+        )
+        .drop(columns="time")
+        .rename(columns={"arm": "variant"})
+    )
     if kind == "contract.csv":
         text = (project / "configs/project.yaml").read_text()
         (project / "configs/project.yaml").write_text(text + "\nab: {split: 0.5}\n")
@@ -218,9 +229,7 @@ def test_a_plan_says_how_long_a_test_takes(project: Path):
     assert by_difference[0.1]["median"] < 1000
 
 
-PAIRED = """
-promotion: {method: paired, min_labelled: 20, min_errors: 0}
-"""
+PAIRED = "promotion:\n  method: paired\n  min_labelled: 20\n  min_errors: 0\n"
 
 
 def test_pairs_are_rescored_by_the_models_where_the_log_lacks_an_answer(project: Path):
@@ -228,19 +237,24 @@ def test_pairs_are_rescored_by_the_models_where_the_log_lacks_an_answer(project:
     from ratchet.data.dataset import load_split
     from ratchet.settings import read_settings
 
-    (project / "configs/project.yaml").open("a").write(PAIRED)
+    file = project / "configs/project.yaml"
+    file.write_text(file.read_text().replace("promotion:\n", PAIRED))
     split = load_split(read_settings(project / "configs/project.yaml").data)
     table = split.table
     rows = rows_of_test(users=len(table.features), seed=4)
     log = PredictionLog(f"sqlite:///{project}/predictions.db")
-    log.append_now([
-        record._replace(
-            features=json.dumps(features), prediction=json.dumps("setosa"), label=json.dumps(truth)
-        )
-        for record, features, truth in zip(
-            records(rows), table.features.to_dict("records"), table.target, strict=True
-        )
-    ])  # fmt: skip
+    log.append_now(
+        [
+            record._replace(
+                features=json.dumps(features),
+                prediction=json.dumps("setosa"),
+                label=json.dumps(truth),
+            )
+            for record, features, truth in zip(
+                records(rows), table.features.to_dict("records"), table.target, strict=True
+            )
+        ]
+    )
     log.close()
     found = promote(project, dry_run="true")
     assert found["evidence"]["method"] == "exact sequential McNemar"
@@ -300,11 +314,15 @@ def test_of_two_promotions_at_once_one_moves_and_the_other_says_so(project: Path
         command += [f"--{name.split('=')[0]}", name.split("=")[1]]
     both = [
         subprocess.Popen(
-            command, cwd=project, env=environment(), text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            command,
+            cwd=project,
+            env=environment(),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         for _ in range(2)
-    ]  # fmt: skip
+    ]
     told = [one.communicate(timeout=300) for one in both]
     assert [one.returncode for one in both] == [0, 0], told
     registry = registry_of(project)
