@@ -64,6 +64,7 @@ class DriftSettings(_Settings):
     minimum_rows: Annotated[int, Field(ge=1)] = 100  # on either side; fewer are no verdict
     features: Names = ()  # which count; none named: all
     dependence: bool = True
+    unit: str | None = None  # the column of a file whose values count once; the log: "request"
     needed: Annotated[int, Field(ge=1)] = 1  # drifted checks, of the last `window`, for a verdict
     window: Annotated[int, Field(ge=1)] = 1
     cooldown_hours: Annotated[float, Field(ge=0)] = 0.0  # after a check that asked for retraining
@@ -72,6 +73,10 @@ class DriftSettings(_Settings):
     )
     engine: Literal["duckdb", "dask", "spark"] = "duckdb"  # what reads `current`
     address: str | None = None  # of Dask's scheduler, or Spark's master
+
+    @property
+    def unit_column(self) -> str | None:
+        return None if self.unit == "request" else self.unit
 
     @model_validator(mode="after")
     def _needed_fits(self) -> "DriftSettings":

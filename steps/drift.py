@@ -16,7 +16,9 @@ def main(current: str, reference: str) -> None:
 
     settings = read_settings()
     client = connect()
-    before = reference_of(reference, Registry(client, settings.model), settings.data)
+    before = reference_of(
+        reference, Registry(client, settings.model), settings.data, settings.drift.unit_column
+    )
     findings = find_drift(current, before, Checks(client, settings.model), settings)
     rows = table(findings)
     with step_run("drift"):

@@ -59,8 +59,8 @@ def features_of(table):
     return [json_text(row) for row in texts]
 
 
-def read(url, days=7.0, version="5"):
-    with feature_table(url, "iris", days, version) as rows:
+def read(url, days=7.0, version="5", one_per_user=False):
+    with feature_table(url, "iris", days, version, one_per_user) as rows:
         return read_current(rows, PROJECT, reference())
 
 
@@ -144,3 +144,16 @@ def test_a_missing_feature_is_an_error(url):
     append(url, [json_text({"age": 1.0, "city/town": "Oslo"})] * 3)
     with pytest.raises(InputError, match="has no column 'joined', which the model needs"):
         read(url)
+
+
+def test_one_request_of_each_user_counts_and_it_is_chosen_at_random(url):
+    rows = features_of(frame(rows=40))
+    append(url, rows, said="a")
+    append(url, rows[:10], said="b", label="a")
+    append(url, rows[:10], said="b", label="b")
+    profile = read(url, one_per_user=True)[0].profile
+    assert read(url)[0].profile.rows == 60
+    assert profile.rows == 40
+    assert profile.prediction.counts.sum() == 40
+    assert 1 <= profile.prediction.counts[1] <= 10
+    assert profile.target.missing >= 30

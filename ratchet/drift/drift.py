@@ -117,7 +117,12 @@ def _read(current: str, before: Reference, settings: Settings) -> tuple[Reading,
     profile = before.reading.profile
     if not _is_log(current):
         if settings.drift.engine == "duckdb":
-            return read_current(current, settings.data, profile)
+            return read_current(current, settings.data, profile, settings.drift.unit_column)
+        if settings.drift.unit_column:
+            raise InputError(
+                f"drift.unit is {settings.drift.unit}, and {settings.drift.engine} reads each file"
+                " on its own, but a unit may be in several. Unset drift.engine or drift.unit"
+            )
         from ratchet.profile.cluster import read_on_cluster
 
         return read_on_cluster(current, settings, profile)
@@ -125,7 +130,9 @@ def _read(current: str, before: Reference, settings: Settings) -> tuple[Reading,
     from ratchet.predictions.feature_table import feature_table
 
     url = log_url() if current == LOG else current
-    with feature_table(url, settings.model, settings.drift.log_days, before.version) as rows:
+    limits = settings.drift
+    per_user = limits.unit != "request"
+    with feature_table(url, settings.model, limits.log_days, before.version, per_user) as rows:
         return read_current(rows, settings.data, profile)
 
 

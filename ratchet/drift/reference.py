@@ -18,10 +18,12 @@ class Reference:
     version: str | None = None  # the version that was trained on it
 
 
-def reference_of(name: str, registry: Registry, settings: DataSettings) -> Reference:
+def reference_of(
+    name: str, registry: Registry, settings: DataSettings, unit: str | None = None
+) -> Reference:
     """Return the reference by an alias, a version's number, or else a file."""
     if name not in ALIASES and not re.fullmatch(r"\d+", name):
-        return Reference(name, read_reference(name, settings))
+        return Reference(name, read_reference(name, settings, unit))
     version = _version(name, registry)
     display_name = f"{name}, {version}" if name in ALIASES else str(version)
     return Reference(display_name, _profile_of(version), version.number)

@@ -3,7 +3,7 @@
 A reference is read when a model is trained, and is stored with the model.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ import pandas as pd
 from ratchet.columns import Kind
 from ratchet.data.formats import quoted
 from ratchet.data.source import Rows, connect, of_frame, opened
-from ratchet.errors import InputError
+from ratchet.errors import InputError, nearest
 from ratchet.profile.counting import Column, column, counts, first_counts, sql_of
 from ratchet.profile.profile import Counts, Profile, emptied, from_json, to_json
 from ratchet.profile.sample import Sample
@@ -81,9 +81,10 @@ def _read_frame(
     return dict(zip(rows.names, counted, strict=True)), sample.rows
 
 
-def read_reference(address: str, settings: DataSettings) -> Reading:
+def read_reference(address: str, settings: DataSettings, unit: str | None = None) -> Reading:
     """Read a file as the reference, instead of the data that a model was trained on."""
-    with opened(address, settings, "reference", connection=frugal_connection()) as rows:
+    with opened(address, settings, "reference", connection=frugal_connection()) as all_rows:
+        rows = one_per_unit(all_rows, unit, address)
         known = dict(zip(rows.names, rows.types, strict=True))
         others = not_features(known, settings)
         features = [
@@ -102,9 +103,12 @@ def read_reference(address: str, settings: DataSettings) -> Reading:
 
 
 def read_current(
-    source: "str | pd.DataFrame | Rows", settings: DataSettings, reference: Profile
+    source: "str | pd.DataFrame | Rows",
+    settings: DataSettings,
+    reference: Profile,
+    unit: str | None = None,
 ) -> tuple[Reading, Schema]:
-    """Count current data in the reference's bins."""
+    """Count current data in the reference's bins. Of each value of `unit`, one row counts."""
     if isinstance(source, Rows):
         return read_rows(source, "the prediction log", settings, reference)
     if isinstance(source, pd.DataFrame):
@@ -115,7 +119,28 @@ def read_current(
     )
     connection = frugal_connection()
     with opened(source, settings, "current", dates, numbers, connection) as rows:
+        rows = one_per_unit(rows, unit, source, keep=reference.features)
         return read_rows(rows, source, settings, reference)
+
+
+def one_per_unit(rows: Rows, unit: str | None, where: str, keep: Collection[str] = ()) -> Rows:
+    """Keep one row, chosen at random, of each value of the column `unit`, and drop that column.
+
+    Rows of one customer or machine are alike, and many of them are not as much evidence as rows of
+    many. Rows without a value all count. The column stays if it is one of `keep`.
+    """
+    if unit is None:
+        return rows
+    if unit not in rows.names:
+        near = nearest(unit, rows.names)
+        raise InputError(f"{where} has no column '{unit}' (drift.unit); {near}")
+    column, _ = sql_of(unit, rows)
+    names = [name for name in rows.names if name != unit or name in keep]
+    columns = ", ".join(sql_of(name, rows)[0] for name in names)
+    place = f"row_number() OVER (PARTITION BY {column} ORDER BY hash({columns}))"
+    numbered = rows.relation.project(f'*, {place} AS "(place)"')
+    relation = numbered.filter(f'{column} IS NULL OR "(place)" = 1').project(columns)
+    return Rows(relation, names)
 
 
 def frugal_connection() -> "duckdb.DuckDBPyConnection":
