@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -6,7 +7,9 @@ import pytest
 
 from ratchet.columns import Column
 from ratchet.errors import InputError
-from ratchet.promotion.ab_test import ABTest, both_answers
+from ratchet.predictions.reading import read_log
+from ratchet.predictions.window import Window
+from ratchet.promotion.ab_test import LOG_COLUMNS, ABTest, both_answers
 from ratchet.promotion.counting import trial_of
 from ratchet.promotion.decision import decide
 from ratchet.promotion.requests import requests_of
@@ -235,9 +238,10 @@ def test_agreement_is_a_covariate_and_no_assumption():
     assert widths[0] > widths[2]
 
 
-def test_a_request_that_an_export_repeats_counts_once():
-    rows = rows_of_test(users=300)
-    repeated = pd.concat([rows] * 4).sort_values("request_id", ignore_index=True)
+def test_a_request_that_an_export_repeats_counts_once(tmp_path: Path):
+    rows = rows_of_test(users=300).assign(prod_version="1", staging_version="2")
+    pd.concat([rows] * 4).to_csv(tmp_path / "log.csv", index=False)
+    repeated = read_log(str(tmp_path / "log.csv"), Window("1", "2"), LOG_COLUMNS).frame
     assert counted(repeated, unit="request").evidence.labelled == 300
     assert counted(repeated, unit="request").a.requests == counted(rows, unit="request").a.requests
 

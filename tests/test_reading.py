@@ -208,6 +208,22 @@ def test_retention_deletes_what_is_older_and_nothing_else(tmp_path: Path) -> Non
     engine.dispose()
 
 
+def test_retention_shrinks_the_file(tmp_path: Path) -> None:
+    url, file = f"sqlite:///{tmp_path / 'log.db'}", tmp_path / "log.db"
+    log = PredictionLog(url)
+    text = json_text({"text": "x" * 900})
+    log.append_now([a_record(at=START + number, features=text) for number in range(9000)])
+    log.close()
+    before = file.stat().st_size
+    engine = open_engine(url)
+    assert delete_older(engine, days=1, now=START + 8000 + DAY) == 8000
+    engine.dispose()
+    assert file.stat().st_size < before / 4
+    with sqlite3.connect(file) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert connection.execute("SELECT count(*) FROM predictions").fetchone() == (1000,)
+
+
 @pytest.mark.parametrize("what", ["nothing", "another file", "another database"])
 def test_what_is_no_log_is_said_and_not_made(tmp_path: Path, what: str) -> None:
     file = tmp_path / "log.db"

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy import Engine, delete, select
 
@@ -12,6 +13,7 @@ from ratchet.predictions.record import first_request_id
 from ratchet.predictions.tables import predictions, refused_labels
 
 ROWS_PER_TRANSACTION = 5_000
+PAGES_PER_TRANSACTION = 1_000  # of 4 kB
 SECONDS_PER_DAY = 24 * 3600.0
 
 
@@ -62,4 +64,23 @@ def delete_older(engine: Engine, days: float, now: float | None = None) -> int:
             break
     with engine.begin() as connection:
         connection.execute(delete(refused_labels).where(refused_labels.c.request_id < first_kept))
+    if deleted and engine.dialect.name == "sqlite":
+        _shrink(engine)
     return deleted
+
+
+def _shrink(engine: Engine) -> None:
+    """Return SQLite's free pages to the file system, a few at a time.
+
+    A file that was made before auto_vacuum was set keeps its size, and its pages are used again.
+    """
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        while (free := _free_pages(driver)) > 0:
+            driver.execute(f"PRAGMA incremental_vacuum({PAGES_PER_TRANSACTION})").fetchall()
+            if _free_pages(driver) == free:
+                return
+
+
+def _free_pages(driver: Any) -> int:
+    return int(driver.execute("PRAGMA freelist_count").fetchone()[0])

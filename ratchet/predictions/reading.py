@@ -6,7 +6,8 @@ A source is the address of a database, a CSV or Parquet export, or the address o
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -77,31 +78,42 @@ def _read_database(url: str, window: Window, columns: Sequence[str]) -> LogRows:
     known_until = time()
     with open_log(url) as engine:
         arrays = _arrays(pages(engine, window, columns), columns)
-    for name in set(columns) & set(JSON_COLUMNS):
-        arrays[name] = _parsed(arrays[name])
     # With a dtype, because pandas would make floats of 1 and None, and copy every text.
-    frame = pd.DataFrame({name: pd.Series(a, dtype=a.dtype) for name, a in arrays.items()})
-    return LogRows(frame, known_until)
+    series = {name: pd.Series(a, dtype=a.dtype, copy=False) for name, a in arrays.items()}
+    return LogRows(pd.DataFrame(series, copy=False), known_until)
 
 
 def _arrays(read_pages: Iterator[list[Any]], columns: Sequence[str]) -> "dict[str, np.ndarray]":
     """Make an array per column of each page: a million tuples would slow Python's collector."""
     import numpy as np
 
-    types = [NUMPY_TYPES.get(type(predictions.c[name].type), object) for name in columns]
-    parts: list[list[np.ndarray]] = [[np.array([], kind)] for kind in types]
+    readers = [_reader(name) for name in columns]
+    parts: list[list[np.ndarray]] = [[reader(())] for reader in readers]
     for page in read_pages:
-        for part, values, kind in zip(parts, zip(*page, strict=True), types, strict=False):
-            part.append(np.array(values, kind))
-    return {name: np.concatenate(part) for name, part in zip(columns, parts, strict=True)}
+        for part, values, reader in zip(parts, zip(*page, strict=True), readers, strict=False):
+            part.append(reader(values))
+    parts.reverse()  # so that each column's parts are freed when it is joined
+    return {name: np.concatenate(parts.pop()) for name in columns}
 
 
-def _parsed(texts: "np.ndarray") -> "np.ndarray":
-    """Parse each distinct text once."""
+def _reader(column: str) -> "Callable[[Sequence[Any]], np.ndarray]":
+    """Return the function that makes an array of a column's values."""
     import numpy as np
-    import pandas as pd
 
-    codes, distinct = pd.factorize(texts)
-    values = np.empty(len(distinct) + 1, dtype=object)  # the last one, for code -1, stays None
-    values[:-1] = [json.loads(text) for text in distinct]
-    return values[codes]
+    kind = NUMPY_TYPES.get(type(predictions.c[column].type), object)
+    if kind is not object or column == "request_id":
+        return partial(np.array, dtype=kind)
+    distinct = _Distinct(json.loads if column in JSON_COLUMNS else str)
+    return lambda values: np.fromiter(map(distinct.__getitem__, values), object, len(values))
+
+
+class _Distinct(dict[Any, Any]):
+    """The value of each distinct text: parsed once, and kept once however often it occurs."""
+
+    def __init__(self, parse: Callable[[str], Any]) -> None:
+        super().__init__({None: None})
+        self._parse = parse
+
+    def __missing__(self, text: str) -> Any:
+        value = self[text] = self._parse(text)
+        return value

@@ -20,7 +20,6 @@ from ratchet.settings import Settings
 Rescore = Callable[[str, pd.DataFrame], Sequence[Any]]  # version, rows of the log: its answers
 
 LOG_COLUMNS = (
-    "request_id",
     "time",
     "user_id",
     "assigned_arm",

@@ -59,10 +59,9 @@ class Requests:
 def requests_of(log: pd.DataFrame, settings: PromotionSettings, now: float) -> Requests:
     """Read the rows of one test, in the order of the requests.
 
-    Rows with a split of 0 or 1 test nothing. A request id that an export repeats counts once.
+    Rows with a split of 0 or 1 test nothing.
     """
-    log = log[(log["split"] > 0) & (log["split"] < 1)]
-    log = _without_repeats(log).reset_index(drop=True)
+    log = log[(log["split"] > 0) & (log["split"] < 1)].reset_index(drop=True)
     time = log["time"].to_numpy(dtype=float)
     arm_b = (log["assigned_arm"] == "B").to_numpy()
     split = log["split"].to_numpy(dtype=float)
@@ -103,12 +102,6 @@ def requests_of(log: pd.DataFrame, settings: PromotionSettings, now: float) -> R
         labelled=labelled,
         closes=closes,
     )
-
-
-def _without_repeats(log: pd.DataFrame) -> pd.DataFrame:
-    if "request_id" not in log:
-        return log
-    return log[~(log["request_id"].duplicated() & log["request_id"].notna())]
 
 
 def _first_of_each(user: Codes, rows: Codes) -> Codes:
