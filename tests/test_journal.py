@@ -18,7 +18,7 @@ from ratchet.predictions.engine import read_engine
 from ratchet.predictions.journal import Journal
 from ratchet.predictions.prediction_log import PredictionLog
 from ratchet.predictions.reading import read_log
-from ratchet.predictions.record import Label, Shadow
+from ratchet.predictions.record import Label, LabelResult, Shadow
 from ratchet.predictions.tables import predictions, refused_labels, splits
 from ratchet.settings import ABSettings
 from tests.clusters import Cluster, new_cluster
@@ -278,6 +278,24 @@ def test_an_error_for_clients_names_no_host_no_port_and_no_statement(
         database.write([[a_record()]])
     assert str(error.value) == "The prediction log takes no writes: PostgreSQL does not answer"
     assert str(cluster.port) in error.value.cause
+
+
+def test_a_label_that_was_kept_is_reported_once_its_outcome_is_known(
+    url: str, cluster: Cluster
+) -> None:
+    results: list[LabelResult] = []
+    log = PredictionLog(url, on_labels=results.extend)
+    early = a_record(arm="B", model_version="2", prediction='"setosa"')
+    log.append_now([early])
+    cluster.stop()
+    late = a_record()
+    log.append_now([late])
+    labels = [Label(one.request_id, '"setosa"', 1.0) for one in (early, late)]
+    assert outcomes_of(log, *labels) == ["kept", "set"]
+    cluster.start()
+    wait_until(lambda: not log.is_journalling)
+    log.close()
+    assert results == [LabelResult("set", "B", "2", is_right=True)]
 
 
 def test_labels_are_kept_and_a_split_is_refused_while_postgresql_is_frozen(

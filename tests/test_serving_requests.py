@@ -178,3 +178,46 @@ def test_every_version_says_how_it_answers(client: TestClient) -> None:
         "path": "direct, linear",
         "why_not_faster": None,
     }
+
+
+def labels_counted() -> float:
+    from prometheus_client import REGISTRY
+
+    families = [one for one in REGISTRY.collect() if one.name == "ratchet_labels"]
+    return sum(
+        sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name.endswith("_total")
+    )
+
+
+def test_a_label_is_counted_whether_it_comes_with_the_request_or_later(client: TestClient) -> None:
+    before = labels_counted()
+    assert client.post("/predict", json={**ROW, "label": "big"}).status_code == 200
+    assert labels_counted() == before + 1
+    answer = client.post("/predict", json=ROW).json()
+    label = {"request_id": answer["request_id"], "label": "big"}
+    for _ in range(2):
+        assert client.post("/feedback", json=label).status_code == 200
+    assert labels_counted() == before + 2
+
+
+def test_the_page_counts_the_running_test(client: TestClient) -> None:
+    arms = client.get("/ab.json").json()["arms"]
+    assert arms["A"]["requests"] + arms["B"]["requests"] > 0
+
+
+def test_nothing_is_answered_while_the_logs_file_is_gone(client: TestClient, folder: Path) -> None:
+    file = folder / "predictions.db"
+    assert client.get("/readyz").status_code == 200
+    file.rename(folder / "elsewhere.db")
+    try:
+        reply = client.post("/predict", json=ROW)
+        assert reply.status_code == 503
+        assert "file was deleted or replaced" in reply.json()["error"]
+        assert client.get("/readyz").status_code == 503
+    finally:
+        (folder / "elsewhere.db").rename(file)
+    assert client.get("/readyz").status_code == 200
+    assert client.post("/predict", json=ROW).status_code == 200

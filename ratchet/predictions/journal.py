@@ -31,7 +31,13 @@ from ratchet.predictions.record import Label, LabelResult, Record, Shadow, Work,
 from ratchet.predictions.writing import IDS_PER_QUERY, Answered
 
 DEFAULT_PATH = "predictions-journal.db"
-ITEM_TYPES: dict[str, Any] = {kind.__name__: kind for kind in (Record, Shadow, Label)}
+KEPT_LABEL = "KeptLabel"  # a label whose request is not here, so that its outcome is not known yet
+ITEM_TYPES: dict[str, Any] = {
+    "Record": Record,
+    "Shadow": Shadow,
+    "Label": Label,
+    KEPT_LABEL: Label,
+}
 
 metadata = MetaData()
 entries = Table(
@@ -52,6 +58,7 @@ class Entry(NamedTuple):
     number: int
     time: float
     content: Record | Shadow | Label
+    kind: str
 
 
 def journal_path() -> str:
@@ -91,7 +98,9 @@ class Journal:
         with self._reader() as connection:
             following = select(entries).where(entries.c.number > number, IS_WAITING)
             rows = connection.execute(following.order_by(entries.c.number).limit(limit))
-            return [Entry(row.number, row.time, _item(row.kind, row.content)) for row in rows]
+            return [
+                Entry(row.number, row.time, _item(row.kind, row.content), row.kind) for row in rows
+            ]
 
     def remove(self, numbers: Sequence[int]) -> None:
         self._for_each(delete(entries), numbers, {})
@@ -122,16 +131,18 @@ class Journal:
                 connection.execute(statement, [{"entry": number, **values} for number in numbers])
 
 
-def _keep(connection: Connection, items: Sequence[Record | Shadow | Label]) -> None:
+def _keep(
+    connection: Connection, items: Sequence[Record | Shadow | Label], kinds: Sequence[str] = ()
+) -> None:
     now = time.time()
     rows = [
         {
             "time": now,
-            "kind": type(item).__name__,
+            "kind": kind,
             "request_id": item.request_id,
             "content": json.dumps(item),
         }
-        for item in items
+        for item, kind in zip(items, kinds or [type(i).__name__ for i in items], strict=True)
     ]
     if rows:
         connection.execute(insert(entries), rows)
@@ -146,7 +157,8 @@ def _keep_labels(connection: Connection, labels: Sequence[Label]) -> list[LabelR
         results.append(answer.result(label.label) if answer else LabelResult("kept"))
         if answer and answer.label is None:
             waiting[label.request_id] = answer._replace(label=label.label)
-    _keep(connection, labels)
+    kinds = [KEPT_LABEL if result.outcome == "kept" else "Label" for result in results]
+    _keep(connection, labels, kinds)
     return results
 
 

@@ -3,26 +3,29 @@
 import fcntl
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ratchet.predictions.commit_queue import LogError, RefusedError
 from ratchet.predictions.database import Database
-from ratchet.predictions.journal import Entry, Journal
-from ratchet.predictions.record import Label, Record, Work, are_labels
+from ratchet.predictions.journal import KEPT_LABEL, Entry, Journal
+from ratchet.predictions.record import Label, LabelResult, Record, Work, are_labels
 
 ENTRIES_PER_TRANSACTION = 500
 SECONDS_UNKNOWN_LABELS_WAIT = 3600  # the request may wait in another machine's journal
 
+OnLabels = Callable[[Sequence[LabelResult]], None]
 logger = logging.getLogger(__name__)
 
 
 class PostgreSQLWithJournal:
-    def __init__(self, url: str, journal: Journal) -> None:
+    """`on_labels` is called with the results of labels that were kept and are written now."""
+
+    def __init__(self, url: str, journal: Journal, on_labels: OnLabels) -> None:
         self._database, self._drain_database = Database(url), Database(url)  # one per thread
-        self._journal = journal
+        self._journal, self._on_labels = journal, on_labels
         self.is_away = False
 
     def write(self, works: Sequence[Work]) -> Sequence[Any]:
@@ -115,6 +118,8 @@ class PostgreSQLWithJournal:
             logger.error("PostgreSQL refused an entry, which stays in the journal: %s", reason)
             self._journal.refuse(batch[0].number, reason)
             return
+        kept = [r for e, r in zip(batch, results, strict=True) if e.kind == KEPT_LABEL]
+        self._on_labels([result for one in kept for result in one])
         unknown = [
             entry
             for entry, result in zip(batch, results, strict=True)

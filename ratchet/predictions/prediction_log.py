@@ -20,7 +20,7 @@ from ratchet.predictions.database import Database
 from ratchet.predictions.engine import is_postgresql, without_password
 from ratchet.predictions.journal import Journal, journal_path
 from ratchet.predictions.maintenance import PeriodicTask, delete_older_in
-from ratchet.predictions.postgresql_with_journal import PostgreSQLWithJournal
+from ratchet.predictions.postgresql_with_journal import OnLabels, PostgreSQLWithJournal
 from ratchet.predictions.record import Label, LabelResult, Record, Shadow
 from ratchet.predictions.splits import Split, Splits
 from ratchet.settings import PROJECT, ABSettings
@@ -33,8 +33,13 @@ MAX_LABEL = 500  # characters of JSON; PostgreSQL's index of refused labels hold
 
 
 class PredictionLog:
-    def __init__(self, url: str, settings: ABSettings | None = None) -> None:
+    """`on_labels` is called, from a thread, with the results of labels that had been kept."""
+
+    def __init__(
+        self, url: str, settings: ABSettings | None = None, on_labels: OnLabels | None = None
+    ) -> None:
         settings = settings or ABSettings()
+        self._on_labels = on_labels or (lambda _: None)
         self._journal = Journal(journal_path()) if is_postgresql(url) else None
         self._tasks: list[PeriodicTask] = []
         self._database = self._opened(url)
@@ -115,7 +120,7 @@ class PredictionLog:
     def _opened(self, url: str) -> Database | PostgreSQLWithJournal:
         """Return the database. SQLite must work now; PostgreSQL may be away at the start."""
         if self._journal:
-            postgresql = PostgreSQLWithJournal(url, self._journal)
+            postgresql = PostgreSQLWithJournal(url, self._journal, self._on_labels)
             self._tasks.append(PeriodicTask(SECONDS_BETWEEN_DRAINS, postgresql.drain, "journal"))
             return postgresql
         database = Database(url)

@@ -49,6 +49,13 @@ class Metrics:
             requests, latency = self._of(arm, version)
             requests.inc(count)
             latency.observe(milliseconds / 1000)
+        self.labelled(
+            [
+                LabelResult("set", one.arm, one.model_version, one.label == one.prediction)
+                for one in records
+                if one.label is not None
+            ]
+        )
         if fallbacks := [record.assigned_arm for record in records if record.fallback]:
             self._errors.labels(fallbacks[0]).inc(len(fallbacks))
             self._fallbacks.inc(len(fallbacks))

@@ -41,7 +41,8 @@ async def refused_by_log(request: Request, error: RefusedError) -> Response:
 
 
 async def unavailable(request: Request, error: Exception) -> Response:
-    log.error("not answered", extra={"path": request.url.path, "reason": str(error)})
+    reason = f"{error} {getattr(error, 'cause', '')}".strip()  # the cause may name the database
+    log.error("not answered", extra={"path": request.url.path, "reason": reason})
     return _refusal(request, 503, {"error": str(error)}, RETRY)
 
 

@@ -47,8 +47,8 @@ async def running(packed: Packed | None) -> AsyncIterator[Worker]:
     threadpool_limits(limits=1, user_api="blas")  # it is loaded before the service sets OMP_...
     project, settings = read_settings(), read_service_settings()
     secret = _user_secret(project, settings)
-    prediction_log = PredictionLog(settings.log_url, project.ab)
     metrics = Metrics()
+    prediction_log = PredictionLog(settings.log_url, project.ab, metrics.labelled)
     answering = Answering(prediction_log, project.ab, secret, metrics)
     arms = ArmsInForce(settings.models)
     counts = ArmCounts(settings.log_url, project.promotion.min_labelled)
