@@ -219,3 +219,11 @@ def test_only_the_room_registry_writes_to_the_registry():
     writers = [file for file in PYTHON_FILES if re.search(writes, file.read_text())]
     assert [file.name for file in writers] == ["lock.py", "registry.py"]
     assert {file.parent for file in writers} == {ROOT / "ratchet/registry"}
+
+
+def test_the_architecture_page_names_files_that_exist():
+    page = (ROOT / "docs/architecture.md").read_text()
+    named = set(re.findall(r"`((?:ratchet|steps|bentos|configs|tests)/[\w./]*)`", page))
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+    rooms = {f"ratchet/{room}/" for row in ROWS[1:] for room in row}
+    assert rooms <= named
