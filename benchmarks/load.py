@@ -1,4 +1,4 @@
-"""wrk asks an address without a pause, and says how it went."""
+"""wrk sends requests to an address without a pause."""
 
 import re
 import subprocess
@@ -19,20 +19,34 @@ def wrk(port: int, path: str, body: str, connections: int, seconds: int) -> Load
         script = Path(folder) / "ask.lua"
         script.write_text(lua(body))
         done = subprocess.run(
-            ["wrk", "--threads", "1", "--connections", str(connections),
-             "--duration", f"{seconds}s", "--latency", "--timeout", "10s",
-             "--script", str(script), f"http://127.0.0.1:{port}{path}"],
-            capture_output=True, text=True, check=True,
-        ).stdout  # fmt: skip
-    rate = float(found_in(done, r"Requests/sec:\s+([\d.]+)"))
-    failed = int(found_in(done, r"Non-2xx or 3xx responses: (\d+)", "0"))
-    sockets = found_in(done, r"Socket errors: connect (\d+, read \d+, write \d+, timeout \d+)", "0")
+            [
+                "wrk",
+                "--threads",
+                "1",
+                "--connections",
+                str(connections),
+                "--duration",
+                f"{seconds}s",
+                "--latency",
+                "--timeout",
+                "10s",
+                "--script",
+                str(script),
+                f"http://127.0.0.1:{port}{path}",
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    rate = float(match_in(done, r"Requests/sec:\s+([\d.]+)"))
+    failed = int(match_in(done, r"Non-2xx or 3xx responses: (\d+)", "0"))
+    sockets = match_in(done, r"Socket errors: connect (\d+, read \d+, write \d+, timeout \d+)", "0")
     failed += sum(map(int, re.findall(r"\d+", sockets)))
-    return Load(rate, milliseconds(found_in(done, r"99%\s+(\S+)")), failed)
+    return Load(rate, milliseconds(match_in(done, r"99%\s+(\S+)")), failed)
 
 
 def lua(body: str) -> str:
-    """Another user each time, for the router and the log to do their work."""
+    """Return wrk's script. Each request has another user, as the assignment and the log expect."""
     return f"""
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
@@ -45,7 +59,7 @@ end
 """
 
 
-def found_in(text: str, pattern: str, otherwise: str = "") -> str:
+def match_in(text: str, pattern: str, otherwise: str = "") -> str:
     match = re.search(pattern, text)
     return match[1] if match else otherwise
 

@@ -1,11 +1,12 @@
-"""What a kept record costs, and how soon a million are read, beside the usual ways.
+"""The time to write a record and to read a million, compared with the usual ways.
 
 python -m benchmarks.prediction_log
 
-Written: records awaited by 200 callers at once, each told when its own is committed; beside it a
-SQLAlchemy transaction a record, and an insert and commit a record by sqlite3 itself, both to a file
-of the same settings. Read: what a decision needs of a million requests; beside it
-pandas.read_sql. In turns, so that a busy machine is as unfair to one as to the other; medians.
+Writing: 200 callers append records at the same time, and each waits for its own commit. The peers
+are a SQLAlchemy transaction per record, and an insert and a commit per record with sqlite3; both
+write to a file with the same settings. Reading: the columns that a decision needs of a million
+requests; the peer is pandas.read_sql. The ways take turns, because the machine may be busy, and the
+figures are medians.
 """
 
 import asyncio
@@ -40,13 +41,13 @@ LEAST_TIMES_READ_SQL = 1.5
 
 def main() -> None:
     with TemporaryDirectory() as folder:
-        written = in_turns(
-            {"log": append_grouped, "sqlite3": append_by_sqlite3, "sqlalchemy": append_each},
+        written = take_turns(
+            {"log": append_to_log, "sqlite3": append_by_sqlite3, "sqlalchemy": append_each},
             Path(folder),
         )
     with TemporaryDirectory() as folder:
         fill(Path(folder))
-        read = in_turns({"read_log": by_read_log, "read_sql": by_read_sql}, Path(folder))
+        read = take_turns({"read_log": by_read_log, "read_sql": by_read_sql}, Path(folder))
     figures = {
         "appends_per_second": round(RECORDS / written["log"]),
         "times_sqlalchemy": round(written["sqlalchemy"] / written["log"], 2),
@@ -63,7 +64,7 @@ def main() -> None:
     print(json.dumps(figures | {"holds": holds}))
 
 
-def in_turns(ways: dict[str, Callable[[Path], None]], folder: Path) -> dict[str, float]:
+def take_turns(ways: dict[str, Callable[[Path], None]], folder: Path) -> dict[str, float]:
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
         for name, way in ways.items():
@@ -73,7 +74,7 @@ def in_turns(ways: dict[str, Callable[[Path], None]], folder: Path) -> dict[str,
     return {name: median(took) for name, took in seconds.items()}
 
 
-def append_grouped(folder: Path) -> None:
+def append_to_log(folder: Path) -> None:
     log = PredictionLog(f"sqlite:///{folder / 'grouped.db'}")
 
     async def one_caller() -> None:
@@ -140,10 +141,23 @@ def a_record(number: int | None = None) -> Record:
     features = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
     classes = {"setosa": 0.91, "versicolor": 0.08, "virginica": 0.01}
     return Record(
-        new_request_id(now), now, f"user-{(number or 0) * 7919 % 200_000}", "A", "iris", "1", "1",
-        "2", "A", 0.2, json_text(features), '"setosa"', json_text(classes), 1.25, label='"setosa"',
+        new_request_id(now),
+        now,
+        f"user-{(number or 0) * 7919 % 200_000}",
+        "A",
+        "iris",
+        "1",
+        "1",
+        "2",
+        "A",
+        0.2,
+        json_text(features),
+        '"setosa"',
+        json_text(classes),
+        1.25,
+        label='"setosa"',
         label_time=now,
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

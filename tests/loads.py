@@ -1,4 +1,4 @@
-"""Users who ask without a pause, and remember what they were answered."""
+"""Clients that send requests without a pause and remember the answers."""
 
 import http.client
 import json

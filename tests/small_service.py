@@ -1,4 +1,4 @@
-"""A service of the contract's routes in a few lines: two rules instead of models, the real log.
+"""A small service with the same routes: two rules instead of models, and the real log.
 
 `python -m tests.small_service PORT LOG_URL FAULT`; FAULT none, or what it does wrong every tenth
 time: `lose` (answers and keeps nothing), `change` (keeps another prediction than it answered),
@@ -36,9 +36,21 @@ def application(url: str, fault: str) -> Starlette:
         answer = "setosa" if asked["features"]["petal_length"] < border else "virginica"
         version, faulty = {"A": "1", "B": "2"}[arm], next(count) % 10 == 0
         record = Record(
-            new_request_id(now), now, asked["user_id"], arm, "iris", version, "1", "2", arm,
-            log.split.value, json_text(asked["features"]), json_text(answer), None, 1.0,
-        )  # fmt: skip
+            new_request_id(now),
+            now,
+            asked["user_id"],
+            arm,
+            "iris",
+            version,
+            "1",
+            "2",
+            arm,
+            log.split.value,
+            json_text(asked["features"]),
+            json_text(answer),
+            None,
+            1.0,
+        )
         if faulty and fault == "fail":
             return JSONResponse({"error": "no"}, 503)
         if faulty and fault == "change":

@@ -1,4 +1,4 @@
-"""The counts of a running test: the same as SQL's, on both databases, and never in the way."""
+"""The counts of a running A/B test, on both databases."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -56,12 +56,15 @@ def test_the_counts_are_those_of_the_log_over_many_slices(
     log, now = PredictionLog(url), time.time()
     records = [
         a_record(
-            f"user-{number % 9}", now - 3600 + number, arm="AB"[number % 3 == 0],
-            assigned_arm="AB"[number % 3 == 0], latency_ms=float(number),
+            f"user-{number % 9}",
+            now - 3600 + number,
+            arm="AB"[number % 3 == 0],
+            assigned_arm="AB"[number % 3 == 0],
+            latency_ms=float(number),
             error="took too long" if number % 30 == 0 else None,
         )
         for number in range(60)
-    ]  # fmt: skip
+    ]
     other = a_record("user-x", now - 10, staging_version="3")
     log.append_now([*records, other])
     log.label_now([Label(one.request_id, '"setosa"', now) for one in records[:50]])
@@ -85,7 +88,7 @@ def test_the_counts_are_those_of_the_log_over_many_slices(
     log.close()
 
 
-def test_another_test_begins_at_nought(url: str) -> None:
+def test_the_counts_of_another_test_start_at_zero(url: str) -> None:
     log = PredictionLog(url)
     log.append_now([a_record()])
     counts = ArmCounts(url, max_users=4)
@@ -104,9 +107,10 @@ def test_the_numbers_of_the_page_say_what_is_missing(url: str) -> None:
     latest = counts_that(counts, lambda one: total(one, "B") == (1, 1, 0))
     numbers = ab_numbers(latest, 24.0, PromotionSettings(min_labelled=3, min_errors=1))
     assert numbers["missing"] == [
-        "3 labelled users in arm A", "1 labelled errors in arm A, or the deadline",
+        "3 labelled users in arm A",
+        "1 labelled errors in arm A, or the deadline",
         "2 labelled users in arm B",
-    ]  # fmt: skip
+    ]
     assert [point["requests"] for point in numbers["arms"]["B"]["curve"]] == [1]
     assert numbers["arms"]["B"]["accuracy"]["value"] == 0.0
     counts.close()

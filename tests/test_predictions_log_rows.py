@@ -46,11 +46,18 @@ def append(url, rows, at=None, version="5", said="a", label=None, model="iris"):
     log = PredictionLog(url)
     log.append_now(
         [
-            a_record(f"user {place}", at, features=features, model=model, model_version=version,
-                     prediction=json_text(said), **known)
+            a_record(
+                f"user {place}",
+                at,
+                features=features,
+                model=model,
+                model_version=version,
+                prediction=json_text(said),
+                **known,
+            )
             for place, features in enumerate(rows)
         ]
-    )  # fmt: skip
+    )
     log.close()
 
 

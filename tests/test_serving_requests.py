@@ -217,6 +217,10 @@ def test_nothing_is_answered_while_the_logs_file_is_gone(client: TestClient, fol
         assert reply.status_code == 503
         assert "file was deleted or replaced" in reply.json()["error"]
         assert client.get("/readyz").status_code == 503
+        headers = {"Authorization": f"Bearer {TOKEN}".encode()}
+        reply = client.get("/log.csv", headers=headers)
+        assert reply.status_code == 503
+        assert reply.json() == {"error": "The prediction log cannot be read now"}
     finally:
         (folder / "elsewhere.db").rename(file)
     assert client.get("/readyz").status_code == 200

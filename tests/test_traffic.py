@@ -1,4 +1,4 @@
-"""Users of known habits, labels of a known truth, and whether the log agrees."""
+"""Simulated users, labels with a known accuracy, and the comparison with the log."""
 
 import json
 import sys
@@ -44,7 +44,7 @@ def test_the_same_seed_makes_the_same_traffic_and_another_seed_another() -> None
     assert {request.user_id for request in one}.isdisjoint(request.user_id for request in other)
 
 
-def test_users_ask_mostly_for_rows_of_their_own_and_some_ask_far_more_than_others() -> None:
+def test_users_mostly_send_their_own_rows_and_some_send_far_more_than_others() -> None:
     rows = Rows([{"number": float(number)} for number in range(1000)], ["a"] * 1000)
     sent = Counter[str]()
     own = Counter[str]()
@@ -56,14 +56,14 @@ def test_users_ask_mostly_for_rows_of_their_own_and_some_ask_far_more_than_other
     assert max(sent.values()) > 10 * min(sent.values())
 
 
-def test_the_holdout_is_sent_and_no_row_of_training() -> None:
+def test_only_rows_of_the_holdout_are_sent() -> None:
     rows = read_rows("holdout", SETTINGS)
     assert len(rows) == 30
     assert set(rows.labels) == set(CLASSES)
     assert list(rows.features[0]) == ["sepal_length", "sepal_width", "petal_length", "petal_width"]
 
 
-def test_a_file_is_sent_as_json_has_its_kinds(tmp_path: Path) -> None:
+def test_the_values_of_a_file_are_sent_as_json_types(tmp_path: Path) -> None:
     frame = mixed_frame(60)
     path = write(frame, tmp_path / "mixed.parquet")
     data = SETTINGS.data.model_copy(update={"target": "outcome"})
@@ -75,7 +75,7 @@ def test_a_file_is_sent_as_json_has_its_kinds(tmp_path: Path) -> None:
     assert types["joined"] == {str}
 
 
-def test_drawn_labels_make_each_arm_right_as_often_as_said() -> None:
+def test_drawn_labels_give_each_arm_its_accuracy() -> None:
     truth = read_truth("A=0.90,B=0.95", 0.0, CLASSES)
     lucks = np.random.default_rng(0).random(40_000)
     for arm, accuracy in (("A", 0.90), ("B", 0.95)):
@@ -95,21 +95,23 @@ def test_a_version_keeps_its_accuracy_when_it_changes_arms() -> None:
     assert truth.label(a_request(label="setosa"), "B", "6", "virginica") == "setosa"
 
 
-def test_correlated_users_differ_as_much_as_said_and_are_right_as_often() -> None:
-    """Of outcomes 0 and 1: the variance between users' shares is rho * p * (1 - p)."""
+def test_correlated_users_have_the_given_mean_and_variance() -> None:
+    """With outcomes 0 and 1 the variance between the users' shares is rho * p * (1 - p)."""
     truth = read_truth("A=0.8,B=0.8", 1 / 6, CLASSES)
     shares = [
-        np.mean([
-            truth.label(a_request(luck, user), "A", "1", "setosa") == "setosa"
-            for luck in np.linspace(0, 0.9999, 200)
-        ])
+        np.mean(
+            [
+                truth.label(a_request(luck, user), "A", "1", "setosa") == "setosa"
+                for luck in np.linspace(0, 0.9999, 200)
+            ]
+        )
         for user in np.linspace(0.001, 0.999, 200)
-    ]  # fmt: skip
+    ]
     assert np.mean(shares) == pytest.approx(0.8, abs=0.01)
     assert np.var(shares) == pytest.approx(0.8 * 0.2 / 6, rel=0.05)
 
 
-def test_a_shift_moves_one_column_by_its_deviations_and_leaves_gaps_and_labels() -> None:
+def test_a_shift_adds_standard_deviations_to_a_column_and_keeps_gaps_and_labels() -> None:
     features = [{"a": 1.0, "b": 2.0}, {"a": 3.0, "b": 2.0}, {"a": None, "b": 2.0}]
     rows = Rows(features, ["x", "y", "x"])
     moved = shifted(rows, "a:1.5")
@@ -119,38 +121,43 @@ def test_a_shift_moves_one_column_by_its_deviations_and_leaves_gaps_and_labels()
 
 
 @pytest.mark.parametrize(
-    ("shift", "said"),
+    ("shift", "message"),
     [
         ("petal", "expected column:sd"),
         ("petal_lenght:1", "did you mean 'petal_length'"),
         ("petal_length:much", "expected column:sd"),
     ],
 )
-def test_a_shift_that_cannot_be_is_said(shift: str, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_a_shift_that_is_not_valid_is_an_error(shift: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         shifted(read_rows("holdout", SETTINGS), shift)
 
 
 @pytest.mark.parametrize("accuracy", ["B", "B=2", "=0.5", "A=0.9;B=0.9", "A=nan"])
-def test_an_accuracy_that_cannot_be_is_said(accuracy: str) -> None:
+def test_an_accuracy_that_is_not_valid_is_an_error(accuracy: str) -> None:
     with pytest.raises(InputError, match="expected real, or such as"):
         read_truth(accuracy, 0.0, CLASSES)
 
 
 def line_of(sent: Sent, **more: str) -> dict[str, str]:
     usual = {
-        "request_id": sent.answer["request_id"], "user_id": "user-1", "variant": "A",
-        "model_version": "1", "prediction": "setosa", "label": "setosa", "petal_length": "1.5",
-    }  # fmt: skip
+        "request_id": sent.answer["request_id"],
+        "user_id": "user-1",
+        "variant": "A",
+        "model_version": "1",
+        "prediction": "setosa",
+        "label": "setosa",
+        "petal_length": "1.5",
+    }
     return usual | more
 
 
-def test_the_report_holds_an_address_without_its_password() -> None:
+def test_the_report_has_addresses_without_passwords() -> None:
     log = "postgresql://me:secret@db/log"
     parameters = Parameters("http://here", log, 1, 1, 0, 1, 0, 1, "real", 0, "none", 0, log)
-    said = parameters.without_passwords()
-    assert said["data"] == said["log"] == "postgresql://me:***@db/log"
-    assert (said["url"], said["accuracy"]) == ("http://here", "real")
+    message = parameters.without_passwords()
+    assert message["data"] == message["log"] == "postgresql://me:***@db/log"
+    assert (message["url"], message["accuracy"]) == ("http://here", "real")
 
 
 def test_what_is_missing_twice_or_different_is_named() -> None:
@@ -186,20 +193,20 @@ def log_of(folder: Path) -> str:
 def drive(
     project: Path, url: str, token: str = TOKEN, **arguments: str
 ) -> tuple[str, dict[str, object]]:
-    """What it said, and its report."""
+    """Run the step, and return its output and its report."""
     done = run_step(project, "traffic", {"RATCHET_ADMIN_TOKEN": token}, url=url, **arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout, json.loads((project / "reports/traffic/traffic.json").read_text())
 
 
 @pytest.mark.slow
-def test_the_log_agrees_with_what_users_saw_and_each_arm_is_as_right_as_drawn(
+def test_the_log_agrees_with_the_answers_and_each_arm_has_its_accuracy(
     tmp_path: Path,
 ) -> None:
     project = new_project(tmp_path)
     with small_service(tmp_path) as url:
-        said, report = drive(project, url, requests="800", accuracy="A=0.6,B=0.9", seed="3")
-        assert "the log agrees on all 800 (0 others came meanwhile)" in said
+        message, report = drive(project, url, requests="800", accuracy="A=0.6,B=0.9", seed="3")
+        assert "the log agrees on all 800 (0 others came meanwhile)" in message
         again, _ = drive(project, url, requests="100", labelled="0.5", log=log_of(tmp_path))
         assert "the log agrees on all 100" in again
     frame = read_log(log_of(tmp_path)).frame
@@ -220,25 +227,27 @@ def test_the_service_itself_keeps_what_it_answered(tmp_path: Path) -> None:
         service.until(lambda: service.get("/status")[1]["staging"])
         service.put("/split", {"ab_split_b": 0.5})
         arguments = {"requests": "600", "accuracy": "1=0.7,2=0.95", "shift": "petal_length:0.5"}
-        said, report = drive(project, service.address, SERVICE_TOKEN, **arguments)
-    assert "the log agrees on all 600 (0 others came meanwhile)" in said
+        message, report = drive(project, service.address, SERVICE_TOKEN, **arguments)
+    assert "the log agrees on all 600 (0 others came meanwhile)" in message
     right = {row["version"]: row["right"] for row in report["arms"]}  # type: ignore[attr-defined]
     assert right == pytest.approx({"1": 0.7, "2": 0.95}, abs=0.08)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "message"),
     [
         ("lose", "of 100, 10 are missing, 0 twice, 0 different"),
         ("change", "of 100, 0 are missing, 0 twice, 10 different"),
         ("fail", '10 not answered: 503 {"error":"no"}'),
     ],
 )
-def test_a_service_that_errs_is_found_out(tmp_path: Path, fault: str, said: str) -> None:
+def test_a_service_that_loses_changes_or_fails_is_detected(
+    tmp_path: Path, fault: str, message: str
+) -> None:
     with small_service(tmp_path, fault) as url:
         printed, report = drive(new_project(tmp_path), url, requests="100", concurrency="4")
-    assert said in printed
+    assert message in printed
     assert (report["unanswered"] != {}) == (fault == "fail")
 
 
@@ -249,8 +258,8 @@ def test_a_log_is_sent_again_in_its_order_by_its_users_with_its_labels(tmp_path:
     with small_service(tmp_path) as url:
         drive(project, url, requests="150", labelled="0.7", rate="400", delay="0.2")
     with small_service(tmp_path / "again") as url:
-        said, _ = drive(project, url, data=log_of(tmp_path), requests="150", concurrency="1")
-    assert "the log agrees on all 150" in said
+        message, _ = drive(project, url, data=log_of(tmp_path), requests="150", concurrency="1")
+    assert "the log agrees on all 150" in message
     columns = ("user_id", "features", "label", "arm")
     before, after = (
         read_log(log_of(folder), columns=columns).frame for folder in (tmp_path, tmp_path / "again")
@@ -259,7 +268,7 @@ def test_a_log_is_sent_again_in_its_order_by_its_users_with_its_labels(tmp_path:
 
 
 @pytest.mark.slow
-def test_without_a_way_to_the_log_it_says_so(tmp_path: Path) -> None:
+def test_without_access_to_the_log_the_step_says_so(tmp_path: Path) -> None:
     with small_service(tmp_path) as url:
         done = run_step(new_project(tmp_path), "traffic", url=url, requests="5")
     assert done.returncode == 0
@@ -268,7 +277,7 @@ def test_without_a_way_to_the_log_it_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"url": "http://127.0.0.1:9"}, "no service answers there"),
         ({"requests": "0"}, "requests=0: expected 1 or more"),
@@ -278,10 +287,10 @@ def test_without_a_way_to_the_log_it_says_so(tmp_path: Path) -> None:
         ({"data": "sqlite:///none.db"}, "none.db"),
     ],
 )
-def test_wrong_input_is_said_in_one_line(
-    tmp_path: Path, arguments: dict[str, str], said: str
+def test_wrong_input_is_one_line_on_stderr(
+    tmp_path: Path, arguments: dict[str, str], message: str
 ) -> None:
     done = run_step(new_project(tmp_path), "traffic", **arguments)
     assert done.returncode == 2, done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr

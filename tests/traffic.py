@@ -17,7 +17,7 @@ def rows_of_test(
     seed: int = 0,
     seconds_apart: float = 1.0,
 ) -> pd.DataFrame:
-    """As `read_log` gives them: labels at once, a user always in the same arm, yes or no."""
+    """Return rows like `read_log`: labels at once, classes yes and no, one arm per user."""
     rng = np.random.default_rng(seed)
     user = np.tile(np.arange(users), requests)
     arm_b = (rng.random(users) < split)[user]
@@ -51,7 +51,7 @@ def rows_of_test(
 def records(
     rows: pd.DataFrame, model: str = "iris", prod: str = "1", staging: str = "2"
 ) -> list[Record]:
-    """The same as a service would have written them."""
+    """Return the rows as records, as a service would have written them."""
     return [
         Record(
             request_id=new_request_id(row.time),

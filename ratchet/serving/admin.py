@@ -10,6 +10,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from ratchet.errors import InputError
+from ratchet.predictions.commit_queue import LogError
 from ratchet.predictions.csv_export import csv_pages
 from ratchet.predictions.splits import Split
 from ratchet.predictions.window import Window
@@ -44,7 +46,10 @@ async def log_csv(request: Request) -> Response:
 
 
 def _start(pages: Iterator[str]) -> Iterator[str]:
-    return chain([next(pages)], pages)
+    try:
+        return chain([next(pages)], pages)
+    except InputError as error:  # it names the database
+        raise LogError("The prediction log cannot be read now", str(error)) from None
 
 
 def _time(query: Mapping[str, str], name: str) -> float | None:

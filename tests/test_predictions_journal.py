@@ -1,4 +1,4 @@
-"""PostgreSQL goes away under load and comes back: nothing lost, nothing twice."""
+"""PostgreSQL goes away under load and comes back: no record is lost, none is there twice."""
 
 import fcntl
 import random
@@ -35,7 +35,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def url(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A database of the test's own; its server may be stopped, and is up again for the next."""
+    """Return a database of the test's own. A test may stop the server; the next one starts it."""
     monkeypatch.setenv("RATCHET_LOG_JOURNAL", str(tmp_path / "journal.db"))
     if not cluster.is_up:
         cluster.start()
@@ -99,7 +99,7 @@ def test_no_record_is_lost_or_kept_twice_when_postgresql_stops_and_starts_under_
     assert len(set(answered)) == len(answered)
 
 
-def test_a_service_starts_while_postgresql_is_away_with_the_split_it_knew(
+def test_a_service_that_starts_while_postgresql_is_away_has_the_last_known_split(
     url: str, cluster: Cluster
 ) -> None:
     log = PredictionLog(url, ABSettings(split=0.1))
@@ -116,7 +116,7 @@ def test_a_service_starts_while_postgresql_is_away_with_the_split_it_knew(
     assert ids_in(url) == [record.request_id]
 
 
-def test_a_frozen_postgresql_is_given_up_and_its_return_brings_nothing_twice(
+def test_a_frozen_postgresql_is_left_and_nothing_is_there_twice_when_it_is_back(
     url: str, cluster: Cluster
 ) -> None:
     log = PredictionLog(url)
@@ -174,14 +174,16 @@ def test_labels_of_requests_in_the_journal_are_set_once_and_conflicts_recorded(
     with read_engine(url).connect() as connection:
         refused = connection.execute(select(refused_labels)).one()
     assert (refused.request_id, refused.label, refused.kept) == (
-        late.request_id, '"virginica"', '"setosa"',
-    )  # fmt: skip
+        late.request_id,
+        '"virginica"',
+        '"setosa"',
+    )
 
 
 def test_a_label_whose_request_waits_in_the_journal_is_not_unknown(
     url: str, tmp_path: Path
 ) -> None:
-    """As between PostgreSQL's return and the end of the draining."""
+    """The state between PostgreSQL's return and the end of the draining."""
     waiting, there = a_record(), a_record()
     journal = Journal(str(tmp_path / "journal.db"))
     log = PredictionLog(url)
@@ -214,7 +216,7 @@ def test_a_label_for_a_request_in_another_machines_journal_waits_for_it(
     assert label_of(url, record.request_id) == "setosa"
 
 
-def test_a_record_no_database_can_hold_fails_alone(url: str) -> None:
+def test_a_record_that_no_database_can_hold_fails_alone(url: str) -> None:
     log = PredictionLog(url)
     good = a_record()
     with ThreadPoolExecutor(3) as pool:
@@ -223,13 +225,15 @@ def test_a_record_no_database_can_hold_fails_alone(url: str) -> None:
             for one in (a_record("a\0b"), good, a_record("\ud800"))
         ]
     assert [type(call.exception()).__name__ for call in calls] == [
-        "RefusedError", "NoneType", "RefusedError",
-    ]  # fmt: skip
+        "RefusedError",
+        "NoneType",
+        "RefusedError",
+    ]
     log.close()
     assert ids_in(url) == [good.request_id]
 
 
-def test_a_record_that_postgresql_refuses_later_stays_in_the_journal_and_holds_nobody_up(
+def test_a_record_that_postgresql_refuses_later_stays_in_the_journal_and_blocks_no_other(
     url: str, cluster: Cluster, tmp_path: Path
 ) -> None:
     log = PredictionLog(url)

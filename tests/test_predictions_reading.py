@@ -1,4 +1,4 @@
-"""What is read of the log: windows, the CSV, and what retention leaves."""
+"""Reading the log: windows, the CSV, and retention."""
 
 import csv
 import io
@@ -29,7 +29,7 @@ START = 1_700_000_000.0
 
 
 def a_week() -> list[Record]:
-    """A request a day; from the fourth on another test is on. A label, a conflict, an error."""
+    """Return a request a day; the fourth begins another test and has a label and an error."""
     records = [
         a_record(f"user-{day}", START + day * DAY, prediction=json_text(day % 2 == 0))
         for day in range(7)
@@ -73,8 +73,11 @@ def test_a_window_is_one_test_in_the_order_of_its_requests(url: str, week: list[
     assert list(frame["error"]) == ["took 1200 ms", None, None, None]
     assert list(frame["split"]) == [0.5] * 4
     assert [str(frame[name].dtype) for name in ("time", "split", "fallback", "label")] == [
-        "float64", "float64", "bool", "object",
-    ]  # fmt: skip
+        "float64",
+        "float64",
+        "bool",
+        "object",
+    ]
 
 
 def test_a_window_is_from_its_beginning_up_to_and_without_its_end(
@@ -102,18 +105,32 @@ def test_the_csv_has_the_columns_of_the_contract_and_a_line_a_request(
 ) -> None:
     header, *rows = lines(url)
     assert header == [
-        "request_id", "timestamp", "user_id", "variant", "model_version",
-        "sepal_length", "sepal_width", "prediction", "label",
-    ]  # fmt: skip
+        "request_id",
+        "timestamp",
+        "user_id",
+        "variant",
+        "model_version",
+        "sepal_length",
+        "sepal_width",
+        "prediction",
+        "label",
+    ]
     assert len(rows) == 7
     assert rows[3] == [
-        week[3].request_id, "2023-11-17T22:13:20.000000+00:00", "user-3", "A", "1",
-        "5.1", "3.5", "false", "true",
-    ]  # fmt: skip
+        week[3].request_id,
+        "2023-11-17T22:13:20.000000+00:00",
+        "user-3",
+        "A",
+        "1",
+        "5.1",
+        "3.5",
+        "false",
+        "true",
+    ]
     assert rows[4][-1] == ""
 
 
-def test_the_csv_is_filtered_and_given_details(url: str, week: list[Record]) -> None:
+def test_the_csv_can_be_filtered_and_have_details(url: str, week: list[Record]) -> None:
     of = Window(since=week[3].time, until=week[5].time, model_version="1")
     header, *rows = lines(url, of, details=True, features=["sepal_width", "unknown"])
     assert header[5:9] == ["sepal_width", "unknown", "prediction", "label"]
@@ -200,8 +217,11 @@ def test_retention_deletes_what_is_older_and_nothing_else(tmp_path: Path) -> Non
     assert delete_older(engine, days=2.5, now=now) == 3
     assert delete_older(engine, days=2.5, now=now) == 0
     assert list(read_log(url, columns=("user_id",)).frame["user_id"]) == [
-        "user-3", "user-4", "user-5", "user-6",
-    ]  # fmt: skip
+        "user-3",
+        "user-4",
+        "user-5",
+        "user-6",
+    ]
     with engine.connect() as connection:
         refused = connection.exec_driver_sql("SELECT count(*) FROM refused_labels").scalar()
     assert refused == 4 + 1  # the fourth was labelled true to begin with
@@ -225,7 +245,9 @@ def test_retention_shrinks_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["nothing", "another file", "another database"])
-def test_what_is_no_log_is_said_and_not_made(tmp_path: Path, what: str) -> None:
+def test_a_source_that_is_not_a_log_is_an_error_and_is_not_created(
+    tmp_path: Path, what: str
+) -> None:
     file = tmp_path / "log.db"
     if what == "another file":
         file.write_text("request_id,time\n" * 100)

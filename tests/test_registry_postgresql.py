@@ -1,4 +1,4 @@
-"""The line on a PostgreSQL of its own: behind an `mlflow server`, and as the store itself."""
+"""The steps on PostgreSQL: behind an `mlflow server`, and as the store itself."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[str]:
-    """The address of a fresh cluster, with three databases."""
+    """Start a cluster with three databases, and return its address."""
     with new_cluster() as cluster:
         cluster.create("web")
         cluster.create("moved")

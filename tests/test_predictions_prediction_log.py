@@ -1,4 +1,4 @@
-"""The log on SQLite: kept before it is answered, whatever becomes of the process or the disk."""
+"""The log on SQLite: what is answered is kept, also if a process is killed or the disk is full."""
 
 import asyncio
 import contextlib
@@ -60,7 +60,7 @@ def test_ids_of_one_process_are_all_different() -> None:
     assert len({new_request_id(1.7e9) for _ in range(100_000)}) == 100_000
 
 
-def test_a_record_is_there_when_append_returns_and_all_its_fields(tmp_path: Path) -> None:
+def test_a_record_is_in_the_log_with_all_fields_when_append_returns(tmp_path: Path) -> None:
     record = a_record(error="took 1200 ms", fallback=True, label="true", label_time=5.0)
     log = PredictionLog(url_of(tmp_path))
     log.append_now([record])
@@ -92,8 +92,10 @@ def test_labels_are_set_once_and_conflicts_recorded(tmp_path: Path) -> None:
     log.close()
     assert all_of(tmp_path, "label, label_time") == [("1", 1.0)]
     assert all_of(tmp_path, "label, kept", "refused_labels") == [
-        ('"1"', "1"), ("1.0", "1"), ("true", "1"),
-    ]  # fmt: skip
+        ('"1"', "1"),
+        ("1.0", "1"),
+        ("true", "1"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -177,10 +179,10 @@ def shared_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["true", '"true"', "1"]))))
-def test_many_labels_at_once_end_as_one_by_one(
+def test_many_labels_at_once_have_the_same_outcomes_as_one_by_one(
     shared_log: tuple[str, PredictionLog], labels: list[tuple[int, str]]
 ) -> None:
-    """Of three known requests and an unknown one."""
+    """Labels of three known requests and an unknown one."""
     url, log = shared_log
     known = [a_record() for _ in range(3)]
     log.append_now(known)
@@ -205,7 +207,7 @@ def test_many_labels_at_once_end_as_one_by_one(
     }
 
 
-def test_a_label_right_after_its_answer_finds_it_under_load(tmp_path: Path) -> None:
+def test_a_label_sent_right_after_its_answer_finds_the_request_under_load(tmp_path: Path) -> None:
     log = PredictionLog(url_of(tmp_path))
 
     async def one_user() -> list[str]:
@@ -225,7 +227,7 @@ def test_a_label_right_after_its_answer_finds_it_under_load(tmp_path: Path) -> N
     assert len(all_of(tmp_path)) == 900
 
 
-def test_what_the_other_version_would_have_said_comes_later(tmp_path: Path) -> None:
+def test_a_shadow_answer_is_added_later(tmp_path: Path) -> None:
     record = a_record()
     log = PredictionLog(url_of(tmp_path))
     log.append_now([record])
@@ -254,20 +256,22 @@ def test_a_record_that_cannot_be_kept_fails_alone(tmp_path: Path, bad: dict[str,
     assert len(all_of(tmp_path)) == 2
 
 
-def test_the_split_starts_as_configured_and_is_kept_over_restarts(tmp_path: Path) -> None:
+def test_the_split_starts_as_configured_and_survives_restarts(tmp_path: Path) -> None:
     for default in (0.1, 0.3):
         log = PredictionLog(url_of(tmp_path), ABSettings(split=default))
         assert log.split.value == (0.1 if default == 0.1 else 0.5)
         log.put_split(0.5, "a test")
         log.close()
     assert [(row[0], row[1]) for row in all_of(tmp_path, "id, value", "splits")] == [
-        (0, 0.1), (1, 0.5), (2, 0.5),
-    ]  # fmt: skip
+        (0, 0.1),
+        (1, 0.5),
+        (2, 0.5),
+    ]
     with pytest.raises(ValueError, match="between 0 and 1"):
         log.put_split(1.5, "a test")
 
 
-def test_a_log_that_cannot_be_opened_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_opened_is_an_input_error(tmp_path: Path) -> None:
     for url in (f"sqlite:///{tmp_path}", "mysql://localhost/log", "nonsense"):
         with pytest.raises(InputError, match="RATCHET_LOG_URL="):
             PredictionLog(url)
@@ -305,8 +309,10 @@ asyncio.run(users())
 def start_writer(folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", WRITER, url_of(folder)],
-        stdout=subprocess.PIPE, text=True, env=environment(),
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
 
 
 @pytest.mark.slow
@@ -381,10 +387,15 @@ def test_a_full_disk_refuses_what_it_cannot_keep_and_goes_on_when_there_is_room(
     )
     done = subprocess.run(
         ["unshare", "--map-root-user", "--mount", "sh", "-c", mounted, DISK],
-        capture_output=True, text=True, env=environment(), check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env=environment(),
+        check=False,
+    )
     if "unshare failed" in done.stderr:
         pytest.skip(done.stderr)
     assert done.stdout.splitlines() == [
-        "True The prediction log takes no writes: database or disk is full", "True", "True",
-    ], done.stderr  # fmt: skip
+        "True The prediction log takes no writes: database or disk is full",
+        "True",
+        "True",
+    ], done.stderr

@@ -29,7 +29,7 @@ def test_raising_the_split_moves_users_only_from_a_to_b(
 
 
 @given(st.text(), st.text(max_size=8))
-def test_nobody_is_in_b_at_nought_and_everybody_at_one(user: str, staging: str) -> None:
+def test_nobody_is_in_b_at_0_and_everybody_at_1(user: str, staging: str) -> None:
     assert (arm_of(user, staging, 0.0), arm_of(user, staging, 1.0)) == ("A", "B")
 
 
@@ -45,8 +45,8 @@ def test_users_are_spread_evenly(staging: str) -> None:
     assert chisquare(counts).pvalue > 0.001
 
 
-def test_every_test_shuffles_users_anew() -> None:
-    """Of those in B under one staging version, a fifth is in B under the next: as if drawn anew."""
+def test_each_test_assigns_the_users_anew() -> None:
+    """Of the users in B under one staging version, a fifth is in B under the next one."""
     before = [user for user in USERS if arm_of(user, "2", 0.2) == "B"]
     again = sum(arm_of(user, "3", 0.2) == "B" for user in before)
     assert (
@@ -54,21 +54,24 @@ def test_every_test_shuffles_users_anew() -> None:
     )
 
 
-def test_the_hash_is_that_of_every_machine_and_process() -> None:
+def test_the_hash_is_the_same_in_every_process() -> None:
     code = "from ratchet.predictions.assignment import *; print(position('Åse', '7'))"
     printed = {
         subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
             env={"PYTHONHASHSEED": seed},
         ).stdout
         for seed in ("1", "2")
-    }  # fmt: skip
+    }
     assert printed == {f"{position('Åse', '7')}\n"}
     assert position("user-1", "7") == 0.1416515377895663
 
 
 @given(st.text(), st.text(), st.text())
-def test_a_pseudonymize_user_stays_one_user_and_another_secret_another(
+def test_a_pseudonym_is_the_same_each_time_and_differs_with_another_secret(
     user: str, secret: str, other: str
 ) -> None:
     assert pseudonymize(user, secret) == pseudonymize(user, secret)
