@@ -12,7 +12,7 @@ run: setup  ## the whole line once, on the data of configs/project.yaml
 	mlflow run . --env-manager local
 
 test: setup  ## every test, the slow ones too; TESTS="-m 'not slow'" for the quick ones
-	pytest -n auto --dist loadfile $(TESTS)
+	pytest -n auto --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-workflows: setup tools  ## every workflow, run by act against a repository on this disk
 	pytest -v tests/test_workflows*.py tests/test_github_*.py
@@ -80,6 +80,7 @@ bench: setup  ## every figure the README quotes, beside its peer
 	python -m benchmarks.prediction_log
 	python -m benchmarks.decision_quality
 	python -m benchmarks.line
+	python -m benchmarks.zoo
 
 screenshots: setup  ## docs/pictures, from a run of the line in a clone; needs Chromium
 	python -m docs.screenshots

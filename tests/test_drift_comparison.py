@@ -170,6 +170,7 @@ def test_holm_stops_at_the_first_p_value_above_its_limit():
     assert holm([], alpha=0.05) == []
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None, derandomize=True)
 @given(st.lists(numbers, min_size=1), st.lists(numbers, min_size=1))
 def test_any_numbers_can_be_compared(before, now):
@@ -177,6 +178,7 @@ def test_any_numbers_can_be_compared(before, now):
     _compares_without_error(*frames)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.lists(st.none() | days, min_size=1), st.lists(st.none() | days, min_size=1))
 def test_any_dates_can_be_compared(before, now):
@@ -184,6 +186,7 @@ def test_any_dates_can_be_compared(before, now):
     _compares_without_error(*frames)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     st.lists(st.none() | st.text(max_size=3), min_size=1),

@@ -25,6 +25,7 @@ def test_a_correlation_that_weakens_is_found_and_its_pair_named():
     assert found.pairs[0] == ("n0", "n1")
 
 
+@pytest.mark.slow
 def test_the_same_dependence_alarms_in_at_most_alpha_of_checks():
     p_values = [compared(sample(2 * i), sample(2 * i + 1)).p_value for i in range(200)]
     assert sum(p < 0.01 for p in p_values) <= 3

@@ -81,6 +81,7 @@ def test_mlflow_run_shows_no_traceback_either(tmp_path: Path):
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_traceback_that_the_folder_cannot_take_goes_to_the_temporary_folder(tmp_path: Path):
     project = new_project(tmp_path)
     command = own_step(project, "raise ValueError")
@@ -92,6 +93,7 @@ def test_a_traceback_that_the_folder_cannot_take_goes_to_the_temporary_folder(tm
     file.unlink()
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_not_a_bug(tmp_path: Path):
     project = new_project(tmp_path)
     command = own_step(project, "raise OSError(28, 'No space left on device', 'mlflow.db')")

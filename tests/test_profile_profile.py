@@ -35,6 +35,7 @@ def frame_of(numbers, words):
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     reference=st.tuples(st.lists(anything, min_size=1), st.lists(names, min_size=1)),
@@ -49,6 +50,7 @@ def test_profiles_of_parts_add_up_to_the_profile_of_the_whole(reference, current
     assert to_json(parts) == to_json(profile_of(whole, like))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(anything, min_size=1), st.lists(anything, min_size=1))
 def test_each_number_is_counted_once_in_its_own_bin(reference, current):

@@ -95,6 +95,7 @@ def served(folder: Path, estimator: str, classes: int) -> ServedModel:
     return ServedModel(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("estimator", MODELS)
 def test_any_row_is_answered_as_the_pipeline_answers_it(

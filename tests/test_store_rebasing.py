@@ -56,6 +56,7 @@ def add_version(folder: Path, config: str) -> str:
     return run.info.run_id
 
 
+@pytest.mark.slow
 def test_two_copies_that_were_trained_at_the_same_time_are_both_kept(
     checkout: Checkout, remote: Path, tmp_path: Path
 ):
@@ -82,6 +83,7 @@ def test_two_copies_that_were_trained_at_the_same_time_are_both_kept(
         assert (model / "model.skops").read_text() == version.tags["config"]
 
 
+@pytest.mark.slow
 def test_what_another_run_has_trained_meanwhile_is_not_registered_twice(checkout: Checkout):
     copies = [checkout(name) for name in ("one", "two")]
     for git, folder in copies:
@@ -99,6 +101,7 @@ def test_what_another_run_has_trained_meanwhile_is_not_registered_twice(checkout
     assert [version.number for version in registry_in(folder).versions()] == ["1"]
 
 
+@pytest.mark.slow
 def test_alias_moves_that_happened_meanwhile_stay(checkout: Checkout):
     git, folder = checkout("first")
     state.take(git, folder, to_change=True)

@@ -337,6 +337,7 @@ def test_the_lock_is_broken_if_github_says_that_the_run_has_ended(
     assert asked == ["/repos/me/ratchet/actions/runs/7 Bearer secret"]
 
 
+@pytest.mark.slow
 def test_a_store_that_is_too_large_is_kept_and_only_alias_moves_may_lock_it(filled, remote: Path):
     git, folder = filled("growing")
     state.take(git, folder, to_change=True)
@@ -580,12 +581,14 @@ def test_the_store_of_an_older_mlflow_is_upgraded(tmp_path: Path):
     assert mlflow.MlflowClient(f"sqlite:///{database}").search_experiments()
 
 
+@pytest.mark.slow
 def test_an_unknown_action_names_the_nearest(tmp_path: Path):
     done = run_step(tmp_path, "store", action="tak")
     assert done.returncode == 2
     assert done.stderr.strip() == "store: 'tak' is not an action: did you mean 'take'?"
 
 
+@pytest.mark.slow
 def test_with_a_server_the_git_ref_is_not_used(tmp_path: Path):
     done = run_step(tmp_path, "store", {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}, action="lock")
     assert done.returncode == 0

@@ -95,6 +95,7 @@ def test_a_version_keeps_its_accuracy_when_it_changes_arms() -> None:
     assert truth.label(a_request(label="setosa"), "B", "6", "virginica") == "setosa"
 
 
+@pytest.mark.slow
 def test_correlated_users_have_the_given_mean_and_variance() -> None:
     """With outcomes 0 and 1 the variance between the users' shares is rho * p * (1 - p)."""
     truth = read_truth("A=0.8,B=0.8", 1 / 6, CLASSES)

@@ -19,6 +19,8 @@ from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.empty_store import copy_tables
+
 LOADED = (
     "mlflow",
     "mlflow.sklearn",
@@ -126,6 +128,7 @@ def _become(folder: str, env: dict[str, str], out: str, err: str) -> None:
 def _main() -> None:
     for module in LOADED:
         import_module(module)
+    copy_tables()()
     how, what, *rest = _next_command(sys.argv[1])
     sys.argv = [what if how == "-m" else how, *rest]
     if how == "-m":

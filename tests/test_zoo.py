@@ -1,0 +1,45 @@
+"""Tables that nobody here chose, through the line: each works, or one line says what is wrong.
+
+Every day takes another sample, so that a year sees every table. `python -m benchmarks.zoo` takes
+all of them. To repeat a day: ZOO_SEED=739950 pytest tests/test_zoo.py
+"""
+
+import os
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+
+from benchmarks.zoo import estimators, read_outcome, sample, table_files, target_of
+from ratchet.model.estimators import ALLOWED
+from tests import warm
+from tests.projects import REPOSITORY, environment
+
+SEED = int(os.environ.get("ZOO_SEED", datetime.now(UTC).toordinal()))
+TABLES = 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(TABLES))
+def test_a_table_works_or_one_line_says_what_is_wrong(number: int):
+    name = sample(TABLES, SEED)[number]
+    estimator = estimators(len(ALLOWED))[(SEED * TABLES + number) % len(ALLOWED)]
+    print(f"ZOO_SEED={SEED}: {name} with {estimator}")
+    words = ["-m", "benchmarks.zoo", "--one", name, "--estimator", estimator]
+    outcome = read_outcome(name, warm.run_python(words, REPOSITORY, environment()))
+    assert outcome.ending in ("works", "refused"), outcome.reason
+    assert "\n" not in outcome.reason
+    assert [reason for reason in outcome.estimators.values() if "\n" in reason] == []
+    assert outcome.disagreements == []
+
+
+def test_the_target_is_the_last_column_with_few_values():
+    frame = pd.DataFrame({"a": range(20), "b": [0, 1] * 10, "c": ["x"] * 20, "d": range(20)})
+    assert target_of(frame) == "b"
+    assert target_of(frame[["c", "d"]]) == "d"
+
+
+def test_there_are_more_than_five_hundred_tables_and_every_estimator_has_its_turn():
+    assert len(table_files()) > 500
+    assert set(estimators(len(table_files()))) == set(ALLOWED)
+    assert sample(3, seed=1) == sample(3, seed=1) != sample(3, seed=2)
