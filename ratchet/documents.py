@@ -1,4 +1,4 @@
-"""A YAML or JSON file as a mapping, or an error that says what is wrong with it."""
+"""YAML and JSON files, read as mappings."""
 
 import json
 import re
@@ -13,12 +13,12 @@ from ratchet.errors import InputError
 SUFFIXES = (".yaml", ".yml", ".json")
 MOST_VALUES = 10_000
 DEEPEST = 30
-# What PyYAML raises on a value that is not what its tag says, and what it and json raise on depth.
+# PyYAML raises these if a value does not fit its tag, and both raise the last if nesting is deep.
 BROKEN = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as people read it: `1e-3` is a number, and a key given twice is an error."""
+    """A loader that reads `1e-3` as a number, and refuses a key that is given twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
@@ -26,7 +26,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-# PyYAML follows YAML 1.1, in which `1e-3` and `1.0e3` are text.
+# PyYAML follows YAML 1.1, where `1e-3` and `1.0e3` are text.
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
@@ -37,7 +37,7 @@ _Loader.add_implicit_resolver(
 def _refuse_repeats(keys: list[Any]) -> None:
     repeated = sorted({str(key) for key in keys if keys.count(key) > 1})
     if repeated:
-        raise ValueError(f"key '{repeated[0]}' stands twice")
+        raise ValueError(f"key '{repeated[0]}' is given twice")
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8-sig")  # Windows puts a mark before it
+        text = path.read_text(encoding="utf-8-sig")  # Windows writes a byte order mark
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except IsADirectoryError:
@@ -84,7 +84,7 @@ def _parse(text: str, suffix: str) -> Any:
 
 
 def _require_plain(content: Any) -> None:
-    """What JSON can say, and no more of it than a person writes: a YAML alias may hold itself."""
+    """Raise ValueError for what JSON cannot hold, and for endless nesting by YAML aliases."""
     waiting, seen = [(content, 0)], 0
     while waiting:
         value, depth = waiting.pop()

@@ -1,17 +1,17 @@
-"""configs/project.yaml as frozen settings. A key it does not know is an error, never ignored."""
+"""The settings in configs/project.yaml. An unknown key is an error."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ratchet.columns import GivenKind, TextKind
+from ratchet.columns import GivenKind
 from ratchet.documents import read_mapping
 from ratchet.errors import InputError, nearest
 
 PROJECT = Path("configs/project.yaml")
 
-TextChoice = TextKind | Literal["drop"]
+TextChoice = Literal["drop", "hash", "tfidf"]
 Metric = Literal["accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier"]
 
 
@@ -23,7 +23,7 @@ Names = Annotated[tuple[str, ...], Field(strict=False)]
 
 
 class CsvSettings(_Settings):
-    """How CSV files are written; what is not given is guessed."""
+    """The format of CSV files; what is not given is guessed."""
 
     separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     encoding: str | None = None
@@ -35,11 +35,11 @@ class DataSettings(_Settings):
     source: str
     target: str
     csv: CsvSettings = CsvSettings()
-    sheet: str | None = None  # of a spreadsheet; None: the first
+    sheet: str | None = None  # None: the first sheet of a spreadsheet
     drop: Names = ()
     kinds: dict[str, GivenKind] = {}
     text: dict[str, TextChoice] = {}
-    merge_labels: bool | None = None  # None: labels that differ by case or blanks are an error
+    merge_labels: bool | None = None  # None: labels that differ by case or white space are an error
     missing: Names = ("", "NA", "N/A", "NaN", "nan", "NULL", "null")
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
@@ -47,7 +47,7 @@ class DataSettings(_Settings):
 
 
 class GateSettings(_Settings):
-    floor: float | None = None  # None: what guessing the commonest class would score
+    floor: float | None = None  # None: the score of always answering the most common class
     tolerance: Annotated[float, Field(ge=0)] = 0.0
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     max_latency_ms: Annotated[float, Field(gt=0)] | None = None
@@ -55,24 +55,22 @@ class GateSettings(_Settings):
 
 
 class DriftSettings(_Settings):
-    alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.01  # false alarms a check
-    tau: Annotated[float, Field(ge=0)] = 0.02  # the PSI that is no change worth speaking of
+    alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.01  # the rate of false alarms per check
+    tau: Annotated[float, Field(ge=0)] = 0.02  # a PSI up to this is no drift
     ks_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.05
     missing_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.01  # of the share of missing values
     share_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.02  # of a class among the answers
     accuracy_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.01  # 0.01: one percentage point
-    minimum_rows: Annotated[int, Field(ge=1)] = 100  # on either side; fewer are no verdict
-    features: Names = ()  # which count; none named: all
+    minimum_rows: Annotated[int, Field(ge=1)] = 100  # in the reference and in the current data
+    features: Names = ()  # the columns that count; none: all
     dependence: bool = True
     unit: str | None = None  # the column of a file whose values count once; the log: "request"
-    needed: Annotated[int, Field(ge=1)] = 1  # drifted checks, of the last `window`, for a verdict
+    needed: Annotated[int, Field(ge=1)] = 1  # so many of the last `window` checks must drift
     window: Annotated[int, Field(ge=1)] = 1
-    cooldown_hours: Annotated[float, Field(ge=0)] = 0.0  # after a check that asked for retraining
-    log_days: Annotated[float, Field(gt=0)] = (
-        7.0  # how far back a check of the prediction log looks
-    )
-    engine: Literal["duckdb", "dask", "spark"] = "duckdb"  # what reads `current`
-    address: str | None = None  # of Dask's scheduler, or Spark's master
+    cooldown_hours: Annotated[float, Field(ge=0)] = 0.0  # after a check that led to retraining
+    log_days: Annotated[float, Field(gt=0)] = 7.0  # the part of the prediction log to check
+    engine: Literal["duckdb", "dask", "spark"] = "duckdb"  # reads the current data
+    address: str | None = None  # the address of Dask's scheduler or Spark's master
 
     @property
     def unit_column(self) -> str | None:
@@ -88,26 +86,26 @@ class DriftSettings(_Settings):
 class AutomlSettings(_Settings):
     budget_minutes: Annotated[float, Field(gt=0)] = 10.0
     folds: Annotated[int, Field(ge=2)] = 5
-    estimators: Names = ()  # none: all that are quick
+    estimators: Names = ()  # none: all quick ones
     n_select: Annotated[int, Field(ge=1)] = 3
     tune_iterations: Annotated[int, Field(ge=0)] = 10
     imbalance: bool = False
     agreement: Annotated[float, Field(ge=0, le=1)] = 0.9
-    delivery: Literal["candidate", "pull_request"] = "candidate"  # how monitor.yml hands it over
+    delivery: Literal["candidate", "pull_request"] = "candidate"  # what monitor.yml makes of it
     parallel: Literal["dask"] | None = None
     dask_address: str | None = None
 
 
 class ABSettings(_Settings):
-    split: Annotated[float, Field(ge=0, le=1)] = 0.2  # arm B's share, until it is changed by hand
-    shadow: bool = False  # every request is scored by the other version too, and logged
-    staging_timeout_ms: Annotated[float, Field(gt=0)] = 1000.0  # then prod answers for staging
-    hash_users: bool = False  # the log holds an HMAC of the user, by RATCHET_USER_SECRET
-    retention_days: Annotated[float, Field(gt=0)] | None = None  # None: kept for ever
+    split: Annotated[float, Field(ge=0, le=1)] = 0.2  # the share of arm B at first
+    shadow: bool = False  # score every request with the other version too, and log it
+    staging_timeout_ms: Annotated[float, Field(gt=0)] = 1000.0  # after it prod answers instead
+    hash_users: bool = False  # log an HMAC of the user, keyed by RATCHET_USER_SECRET
+    retention_days: Annotated[float, Field(gt=0)] | None = None  # None: kept forever
 
 
 class GuardrailSettings(_Settings):
-    error_rate: Annotated[float, Field(ge=0, lt=1)] = 0.01  # how much more of staging may fail
+    error_rate: Annotated[float, Field(ge=0, lt=1)] = 0.01  # by how much staging may exceed prod
     latency_p99_ms: Annotated[float, Field(gt=0)] | None = 1000.0
 
 
@@ -157,7 +155,7 @@ def read_settings(path: Path = PROJECT) -> Settings:
 
 
 def _explain(error: ValidationError) -> str:
-    # A misspelt key is also a missing one; the spelling is what to mend.
+    # A misspelt key is also a missing one; the message is about the spelling.
     first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     where = [str(part) for part in first["loc"]]
     if first["type"] == "extra_forbidden":

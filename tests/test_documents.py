@@ -37,9 +37,9 @@ def test_what_only_looks_like_a_number_stays_text(tmp_path: Path, text: str) -> 
 
 
 def test_a_repeated_key_is_refused(tmp_path: Path) -> None:
-    assert said_of(tmp_path, "C: 1\nC: 2").endswith("is not valid YAML: key 'C' stands twice")
-    assert "key 'C' stands twice" in said_of(tmp_path, "params: {C: 1, C: 2}")
-    assert "key 'C' stands twice" in said_of(tmp_path, '{"p": {"C": 1, "C": 2}}', "a.json")
+    assert said_of(tmp_path, "C: 1\nC: 2").endswith("is not valid YAML: key 'C' is given twice")
+    assert "key 'C' is given twice" in said_of(tmp_path, "params: {C: 1, C: 2}")
+    assert "key 'C' is given twice" in said_of(tmp_path, '{"p": {"C": 1, "C": 2}}', "a.json")
 
 
 def test_anchors_and_merged_keys_are_yaml_too(tmp_path: Path) -> None:

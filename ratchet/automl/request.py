@@ -3,13 +3,13 @@
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 
 from ratchet.automl.agreement import mixed_rows
-from ratchet.columns import Kind
+from ratchet.columns import Kind, TextKind
 from ratchet.data.dataset import Split
 from ratchet.errors import InputError, nearest
 from ratchet.model.estimators import ALLOWED
@@ -34,6 +34,7 @@ QUICK = (
 SLOW = ("SVC", "MLPClassifier", "GaussianProcessClassifier")  # only if automl.estimators name them
 LABELS_ONLY = ("RidgeClassifier", "SGDClassifier")
 FEW_VALUES = 200_000  # with fewer, starting more processes costs more time than it saves
+CATEGORICAL = ("categorical", *get_args(TextKind))  # PyCaret has no preparation for texts
 
 
 def write_request(split: Split, settings: Settings, jobs: int, folder: Path) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def write_request(split: Split, settings: Settings, jobs: int, folder: Path) -> 
     train.to_parquet(folder / "train.parquet", index=False)
     sample = mixed_rows(features, codes, seed)
     as_plain(sample, kinds).to_parquet(folder / "sample.parquet", index=False)
-    categorical = [f"f{n}" for n, kind in enumerate(kinds.values()) if kind == "categorical"]
+    categorical = [f"f{n}" for n, kind in enumerate(kinds.values()) if kind in CATEGORICAL]
     return {
         "train": str(folder / "train.parquet"),
         "sample": str(folder / "sample.parquet"),
@@ -113,13 +114,13 @@ def as_plain(features: pd.DataFrame, kinds: Mapping[str, Kind]) -> pd.DataFrame:
     columns = {}
     for number, (name, kind) in enumerate(kinds.items()):
         column = features[name]
-        if kind == "categorical":
+        if kind in CATEGORICAL:
             column = column.astype(object).where(column.notna(), None)
             column = column.map(lambda value: None if value is None else str(value))
         elif kind == "date":
             seconds = column.astype("datetime64[s]").astype("int64").astype("float64")
             column = seconds.where(column.notna())
-        columns[f"f{number}"] = column if kind == "categorical" else column.astype("float64")
+        columns[f"f{number}"] = column if kind in CATEGORICAL else column.astype("float64")
     return pd.DataFrame(columns)
 
 

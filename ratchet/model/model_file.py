@@ -25,6 +25,7 @@ TRUSTED = (
     "lightgbm.sklearn.LGBMClassifier",
     "numpy.asarray",
     "numpy.dtype",
+    "numpy.ravel",
     "scipy.sparse._csr.csr_matrix",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
@@ -19,7 +20,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from ratchet.columns import Kind, column_type
+from ratchet.columns import Kind, TextKind, column_type
 from ratchet.model.estimators import Preparation
 
 Group = Literal["numbers", "dates", "codes", "texts"]
@@ -28,17 +29,26 @@ MISSING = "(missing)"
 MISSING_DATE = float(np.iinfo("int64").min)  # NumPy's NaT as a number
 MAX_ONE_HOT_COLUMNS = 100  # for one categorical column; its rarer values share one column
 MAX_CODES = 254  # HistGradientBoosting's limit
+# The columns of a text: of many if the matrix may stay sparse, of few if the estimator fills it.
+MAX_HASHES = {"sparse": 256, "dense": 64}
+MAX_WORDS = {"sparse": 1000, "dense": 200}
+WHOLE_VALUE, WORD = r"(?s)^.+$", r"\b\w+\b"
+DENSE = ("dense", "boosted", "trees", "binned")
 
 
 def preparation(
     needs: Preparation, kinds: Mapping[str, Kind], dtypes: Mapping[str, Any]
 ) -> ColumnTransformer:
     groups: dict[Group, list[str]] = {}
-    for name, kind in kinds.items():
-        groups.setdefault(_group(kind, dtypes[name]), []).append(name)
+    texts = []
+    for place, (name, kind) in enumerate(kinds.items()):
+        if kind == "hash" or kind == "tfidf":
+            texts.append((f"{kind} {place}", _text_pipeline(kind, needs), [name]))
+        else:
+            groups.setdefault(_group(kind, dtypes[name]), []).append(name)
     return ColumnTransformer(
-        [(group, _pipeline(group, needs), names) for group, names in groups.items()],
-        sparse_threshold=0.0 if needs in ("dense", "boosted", "trees", "binned") else 0.3,
+        [(group, _pipeline(group, needs), names) for group, names in groups.items()] + texts,
+        sparse_threshold=0.0 if needs in DENSE else 0.3,
         verbose_feature_names_out=False,
     )
 
@@ -61,6 +71,25 @@ def _pipeline(group: Group, needs: Preparation) -> Pipeline:
     if needs == "boosted":
         return make_pipeline(_as("float64"))
     return make_pipeline(_as("float64"), _filled(np.nan), *_scaler(needs))
+
+
+def _text_pipeline(kind: TextKind, needs: Preparation) -> Pipeline:
+    """Return the preparation of one column: its whole values by their hash, or its words.
+
+    HashingVectorizer leaves the signs alone, because some estimators refuse negative numbers.
+    """
+    matrix = "dense" if needs in DENSE else "sparse"
+    if kind == "hash":
+        vectorizer = HashingVectorizer(
+            n_features=MAX_HASHES[matrix],
+            token_pattern=WHOLE_VALUE,
+            lowercase=False,
+            alternate_sign=False,
+            norm=None,
+        )
+    else:
+        vectorizer = TfidfVectorizer(max_features=MAX_WORDS[matrix], token_pattern=WORD)
+    return make_pipeline(_as("object"), *_filled_texts(), FunctionTransformer(np.ravel), vectorizer)
 
 
 def _as(dtype: str) -> FunctionTransformer:

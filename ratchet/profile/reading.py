@@ -6,12 +6,12 @@ A reference is read when a model is trained, and is stored with the model.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pandas as pd
 
-from ratchet.columns import Kind
+from ratchet.columns import Kind, TextKind
 from ratchet.data.formats import quoted
 from ratchet.data.source import Rows, connect, of_frame, opened
 from ratchet.errors import InputError, nearest
@@ -53,7 +53,10 @@ def load(folder: Path) -> Reading:
 
 
 def read_training(features: pd.DataFrame, target: np.ndarray, kinds: Mapping[str, Kind]) -> Reading:
-    counted, sample = _read_frame(features, kinds)
+    """Count the training data. Ids and free text have no place in it: new values are no drift."""
+    kinds = {name: kind for name, kind in kinds.items() if kind not in get_args(TextKind)}
+    features = features[list(kinds)]
+    counted, sample = _read_frame(features, kinds) if kinds else ({}, _no_columns())
     classes, _ = _read_frame(pd.DataFrame({LABEL: target}), {LABEL: _kind_of(target)})
     return Reading(Profile(len(features), counted, *classes.values()), sample)
 
@@ -64,6 +67,12 @@ def with_answers(training: Reading, predicted: np.ndarray, truth: np.ndarray) ->
     counted, _ = _read_frame(answers, {PREDICTION: _kind_of(truth), RIGHT: "boolean"})
     profile = replace(training.profile, prediction=counted[PREDICTION], right=counted[RIGHT])
     return replace(training, profile=profile)
+
+
+def _no_columns() -> "pyarrow.Table":
+    import pyarrow
+
+    return pyarrow.table({})
 
 
 def _kind_of(classes: np.ndarray) -> Kind:
@@ -198,7 +207,8 @@ def _column_of(name: str, counts: Counts) -> Column:
 
 def not_features(names: Sequence[str] | Mapping[str, str], settings: DataSettings) -> set[str]:
     is_log = "request_id" in names and PREDICTION in names
-    return {settings.target, *settings.drop, PREDICTION, LABEL, *(LOG if is_log else ())}
+    named = {settings.target, *settings.drop, *settings.text, PREDICTION, LABEL}
+    return named | (LOG if is_log else set())
 
 
 def _answer_names(
