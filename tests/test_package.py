@@ -108,6 +108,26 @@ def test_a_missing_value_in_the_example_is_missing_and_a_text_stays_a_text(tmp_p
     )
 
 
+PACK = """
+from pathlib import Path
+from ratchet.errors import InputError
+from ratchet.packaging.bento import pack
+from tests.small_registry import SmallRegistry
+registry = SmallRegistry(Path("store"))
+registry.add("1", ["big", "small"])
+registry.add("2", ["large", "small"])
+try:
+    pack(registry.version("1"), registry.version("2"), registry, Path("no service is needed"))
+except InputError as error:
+    print(error)
+"""
+
+
+def test_a_staging_version_with_other_classes_than_prods_is_not_packed(tmp_path: Path) -> None:
+    done = run([sys.executable, "-c", PACK], tmp_path, BENTOML_HOME=str(tmp_path / "bentoml"))
+    assert "its classes are not those of prod: large, small instead of big" in done.stdout
+
+
 def test_without_prod_there_is_nothing_to_pack(tmp_path: Path) -> None:
     done = run_step(new_project(tmp_path), "package", smoke="false")
     assert done.returncode == 2

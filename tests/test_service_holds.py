@@ -4,6 +4,7 @@ RATCHET_SOAK_MINUTES sets how long versions are promoted and rolled back under l
 release, 1 by default.
 """
 
+import http.client
 import json
 import os
 import random
@@ -11,7 +12,9 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +23,7 @@ from sqlalchemy import create_engine, text
 
 from tests.clusters import Cluster, new_cluster
 from tests.loads import load
-from tests.projects import environment, free_port
+from tests.projects import environment, free_port, run
 from tests.services import (
     FEATURES,
     TOKEN,
@@ -31,7 +34,7 @@ from tests.services import (
     stop,
     train,
     wait_until_ready,
-)  # fmt: skip
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -155,14 +158,17 @@ def test_on_a_full_disk_nothing_is_answered_that_is_not_kept(project: Path, tmp_
         "BENTOML_HOME": str(tmp_path / "bentoml"),
         "RATCHET_LOG_URL": f"sqlite:///{disk}/predictions.db",
         "RATCHET_MODELS": str(tmp_path / "models"),
-    }  # fmt: skip
+    }
     command = f'mount -t tmpfs -o size=3m tmpfs {disk} && exec bentoml serve --port {port} "$0"'
+    namespace = ["unshare", "--map-root-user", "--mount"]
     with (tmp_path / "service.log").open("w") as log:
         process = subprocess.Popen(
-            ["unshare", "--map-root-user", "--mount", "sh", "-c", command,
-             "bentos.service:service"],
-            cwd=project, env=environment(**settings), stdout=log, stderr=log,
-        )  # fmt: skip
+            [*namespace, "sh", "-c", command, "bentos.service:service"],
+            cwd=project,
+            env=environment(**settings),
+            stdout=log,
+            stderr=log,
+        )
     try:
         time.sleep(1)
         if "unshare failed" in (said := (tmp_path / "service.log").read_text()):
@@ -185,7 +191,9 @@ def test_on_a_full_disk_nothing_is_answered_that_is_not_kept(project: Path, tmp_
         stop(process)
 
 
-def test_no_input_makes_a_5xx_or_ends_a_worker(project: Path, tmp_path: Path) -> None:
+def test_no_input_makes_a_5xx_or_breaks_the_documented_contract(
+    project: Path, tmp_path: Path
+) -> None:
     rng = random.Random(7)
     valid = json.dumps({"user_id": "u", "features": FEATURES, "label": "setosa"}).encode()
     with serving(project, tmp_path) as service:
@@ -197,12 +205,10 @@ def test_no_input_makes_a_5xx_or_ends_a_worker(project: Path, tmp_path: Path) ->
                     at = rng.randrange(len(body))
                     body[at : at + rng.randint(0, 3)] = rng.randbytes(rng.randint(0, 3))
                 assert service.send(path, bytes(body))[0] < 500, bytes(body)
-        done = subprocess.run(
-            [Path(sys.executable).parent / "schemathesis", "run", f"{service.address}/docs.json",
-             "--header", f"Authorization: Bearer {TOKEN}", "--checks", "not_a_server_error",
-             "--max-examples", "40", "--seed", "7"],
-            cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        command = [str(Path(sys.executable).parent / "schemathesis"), "run"]
+        command += [f"{service.address}/docs.json", "--checks", "all", "--seed", "7"]
+        command += ["--header", f"Authorization: Bearer {TOKEN}", "--max-examples", "30"]
+        done = run(command, tmp_path)
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
         assert [one.pid for one in service.workers()] == workers
         assert service.predict("user-1")[0] == 200
@@ -251,3 +257,79 @@ def test_a_version_that_does_not_work_is_refused_and_named(project: Path, tmp_pa
             assert service.get("/status")[1]["prod"]["version"] == "1"
         finally:
             move(project, prod="1", staging="2")
+
+
+def test_a_service_that_is_stopped_answers_every_request_that_was_sent(
+    project: Path, tmp_path: Path
+) -> None:
+    """Sixteen clients keep their connections and ask until the service says that it closes."""
+    body = json.dumps({"user_id": "u", "features": FEATURES})
+    broken: list[BaseException] = []
+    closed: list[int] = []
+
+    def ask(port: int, answered: threading.Semaphore) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        headers = {"Content-Type": "application/json"}
+        while True:
+            try:
+                connection.request("POST", "/predict", body, headers)
+                answer = connection.getresponse()
+                answer.read()
+            except (OSError, http.client.HTTPException) as error:
+                broken.append(error)
+                return
+            answered.release()
+            if answer.getheader("connection") == "close":
+                closed.append(answer.status)
+                return
+
+    with serving(project, tmp_path) as service:
+        answered, port = threading.Semaphore(0), int(service.address.rpartition(":")[2])
+        clients = [threading.Thread(target=ask, args=(port, answered)) for _ in range(16)]
+        for client in clients:
+            client.start()
+        for _ in range(100):
+            assert answered.acquire(timeout=60)
+        service.process.terminate()
+        for client in clients:
+            client.join(60)
+        assert broken == []
+        assert closed == [200] * 16
+
+
+def test_nobody_signs_a_change_of_the_split_with_another_address(
+    project: Path, tmp_path: Path
+) -> None:
+    with serving(project, tmp_path) as service:
+        request = urllib.request.Request(
+            f"{service.address}/split",
+            b'{"ab_split_b": 0.5}',
+            {
+                "Content-Type": "application/json",
+                "Authorization": f"Bearer {TOKEN}",
+                "X-Forwarded-For": "6.6.6.6",
+            },
+            method="PUT",
+        )
+        with urllib.request.urlopen(request) as answer:
+            assert json.load(answer)["by"] == "PUT /split from 127.0.0.1"
+
+
+THREADS = """
+import threading
+import bentos.service
+bentos.service.service.to_asgi()
+import sklearn.ensemble, lightgbm
+from threadpoolctl import threadpool_info
+found = []
+thread = threading.Thread(target=lambda: found.extend(threadpool_info()))
+thread.start()
+thread.join()
+print(*[one["num_threads"] for one in found if one["user_api"] == "openmp"])
+"""
+
+
+def test_the_threads_of_a_worker_use_one_openmp_thread_each(project: Path) -> None:
+    done = run([sys.executable, "-c", THREADS], project, BENTOML_DO_NOT_TRACK="True")
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) == {"1"}

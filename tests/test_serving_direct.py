@@ -35,6 +35,7 @@ MODELS = {
     "HistGradientBoostingClassifier": {"max_iter": 5},
     "GradientBoostingClassifier": {"n_estimators": 5},
     "LGBMClassifier": {"n_estimators": 5},
+    "XGBClassifier": {"n_estimators": 5},
     "KNeighborsClassifier": {},
     "BernoulliNB": {},
     "MultinomialNB": {},
@@ -48,6 +49,7 @@ FORMS = {
     "HistGradientBoostingClassifier": "direct, flat trees",
     "GradientBoostingClassifier": "direct, flat trees",
     "LGBMClassifier": "direct, booster",
+    "XGBClassifier": "direct, booster",
 }
 ROWS = st.lists(
     st.tuples(

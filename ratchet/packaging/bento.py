@@ -20,7 +20,7 @@ from ratchet.errors import InputError
 from ratchet.packaging.wheel import wheel
 from ratchet.registry.registry import Registry, Version
 from ratchet.serving import packed
-from ratchet.serving.served_model import ServedModel, copy_from_mlflow
+from ratchet.serving.served_model import Interface, ServedModel, copy_from_mlflow, mismatch
 from ratchet.settings import PROJECT
 
 
@@ -39,9 +39,12 @@ def pack(prod: Version, staging: Version | None, registry: Registry, service: Pa
 
     `service` is the folder of service.py and of requirements.txt, its lock.
     """
-    models = {"prod": store_model(prod, registry)}
+    tag, interface = store_model(prod, registry)
+    models = {"prod": tag}
     if staging:
-        models["staging"] = store_model(staging, registry)
+        models["staging"], other = store_model(staging, registry)
+        if reason := mismatch(interface, other):
+            raise InputError(f"Staging, {staging}, cannot be packed: {reason}. Move its alias away")
     with TemporaryDirectory() as folder:
         context = Path(folder)
         copy_code(service, context)
@@ -59,8 +62,8 @@ def pack(prod: Version, staging: Version | None, registry: Registry, service: Pa
     return Bento(tag, bentoml.bentos.get(tag).path, digest, models, files, was_there)
 
 
-def store_model(version: Version, registry: Registry) -> str:
-    """Store the version in BentoML's model store and return its tag.
+def store_model(version: Version, registry: Registry) -> tuple[str, Interface]:
+    """Store the version in BentoML's model store and return its tag and its interface.
 
     The version has to answer its own input example first. The tag names the version and a digest of
     its content, so that models of the same name in other projects have other tags.
@@ -78,7 +81,7 @@ def store_model(version: Version, registry: Registry) -> str:
         if not _is_stored(tag, models=True):
             with bentoml.models.create(tag, labels={"version": version.number}) as stored:
                 shutil.copytree(folder, stored.path, dirs_exist_ok=True)
-    return tag
+    return tag, model.interface
 
 
 def copy_code(service: Path, context: Path) -> None:

@@ -1,4 +1,4 @@
-"""A service beside this process: started, awaited, stopped."""
+"""A service in a process of its own: started, waited for and stopped."""
 
 import json
 import os
@@ -18,30 +18,34 @@ SECONDS_TO_END = 30
 
 
 @contextmanager
-def served(what: str, python: Path, folder: Path, env: Mapping[str, str]) -> Iterator[str]:
-    """Its address on loopback. What it says goes to service.log in the folder."""
-    with started(what, python, folder, env) as address:
+def served(service: str, python: Path, folder: Path, env: Mapping[str, str]) -> Iterator[str]:
+    """Serve it and yield its address on loopback. It logs to service.log in the folder."""
+    with started(service, python, folder, env) as address:
         yield address()
 
 
 @contextmanager
 def started(
-    what: str, python: Path, folder: Path, env: Mapping[str, str]
+    service: str, python: Path, folder: Path, env: Mapping[str, str]
 ) -> Iterator[Callable[[], str]]:
-    """Served later: what is yielded waits until it answers, and says its address.
+    """Start it and yield a function that waits until it answers and returns its address.
 
-    In a session of its own: Ctrl-C is this process' to hear, which then ends it.
+    It has a session of its own, so Ctrl-C reaches this process only, which then stops it.
     """
     port = _free_port()
     more = {"BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOST": "127.0.0.1"}
     more["PATH"] = f"{python.parent}{os.pathsep}{env.get('PATH', '')}"
-    command = [str(python), "-m", "bentoml", "serve", what, "--port", str(port)]
+    command = [str(python), "-m", "bentoml", "serve", service, "--port", str(port)]
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "service.log").open("w+") as log:
         process = subprocess.Popen(
-            command, env=dict(env) | more, stdout=log, stderr=log,
-            cwd=folder if Path(what).is_absolute() else None, start_new_session=True,
-        )  # fmt: skip
+            command,
+            env=dict(env) | more,
+            stdout=log,
+            stderr=log,
+            cwd=folder if Path(service).is_absolute() else None,
+            start_new_session=True,
+        )
         try:
             yield lambda: _ready(f"http://127.0.0.1:{port}", process, log)
         finally:
@@ -49,7 +53,7 @@ def started(
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """It ends its workers; whoever is still there after that is killed."""
+    """Let the service end its workers, and kill those that are still there after that."""
     import psutil
 
     if process.poll() is None:
@@ -65,9 +69,9 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 def _ready(address: str, process: "subprocess.Popen[bytes]", log: Any) -> str:
@@ -80,7 +84,7 @@ def _ready(address: str, process: "subprocess.Popen[bytes]", log: Any) -> str:
         else:
             return address
     log.seek(0)
-    raise InputError(f"the service did not get ready: {log.read()[-1000:]}")
+    raise InputError(f"The service is not ready after {SECONDS_TO_START} s: {log.read()[-1000:]}")
 
 
 def ask(address: str, content: Any = None, method: str | None = None, token: str = "") -> Any:

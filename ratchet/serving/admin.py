@@ -34,12 +34,16 @@ async def log_csv(request: Request) -> Response:
     worker: Worker = request.state.worker
     require_admin_token(request, worker.settings.admin_token)
     query = request.query_params
+    details = query.get("details", "false")
+    if details not in ("true", "false"):
+        message = f"details is {details[:80]}; expected true or false"
+        raise BadRequestError(message, "details", details, "true or false")
     window = Window(
         model_version=query.get("version"),
         since=_time(query, "since"),
         until=_time(query, "until"),
     )
-    pages = csv_pages(worker.settings.log_url, window, details=query.get("details") == "true")
+    pages = csv_pages(worker.settings.log_url, window, details=details == "true")
     started = await asyncio.to_thread(_start, pages)  # a database that is away is a 503
     headers = {"Content-Disposition": "attachment; filename=log.csv"}
     return StreamingResponse(started, media_type="text/csv", headers=headers)
@@ -54,21 +58,24 @@ def _start(pages: Iterator[str]) -> Iterator[str]:
 
 def _time(query: Mapping[str, str], name: str) -> float | None:
     text = query.get(name)
-    if not text:
+    if text is None:
         return None
     try:
         seconds = float(text)
     except ValueError:
-        seconds = _seconds(text)
+        seconds = _seconds_of_date(text)
     if not 0 <= seconds < LATEST:
         raise BadRequestError(f"{name} is {text[:80]}; expected {TIME}", name, text, TIME)
     return seconds
 
 
-def _seconds(text: str) -> float:
+def _seconds_of_date(text: str) -> float:
+    """Return 0 for a date before 1970: no request is older."""
     try:
-        return parse_date(text).replace(tzinfo=UTC).timestamp()
-    except (ValueError, OverflowError):
+        return max(0.0, parse_date(text).replace(tzinfo=UTC).timestamp())
+    except OverflowError:  # the year is 1 or 9999, and another one in UTC
+        return 0.0 if text.startswith("0") else float(LATEST - 1)
+    except ValueError:
         return math.nan
 
 

@@ -24,7 +24,7 @@ PREDICT_IS_ARGMAX = {
     *("BaggingClassifier", "DecisionTreeClassifier", "ExtraTreeClassifier", "GaussianNB"),
     *("MLPClassifier", "ExtraTreesClassifier", "RandomForestClassifier"),
     *("GradientBoostingClassifier", "HistGradientBoostingClassifier"),
-    *("LGBMClassifier", "XGBClassifier"),
+    *("LGBMClassifier", "XGBClassifier", "CatBoostClassifier"),
 }
 
 
@@ -45,6 +45,7 @@ def fast_form(model: Any, is_sparse: bool, example: np.ndarray) -> Form:
 
     `is_sparse`: it was trained on a sparse matrix. Linear models and trees take an array as well.
     """
+    classes, model = model.classes_, _unwrapped(model)
     name = type(model).__name__
     if name == "LogisticRegression":
         return Form("linear", _logistic(model), is_quick=True)
@@ -54,7 +55,7 @@ def fast_form(model: Any, is_sparse: bool, example: np.ndarray) -> Form:
         except Exception as error:  # a form may not know all that an estimator can be
             why = f"{name} has no faster form: {error}"
         else:
-            return Form(form, _likeliest(model.classes_, _fastest(candidates, example)))
+            return Form(form, _likeliest(classes, _fastest(candidates, example)))
     else:
         why = f"{name} has no faster form"
     if is_sparse:
@@ -62,13 +63,19 @@ def fast_form(model: Any, is_sparse: bool, example: np.ndarray) -> Form:
     if not hasattr(model, "predict_proba"):
         return Form("arrays", lambda block: (model.predict(block), None), why_not_faster=why)
     if name in PREDICT_IS_ARGMAX:
-        scores = _likeliest(model.classes_, model.predict_proba)
+        scores = _likeliest(classes, model.predict_proba)
         return Form("arrays", scores, why_not_faster=why)
 
     def both(block: np.ndarray) -> Scores:
         return model.predict(block), model.predict_proba(block)
 
     return Form("arrays", both, why_not_faster=why)
+
+
+def _unwrapped(model: Any) -> Any:
+    """Return the member of a vote of one, which is how XGBoost and CatBoost get classes as codes."""
+    is_alone = type(model).__name__ == "VotingClassifier" and len(model.estimators_) == 1
+    return model.estimators_[0] if is_alone and model.voting == "soft" else model
 
 
 def _forest(model: Any) -> tuple[str, list[Proba]]:

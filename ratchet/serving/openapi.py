@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ratchet.columns import ColumnType
+from ratchet.serving.admin import LATEST
 from ratchet.serving.features import MAX_NUMBER, MAX_ROWS, MAX_USER_ID
 from ratchet.serving.feedback import MAX_REQUEST_ID
 from ratchet.serving.health import MAX_HOURS
@@ -26,6 +27,7 @@ AN_ID = "0193a5e8-7b1c-7abc-8def-0123456789ab"
 NO_NUL = "^[^\\x00]*$"
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "number"}
+SECONDS: Schema = {"type": "number", "minimum": 0, "exclusiveMaximum": LATEST}
 FAULTS = {
     400: "The body is not JSON",
     401: "The token is missing or wrong",
@@ -102,7 +104,8 @@ def _administration() -> Schema:
     security: list[Any] = [{"token": []}]
     details = {"type": "string", "enum": ["true", "false"]}
     csv = {200: _text("text/csv", "request_id,...")}
-    window = [_query(name, TEXT) for name in ("since", "until", "version")]
+    moment = {"anyOf": [{"type": "string", "format": "date-time"}, SECONDS]}
+    window = [_query("since", moment), _query("until", moment), _query("version", TEXT)]
     return {
         "/split": {
             "get": _operation("Return arm B's share of the traffic", answer),
