@@ -73,7 +73,7 @@ def fast_form(model: Any, is_sparse: bool, example: np.ndarray) -> Form:
 
 
 def _unwrapped(model: Any) -> Any:
-    """Return the member of a vote of one, which is how XGBoost and CatBoost get classes as codes."""
+    """Return the member of a vote of one: that gives XGBoost and CatBoost classes as codes."""
     is_alone = type(model).__name__ == "VotingClassifier" and len(model.estimators_) == 1
     return model.estimators_[0] if is_alone and model.voting == "soft" else model
 
