@@ -67,7 +67,7 @@ class DriftSettings(_Settings):
     unit: str | None = None  # the column of a file whose values count once; the log: "request"
     needed: Annotated[int, Field(ge=1)] = 1  # so many of the last `window` checks must drift
     window: Annotated[int, Field(ge=1)] = 1
-    cooldown_hours: Annotated[float, Field(ge=0)] = 0.0  # after a check that led to retraining
+    cooldown_hours: Annotated[float, Field(ge=0)] = 72.0  # after a check that led to retraining
     log_days: Annotated[float, Field(gt=0)] = 7.0  # the part of the prediction log to check
     engine: Literal["duckdb", "dask", "spark"] = "duckdb"  # reads the current data
     address: str | None = None  # the address of Dask's scheduler or Spark's master

@@ -105,6 +105,7 @@ def prune(folder: Path, keep: int, days: float) -> None:
 
 
 def move(folder: Path, to: str, server: str) -> None:
+    from ratchet.github.links import without_credentials
     from ratchet.store.database import DATABASE
     from ratchet.store.moving import move as move_store
 
@@ -117,8 +118,9 @@ def move(folder: Path, to: str, server: str) -> None:
         raise InputError(f"{folder / DATABASE} is missing. Take the store first: action=take")
     done = move_store(folder / DATABASE, to, server)
     print(", ".join(f"{number} {name}" for name, number in done.counts.items()), end="")
-    print(f" and {done.artifacts} artifacts are on {server}; {done.loaded} models load from there")
-    print(f"Set MLFLOW_TRACKING_URI={server}; the git ref is not used then")
+    address = without_credentials(server)
+    print(f" and {done.artifacts} artifacts are on {address}; {done.loaded} models load from there")
+    print(f"Set MLFLOW_TRACKING_URI={address} and RATCHET_STORE=server; the ref is not used then")
 
 
 if __name__ == "__main__":

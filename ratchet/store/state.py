@@ -12,7 +12,7 @@ restore  an older state as the new one
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -44,6 +44,7 @@ class Taken:
     store: str | None  # the state's commit; None if there was no store yet
     lock: str | None  # the lock's commit; None for a copy to read
     ref: str = STORE
+    states: dict[str, str] = field(default_factory=dict)  # the kept states: ref, commit
 
 
 def take(remote: Remote, folder: Path, to_change: bool, limit_size: bool = True) -> Taken:
@@ -51,11 +52,11 @@ def take(remote: Remote, folder: Path, to_change: bool, limit_size: bool = True)
     taken = Taken(None, lock.acquire(remote) if to_change else None)
     try:
         _remember(remote, taken)
-        refs = remote.refs(STORE, OLD_BRANCH)
+        refs = remote.refs(STORE, OLD_BRANCH, f"{STORE}-*")
         ref = STORE if STORE in refs else OLD_BRANCH
         if ref in refs:
             store = remote.fetch(ref)
-            taken = Taken(store, taken.lock, ref)
+            taken = Taken(store, taken.lock, ref, _numbered(refs))
             _remember(remote, taken)
             if to_change and limit_size:
                 _refuse_if_too_large(remote, store)
@@ -114,7 +115,8 @@ def restore(remote: Remote, number: int) -> int:
     taken = Taken(None, lock.acquire(remote))
     _remember(remote, taken)
     try:
-        taken = Taken(remote.refs(STORE).get(STORE), taken.lock)
+        refs = remote.refs(STORE, f"{STORE}-*")
+        taken = Taken(refs.get(STORE), taken.lock, states=_numbered(refs))
         _remember(remote, taken)
         commit = remote.fetch(f"{STORE}-{number}")
         _push(remote, taken, remote.git("rev-parse", f"{commit}^{{tree}}"))
@@ -131,7 +133,7 @@ def free(remote: Remote) -> bool:
     if taken is None or taken.lock is None:
         return False
     released = lock.release(remote, taken.lock)
-    _remember(remote, Taken(taken.store, None, taken.ref))
+    _remember(remote, replace(taken, lock=None))
     return released
 
 
@@ -156,6 +158,10 @@ def free_any(remote: Remote, force: bool) -> str:
 def states(remote: Remote) -> list[int]:
     """Return the numbers of the states that are kept, the oldest first."""
     return sorted(_number(ref) for ref in remote.refs(f"{STORE}-*"))
+
+
+def _numbered(refs: dict[str, str]) -> dict[str, str]:
+    return {ref: commit for ref, commit in refs.items() if ref.startswith(f"{STORE}-")}
 
 
 def _number(ref: str) -> int:
@@ -192,8 +198,7 @@ def size_problem(sizes: dict[str, int], max_mb_per_file: int, max_mb: int) -> st
 def _push(remote: Remote, taken: Taken, tree: str) -> str:
     message = f"The MLflow store\n\n{json.dumps(asdict(lock.this_run()))}\n"
     commit = remote.commit(tree, message)
-    old = remote.refs(f"{STORE}-*")
-    number = max(map(_number, old), default=0) + 1
+    number = max(map(_number, taken.states), default=0) + 1
     changes: dict[str, Change] = {
         STORE: (taken.store if taken.ref == STORE else None, commit),
         f"{STORE}-{number}": (None, commit),
@@ -201,7 +206,7 @@ def _push(remote: Remote, taken: Taken, tree: str) -> str:
     }
     if taken.ref == OLD_BRANCH:  # the store moves from the branch to the ref
         changes[OLD_BRANCH] = (taken.store, None)
-    for ref, state in old.items():
+    for ref, state in taken.states.items():
         if _number(ref) <= number - STATES:
             changes[ref] = (state, None)
     if not remote.push(changes):
