@@ -171,7 +171,7 @@ def test_the_prediction_log_is_compared_with_its_answers(project: Path):
         ("broken.parquet", "prod", "cannot be read as Parquet"),
         ("other.csv", "prod", "has no column in common with the reference"),
         ("same.csv", "staging", "No alias 'staging' on model 'iris'"),
-        ("same.csv", "7", "No version '7' of model 'iris'"),
+        ("same.csv", "7", "Model 'iris' has no version '7'"),
         ("same.csv", "absent.csv", "No file at 'absent.csv' (reference)"),
         ("log", "prod", "No prediction log at sqlite:///nowhere.db"),
     ],
