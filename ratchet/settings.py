@@ -64,6 +64,7 @@ class DriftSettings(_Settings):
     minimum_rows: Annotated[int, Field(ge=1)] = 100  # in the reference and in the current data
     features: Names = ()  # the columns that count; none: all
     dependence: bool = True
+    time: str | None = None  # the date among the features that is a row's time
     unit: str | None = None  # the column of a file whose values count once; the log: "request"
     needed: Annotated[int, Field(ge=1)] = 1  # so many of the last `window` checks must drift
     window: Annotated[int, Field(ge=1)] = 1

@@ -79,7 +79,7 @@ def limit(project: Path, **limits: object) -> None:
     file.write_text(yaml.safe_dump(settings | {"drift": limits}))
 
 
-def test_two_shifted_columns_of_iris_are_named_and_no_other(project: Path, tmp_path: Path):
+def test_two_shifted_columns_of_iris_are_named_and_no_others(project: Path, tmp_path: Path):
     done = drift(
         project, "shifted.parquet", GITHUB_OUTPUT=str(tmp_path / "out"),
         GITHUB_STEP_SUMMARY=str(tmp_path / "summary"),
@@ -102,7 +102,7 @@ def test_two_shifted_columns_of_iris_are_named_and_no_other(project: Path, tmp_p
     assert first.split()[0] in SHIFTED
 
 
-def test_the_run_holds_the_report_and_a_metric_a_feature(project: Path):
+def test_the_run_has_the_report_and_metrics_per_feature(project: Path):
     assert drift(project, "same.csv").returncode == 0
     assert content(project)["verdict"] == "stable"
     store = f"sqlite:///{project}/mlflow.db"
@@ -115,9 +115,7 @@ def test_the_run_holds_the_report_and_a_metric_a_feature(project: Path):
     assert names == {"drift.json", "drift.md", "drift.html"}
 
 
-def test_n_of_the_last_m_checks_and_the_pause_between_two_retrainings(
-    project: Path, tmp_path: Path
-):
+def test_needed_window_and_cooldown_decide_on_retraining(project: Path, tmp_path: Path):
     limit(project, needed=2, window=3, cooldown_hours=24)
     out = tmp_path / "out"
     verdicts = []
@@ -137,7 +135,7 @@ def test_n_of_the_last_m_checks_and_the_pause_between_two_retrainings(
     assert "the last retraining was recent, the next is possible in 24.0 hours" in found["reason"]
 
 
-def test_the_prediction_log_is_compared_with_its_answers(project: Path):
+def test_the_prediction_log_is_compared_with_its_answers_and_labels(project: Path):
     url = f"sqlite:///{project}/predictions.db"
     log = PredictionLog(url)
     rows = iris(shift=1.5).to_dict("records")
@@ -173,10 +171,10 @@ def test_the_prediction_log_is_compared_with_its_answers(project: Path):
         ("same.csv", "staging", "No alias 'staging' on model 'iris'"),
         ("same.csv", "7", "Model 'iris' has no version '7'"),
         ("same.csv", "absent.csv", "No file at 'absent.csv' (reference)"),
-        ("log", "prod", "No prediction log at sqlite:///nowhere.db"),
+        ("log", "prod", "sqlite:///nowhere.db: no such file"),
     ],
 )
-def test_bad_input_is_said_in_one_line(project: Path, current: str, reference: str, says: str):
+def test_bad_input_is_an_error_of_one_line(project: Path, current: str, reference: str, says: str):
     texts = {"empty.csv": "", "headed.csv": ",".join(iris()) + "\n", "other.csv": "a,b\n1,2\n",
              "broken.parquet": "PAR1 and no more"}  # fmt: skip
     for name, text in texts.items():
@@ -191,7 +189,7 @@ def test_bad_input_is_said_in_one_line(project: Path, current: str, reference: s
     assert not (project / "nowhere.db").exists()
 
 
-def test_without_prod_the_way_to_one_is_said(tmp_path: Path):
+def test_without_prod_the_error_names_the_next_steps(tmp_path: Path):
     iris().to_csv(tmp_path / "same.csv", index=False)
     done = drift(new_project(tmp_path / "p"), str(tmp_path / "same.csv"))
     assert done.returncode == 2
@@ -201,7 +199,7 @@ def test_without_prod_the_way_to_one_is_said(tmp_path: Path):
     )
 
 
-def test_a_version_without_a_profile_is_said(project: Path):
+def test_a_version_without_a_profile_is_an_error(project: Path):
     folder = next(project.glob("mlruns/0/*/artifacts/profile"))
     aside = folder.rename(folder.with_name("aside"))
     done = drift(project, "same.csv")
@@ -211,7 +209,7 @@ def test_a_version_without_a_profile_is_said(project: Path):
     assert "-e train -P force=true" in done.stderr
 
 
-def test_a_limit_on_a_feature_that_is_none_is_said(project: Path):
+def test_an_unknown_name_in_drift_features_is_an_error(project: Path):
     limit(project, features=["petal_widht"])
     done = drift(project, "same.csv")
     assert "'petal_widht' (drift.features) is not a feature of the model" in done.stderr

@@ -17,6 +17,7 @@ from ratchet.drift.difference import (
     feature_difference,
 )
 from ratchet.drift.joint import JointShift
+from ratchet.drift.periods import PeriodSpread
 from ratchet.profile.profile import CategoryCounts, Counts, Profile
 from ratchet.settings import DriftSettings
 from ratchet.statistics.holm import holm
@@ -41,6 +42,7 @@ class Drift:
     joint: JointShift | None = None
     worth: float = 1.0  # the share of the current rows that are independent
     smallest_shift: float | None = None  # of one column, that so many rows can show
+    periods: PeriodSpread | None = None
 
     @property
     def drifted(self) -> list[str]:
@@ -60,6 +62,7 @@ def compare(
     settings: DriftSettings,
     worth: float = 1.0,
     joint: JointShift | None = None,
+    periods: PeriodSpread | None = None,
 ) -> Drift:
     drift = Drift(
         "insufficient",
@@ -78,6 +81,7 @@ def compare(
         dependence,
         joint,
         worth,
+        periods=periods,
     )
     if min(reference.rows, current.rows) < settings.minimum_rows:
         return drift
@@ -104,7 +108,10 @@ def _accuracy(reference: Profile, current: Profile) -> Pair | None:
 
 
 def _judged(drift: Drift, settings: DriftSettings) -> Drift:
-    counted = settings.features or drift.features
+    counted = list(settings.features or drift.features)
+    if periods := drift.periods:
+        drift = _with_periods(drift, periods)
+        counted = [name for name in counted if name != periods.time]
     # An answer's key has parentheses, because a feature may be called "prediction".
     tested = {name: drift.features[name] for name in counted}
     tested |= {f"({part})": one for part, one in drift.answers.items()}
@@ -130,6 +137,19 @@ def _judged(drift: Drift, settings: DriftSettings) -> Drift:
         joint=joint,
         smallest_shift=_smallest_shift(drift, len(tested), settings),
     )
+
+
+def _with_periods(drift: Drift, periods: PeriodSpread) -> Drift:
+    """Raise p-values to those of the spread between periods: both have to be small."""
+    features = dict(drift.features)
+    for name, p_value in periods.p_values.items():
+        one = features[name]
+        if one.p_value is not None:
+            features[name] = replace(one, p_value=max(one.p_value, p_value))
+    joint = drift.joint
+    if joint:
+        joint = replace(joint, p_value=max(joint.p_value, periods.joint))
+    return replace(drift, features=features, joint=joint)
 
 
 def _rejected(p_values: Mapping[str, float | None], alpha: float) -> set[str]:

@@ -6,6 +6,7 @@ from ratchet.drift.checks import Checks, Conclusion, conclude
 from ratchet.drift.comparison import Drift, compare
 from ratchet.drift.dependence import Dependence, dependence
 from ratchet.drift.joint import joint_shift
+from ratchet.drift.periods import period_spread
 from ratchet.drift.reference import Reference
 from ratchet.errors import InputError, nearest
 from ratchet.profile.profile import Profile
@@ -66,10 +67,16 @@ class Findings:
                 f" (total distance {joint.distance:.3f} standard deviations,"
                 f" p {joint.p_value:.2g})"
             )
+        sentences.append(
+            drift.periods.sentence
+            if drift.periods
+            else "the time of the reference is not known (drift.time): differences between weekdays"
+            " or seasons count as drift"
+        )
         if drift.smallest_shift is not None:
             sentences.append(
-                f"so many rows show a shift of {drift.smallest_shift:.2f} standard deviations or"
-                " more in one numeric feature, in 80 % of checks; a smaller one may be missed"
+                f"with so many rows, a shift of {drift.smallest_shift:.2f} standard deviations of"
+                " one column of numbers is found in 80 % of checks; a smaller one may be missed"
             )
         return sentences
 
@@ -98,7 +105,10 @@ def find_drift(current: str, before: Reference, checks: Checks, settings: Settin
         _dependence(before.reading, now, limits),
         limits,
         share,
-        joint_shift(reference, now.profile, sample, limits.features, share),
+        joint_shift(reference, now.profile, sample, _counted(before.reading, limits), share),
+        period_spread(limits.time, reference, now.profile, sample, now.sample)
+        if limits.time
+        else None,
     )
     return Findings(
         settings.model,
@@ -152,5 +162,10 @@ def _require_known(settings: DriftSettings, reference: Profile) -> None:
 def _dependence(before: Reading, now: Reading, settings: DriftSettings) -> Dependence | None:
     if not settings.dependence:
         return None
-    counted = list(settings.features or before.profile.features)
-    return dependence(before.sample.select(counted), now.sample.select(counted))
+    return dependence(*(side.sample.select(_counted(before, settings)) for side in (before, now)))
+
+
+def _counted(before: Reading, settings: DriftSettings) -> tuple[str, ...]:
+    """Return the features that count. The time moves on, so it never counts."""
+    names = settings.features or tuple(before.profile.features)
+    return tuple(name for name in names if name != settings.time)

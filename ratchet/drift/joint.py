@@ -42,12 +42,12 @@ def joint_shift(
     """Compare all features at once. `sample` holds reference rows, `worth` as in repeats.py."""
     names = [name for name in features or reference.features if _has_rows(name, reference, current)]
     names = names[:MAX_COLUMNS]
-    functions = {name: _functions(reference.features[name]) for name in names}
+    functions = {name: bin_functions(reference.features[name]) for name in names}
     functions = {name: values for name, values in functions.items() if values.shape[1]}
     if len(functions) < 2 or sample.num_rows < 2:
         return None
     shifts = {
-        name: _mean(current.features[name], values) - _mean(reference.features[name], values)
+        name: mean_of(current.features[name], values) - mean_of(reference.features[name], values)
         for name, values in functions.items()
     }
     rows = [
@@ -67,7 +67,7 @@ def _has_rows(name: str, reference: Profile, current: Profile) -> bool:
     return bool(reference.features[name].rows and current.features[name].rows)
 
 
-def _functions(counts: Counts) -> np.ndarray:
+def bin_functions(counts: Counts) -> np.ndarray:
     """Return functions of the bins, one per column, with mean 0 and variance 1 in the reference."""
     shares = counts.shares / counts.shares.sum()
     indicators = np.eye(len(shares))
@@ -85,7 +85,7 @@ def _functions(counts: Counts) -> np.ndarray:
     return np.asarray(centred[:, varied] / spread[varied])
 
 
-def _mean(counts: Counts, functions: np.ndarray) -> np.ndarray:
+def mean_of(counts: Counts, functions: np.ndarray) -> np.ndarray:
     return np.asarray(counts.shares @ functions / counts.shares.sum())
 
 
