@@ -43,6 +43,7 @@ predictions = Table(
     Column("shadow_prediction", Text),
     Column("shadow_probabilities", Text),
     Column("shadow_error", Text),
+    sqlite_with_rowid=False,  # the primary key is the table: the ids are stored once
 )
 
 splits = Table(
