@@ -1,5 +1,6 @@
 """The counts of a running A/B test, on both databases."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,8 @@ from ratchet.predictions import arm_counts
 from ratchet.predictions.arm_counts import ArmCounts, Counts, VersionPair
 from ratchet.predictions.prediction_log import PredictionLog
 from ratchet.predictions.record import Label
-from ratchet.serving.ab_numbers import ab_numbers
+from ratchet.serving import ab_numbers as numbers_module
+from ratchet.serving.ab_numbers import PageNumbers, ab_numbers
 from ratchet.settings import PromotionSettings
 from tests.clusters import new_cluster
 from tests.records import a_record
@@ -115,3 +117,23 @@ def test_the_numbers_of_the_page_say_what_is_missing(url: str) -> None:
     assert numbers["arms"]["B"]["accuracy"]["value"] == 0.0
     counts.close()
     log.close()
+
+
+def test_many_pages_cost_one_computation(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = PredictionLog(url)
+    log.append_now([a_record()])
+    counts = ArmCounts(url, max_users=4)
+    latest = counts_that(counts, lambda one: total(one, "A") == (1, 0, 0))
+    computed = []
+    compute = numbers_module.ab_numbers
+    monkeypatch.setattr(numbers_module, "ab_numbers", lambda *a: computed.append(a) or compute(*a))
+    page = PageNumbers(PromotionSettings())
+
+    async def many_pages() -> list[dict[str, object]]:
+        return await asyncio.gather(*[page.get(latest, 24.0) for _ in range(16)])
+
+    answers = asyncio.run(many_pages())
+    assert [one["arms"]["A"]["requests"] for one in answers] == [1] * 16
+    assert len(computed) == 1
+    for one in (page, counts, log):
+        one.close()

@@ -1,7 +1,9 @@
 """The numbers of the page /ab: counts, accuracy and latency of each arm, over time."""
 
+import asyncio
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ratchet.predictions.arm_counts import Bucket, Counts
@@ -9,6 +11,35 @@ from ratchet.settings import PromotionSettings
 from ratchet.statistics.intervals import mean_interval
 
 POINTS = 60  # of a curve
+CACHED_HOURS = 16
+
+
+class PageNumbers:
+    """The numbers for all pages: computed once per count, in a thread that nothing else uses."""
+
+    def __init__(self, promotion: PromotionSettings) -> None:
+        self._promotion = promotion
+        self._thread = ThreadPoolExecutor(1, "page-numbers")
+        self._latest: dict[float, tuple[Counts, dict[str, Any]]] = {}  # by hours
+
+    async def get(self, counts: Counts, hours: float) -> dict[str, Any]:
+        cached, numbers = self._latest.get(hours, (None, {}))
+        if cached is counts:
+            return numbers
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._compute, counts, hours)
+
+    def close(self) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
+    def _compute(self, counts: Counts, hours: float) -> dict[str, Any]:
+        cached, numbers = self._latest.get(hours, (None, {}))  # another page was first
+        if cached is not counts:
+            numbers = ab_numbers(counts, hours, self._promotion)
+            if len(self._latest) >= CACHED_HOURS:
+                self._latest.clear()
+            self._latest[hours] = (counts, numbers)
+        return numbers
 
 
 def ab_numbers(counts: Counts, hours: float, promotion: PromotionSettings) -> dict[str, Any]:

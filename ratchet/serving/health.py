@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ratchet.predictions.arm_counts import Counts, VersionPair
-from ratchet.serving.ab_numbers import ab_numbers
 from ratchet.serving.admin import split_as_json
 from ratchet.serving.replies import json_response
 from ratchet.serving.requests import BadRequestError
@@ -53,7 +52,7 @@ async def numbers(request: Request) -> Response:
     if arms is not None:
         prod, staging = arms.prod.model.version, arms.staging_version
         counts = await _counts(worker, VersionPair(worker.project.model, prod, staging))
-        content |= ab_numbers(counts, hours, worker.project.promotion)
+        content |= await worker.page_numbers.get(counts, hours)
     return json_response(content)
 
 

@@ -15,6 +15,7 @@ from typing import IO
 from ratchet.errors import InputError
 from ratchet.predictions.arm_counts import ArmCounts
 from ratchet.predictions.prediction_log import PredictionLog
+from ratchet.serving.ab_numbers import PageNumbers
 from ratchet.serving.active_versions import ActiveVersions
 from ratchet.serving.answering import Answering
 from ratchet.serving.arms import ArmsInForce, load_arms
@@ -37,6 +38,7 @@ class Worker:
     metrics: Metrics
     answering: Answering
     counts: ArmCounts  # the counts of the running test, for the page
+    page_numbers: PageNumbers
 
 
 @contextlib.asynccontextmanager
@@ -52,7 +54,8 @@ async def running(packed: Packed | None) -> AsyncIterator[Worker]:
     answering = Answering(prediction_log, project.ab, secret, metrics)
     arms = ArmsInForce(settings.models)
     counts = ArmCounts(settings.log_url, project.promotion.min_labelled)
-    worker = Worker(project, settings, prediction_log, arms, metrics, answering, counts)
+    numbers = PageNumbers(project.promotion)
+    worker = Worker(project, settings, prediction_log, arms, metrics, answering, counts, numbers)
     tasks = [_report_gauges(worker)]
     if packed:
         _load_packed(arms, packed)
@@ -69,6 +72,7 @@ async def running(packed: Packed | None) -> AsyncIterator[Worker]:
             task.cancel()
     await answering.close()
     counts.close()
+    numbers.close()
     prediction_log.close()
 
 
