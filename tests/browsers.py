@@ -28,7 +28,7 @@ class Page:
         sent = next(self._ids)
         self._socket.send(json.dumps({"id": sent, "method": method, "params": params}))
         while True:
-            message = json.loads(self._socket.recv(timeout=60))
+            message = json.loads(self._socket.recv(timeout=300))
             if message.get("id") == sent:
                 assert "error" not in message, message
                 return dict(message["result"])
@@ -46,7 +46,7 @@ class Page:
         found = self.call("Runtime.evaluate", expression=script, returnByValue=True)
         return found["result"].get("value")
 
-    def until(self, script: str, seconds: float = 30) -> None:
+    def until(self, script: str, seconds: float = 120) -> None:
         end = time.monotonic() + seconds
         while not self.value(script):
             assert time.monotonic() < end, (script, self.value("document.body.innerText"))
@@ -79,10 +79,10 @@ def browser(folder: Path) -> Iterator[Page]:
             yield Page(socket)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(300)
 
 
-def _page_address(profile: Path, seconds: float = 60) -> str:
+def _page_address(profile: Path, seconds: float = 300) -> str:
     end = time.monotonic() + seconds
     told = profile / "DevToolsActivePort"
     while time.monotonic() < end:

@@ -122,7 +122,7 @@ def process(command: list[str], folder: Path, port: int, **env: str) -> Iterator
             started.wait()
 
 
-def _wait_for(port: int, started: subprocess.Popen[bytes], log: Path, seconds: int = 90) -> None:
+def _wait_for(port: int, started: subprocess.Popen[bytes], log: Path, seconds: int = 300) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end and started.poll() is None:
         try:

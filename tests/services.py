@@ -59,12 +59,12 @@ class Service:
         headers = {"Content-Type": kind} | ({"Authorization": f"Bearer {token}"} if token else {})
         request = urllib.request.Request(self.address + path, body, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=60) as response:
+            with urllib.request.urlopen(request, timeout=300) as response:
                 return response.status, _content(response)
         except urllib.error.HTTPError as error:
             return error.code, _content(error)
 
-    def until(self, true: Any, seconds: float = 60) -> None:
+    def until(self, true: Any, seconds: float = 300) -> None:
         end = time.monotonic() + seconds
         while not true():
             assert time.monotonic() < end, self.get("/status")
@@ -149,7 +149,7 @@ def serving(project: Path, state: Path, ready: bool = True, **env: str) -> Itera
         stop(process)
 
 
-def wait_until_ready(service: Service, log: Path, seconds: float = 120) -> None:
+def wait_until_ready(service: Service, log: Path, seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end and service.process.poll() is None:
         try:

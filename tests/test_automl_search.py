@@ -261,7 +261,7 @@ def test_what_is_scored_before_a_kill_is_on_record(how: signal.Signals, pycaret_
     step.send_signal(how)
     step.communicate()
     assert step.returncode == (-9 if how == signal.SIGKILL else 130)
-    _, alive = psutil.wait_procs(search, timeout=30)
+    _, alive = psutil.wait_procs(search, timeout=300)
     assert search
     assert not alive
     (scored,) = runs(project, "tags.method = 'compare'")

@@ -151,6 +151,14 @@ def names_files(command: str) -> None:
     assert [file for file in files if not (REPOSITORY / file).is_file()] == []
 
 
+def asks_a_route(command: str) -> None:
+    from ratchet.serving import routes
+
+    (address,) = [word for word in words_of(command) if word.startswith("localhost:3000/")]
+    path = address.removeprefix("localhost:3000").partition("?")[0]
+    assert f'"{path}"' in Path(routes.__file__).read_text()
+
+
 def is_a_program(command: str) -> None:
     assert shutil.which(str(REPOSITORY / command))
 
@@ -162,7 +170,6 @@ class Row(NamedTuple):
 
 
 HOW_A_BLOCK = [
-    Row(r"mlflow run \. -e automl ", parses, "half a minute; test_automl_search.py runs the step"),
     Row(r"mlflow run ", runs),
     Row(r"make (rollback|history)\b", runs),
     Row(r"make serve", serves),
@@ -186,6 +193,7 @@ HOW_A_SPAN = [
     Row(r"python -m benchmarks\.", is_a_benchmark),
     Row(r"mlflow (server|models)|bentoml ", has_its_options),
     Row(r"pytest ", collects),
+    Row(r"curl ", asks_a_route, "no service; tests of the route ask it"),
     Row(r"\.ci/run", is_a_program),
 ]
 

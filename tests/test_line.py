@@ -169,7 +169,7 @@ def test_stopped_amid_traffic_it_leaves_no_process_and_no_open_run(
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         preexec_fn=heed_ctrl_c,
     )  # fmt: skip
-    while requests_logged(checkout) < before + 50:
+    while requests_logged(checkout) == before:
         assert line.poll() is None
         time.sleep(0.05)
     started = psutil.Process(line.pid).children(recursive=True)
@@ -177,7 +177,7 @@ def test_stopped_amid_traffic_it_leaves_no_process_and_no_open_run(
     if how != "kill":
         os.killpg(line.pid, signal.SIGINT)  # MLflow hears it too, and says the same once more:
     line.terminate()
-    said_last, _ = line.communicate(timeout=120)
+    said_last, _ = line.communicate(timeout=300)
     assert line.returncode == 130
     assert said_last.endswith("main: stopped\n")
     assert "Traceback" not in said_last
@@ -186,7 +186,7 @@ def test_stopped_amid_traffic_it_leaves_no_process_and_no_open_run(
     assert alive(started) == []
 
 
-def alive(processes: list[psutil.Process], seconds: float = 10) -> list[psutil.Process]:
+def alive(processes: list[psutil.Process], seconds: float = 120) -> list[psutil.Process]:
     """After a moment to end. A zombie has ended: where nobody is left to ask, it stays one."""
     end = time.monotonic() + seconds
     while left := [one for one in processes if runs_on(one)]:

@@ -204,10 +204,10 @@ def test_watch_trains_what_appears_and_waits_for_what_is_half_written(tmp_path: 
             if said.startswith("Watching"):
                 break
         with (models / "late.yaml").open("w") as file:
-            file.write("estimator: KNeighborsClassifier\n")
+            file.write("estimator: KNeighborsClassifier\nparams: {n_neigh")
             file.flush()
             time.sleep(1)
-            file.write("params: {n_neighbors: 9}\n")
+            file.write("bors: 9}\n")
         for said in watching.stdout:
             if said.startswith("late"):
                 break
@@ -218,7 +218,7 @@ def test_watch_trains_what_appears_and_waits_for_what_is_half_written(tmp_path: 
         assert client.get_run(version.run_id).data.params["n_neighbors"] == "9"
     finally:
         watching.send_signal(signal.SIGINT)
-        assert watching.wait(30) == 130
+        assert watching.wait(300) == 130
 
 
 def test_in_actions_the_summary_the_outputs_and_the_ci_run_are_left(tmp_path: Path):
