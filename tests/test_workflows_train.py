@@ -104,7 +104,7 @@ def test_a_push_of_a_config_trains_that_one_and_moves_staging(fork: Fork):
     assert acted.code == 0, acted.output
     outputs = acted.outputs("train")
     assert (outputs["trained"], outputs["versions"], outputs["moved"]) == ("1", "2", "true")
-    assert "0.9000 (+0.0333)" in acted.summary
+    assert "0.8667 (+0.0000)" in acted.summary
     assert registry(fork) == ([1, 2], {"prod": 1, "staging": 2}, 2)
 
 
@@ -188,7 +188,7 @@ def test_a_pull_request_is_trained_has_one_comment_and_leaves_the_store_alone(
     assert comment["number"] == 7
     assert comment["body"].startswith("<!-- ratchet: comment -->")
     assert "v2 (neighbours)" in comment["body"]
-    assert "0.9000 (+0.0333)" in comment["body"]
+    assert "0.8667 (+0.0000)" in comment["body"]
     assert "every check passed" in comment["body"]
     assert registry(fork) == before
     assert not lock_is_held(fork.remote)
