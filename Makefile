@@ -36,7 +36,7 @@ audit: setup  ## known vulnerabilities of what the locks pin; needs the network
 	  $(AUDIT) --strict --requirement $$lock || exit 1; \
 	done
 	@for lock in $(wildcard requirements-automl.txt); do \
-	  $(AUDIT) --requirement $$lock || echo "$$lock: listed, not required; docs/workflows.md says why"; \
+	  $(AUDIT) --requirement $$lock || echo "$$lock: listed, not required; docs/security.md says why"; \
 	done
 
 tools: $(TOOLS)/act $(TOOLS)/actionlint  ## what runs and checks workflows here, built by Go
@@ -91,6 +91,11 @@ lock: setup  ## pin what every requirements*.in asks for
 	  uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
 	    --custom-compile-command "make lock" $$file --output-file $${file%.in}.txt || exit 1; \
 	done
+	$(MAKE) .ci/uv.txt
+
+.PHONY: .ci/uv.txt
+.ci/uv.txt:  ## the uv that `make setup` installs: its pin of requirements.txt
+	awk '/^[^ ]/{on=/^uv==/} on && !/^ *\#/' requirements.txt > $@
 
 .PHONY: deploy/kubernetes/MLproject  # it hangs on IMAGE too
 IMAGE ?= ratchet

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+import subprocess
 import sys
 from importlib import import_module
 from importlib.metadata import packages_distributions
@@ -108,6 +109,14 @@ def test_the_cluster_reads_with_the_versions_of_the_main_lock():
 def test_mlflow_is_the_same_at_scale():
     main, deployed = pins("requirements.txt"), pins("deploy/requirements.txt")
     assert deployed["mlflow"] == main["mlflow"]
+
+
+def test_make_lock_writes_the_uv_that_make_setup_installs(tmp_path: Path):
+    for name in ("Makefile", "requirements.txt"):
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    (tmp_path / ".ci").mkdir()
+    subprocess.run(["make", ".ci/uv.txt"], cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / ".ci/uv.txt").read_text() == (ROOT / ".ci/uv.txt").read_text()
 
 
 def test_make_installs_the_uv_that_is_locked():

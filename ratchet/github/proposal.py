@@ -1,6 +1,7 @@
-"""One file as a commit on a branch of its own: python3 -m ratchet.github.proposal
+"""Changed files as a commit on a branch of their own: python3 -m ratchet.github.proposal
 
-Creates or replaces BRANCH. Does nothing if FILE is unchanged. The output `proposed` says which.
+Creates or replaces BRANCH. Does nothing if FILES, names or patterns, are unchanged. The output
+`proposed` says which.
 """
 
 import os
@@ -14,16 +15,16 @@ IDENTITY = ("-c", "user.name=Ratchet", "-c", "user.email=ratchet@localhost")
 
 
 def main() -> None:
-    branch, file = os.environ["BRANCH"], os.environ["FILE"]
-    git("add", "--", file)
-    changed = git("diff", "--cached", "--name-only", "--", file) != ""
+    branch, files = os.environ["BRANCH"], os.environ["FILES"].split()
+    git("add", "--", *files)
+    changed = git("diff", "--cached", "--name-only", "--", *files) != ""
     with Path(os.environ["GITHUB_OUTPUT"]).open("a") as outputs:
         outputs.write(f"proposed={str(changed).lower()}\n")
     if not changed:
-        append_summary(f"`{file}` is unchanged, so there is nothing to propose.")
+        append_summary(f"`{' '.join(files)}` is unchanged, so there is nothing to propose.")
         return
     git("switch", "--quiet", "--force-create", branch)
-    git(*IDENTITY, "commit", "--quiet", "--message", os.environ["MESSAGE"], "--", file)
+    git(*IDENTITY, "commit", "--quiet", "--message", os.environ["MESSAGE"], "--", *files)
     git("push", "--quiet", "--force", "origin", f"HEAD:refs/heads/{branch}")
 
 
