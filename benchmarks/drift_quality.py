@@ -1,14 +1,15 @@
-"""How often the drift rule alarms: where nothing changed, where it hardly did, where it did.
+"""The rates of alarms of the drift rule: without a change, with a trivial one, and with a real one.
 
-python -m benchmarks.drift_quality
+python -m benchmarks.drift_quality [SHARE OF THE CHECKS]
 
-Seeded simulations of 20 numbers, 20,000 reference rows and M current ones. Where there is a shift,
-half of the numbers have it, or, marked so, one alone. Beside the rule, on the same rows, what users
-know: KS with p below .05 and PSI above .1, in any feature. The last cells are of the dependence
-check: two of 20 features go together with correlation .6, then with .3, or still with .6.
+Seeded simulations. First 20 normal numbers, 20,000 reference rows and M current ones; a shift is
+in half of the numbers, or in one alone. Next to the rule, on the same rows, are KS with p below
+.05 and PSI above .1 in any feature. Then the check of how features go together alone. Last the
+cases of benchmarks/drift_cases.py: ties, many names, accuracy, predictions, users and days.
 """
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ import numpy as np
 import pyarrow
 from scipy.stats import ks_2samp
 
+from benchmarks.drift_cases import CASES
 from ratchet.drift.comparison import compare
 from ratchet.drift.dependence import dependence
 from ratchet.profile.bins import number_bins
@@ -37,7 +39,7 @@ class Cell:
     rows: int
     shift: float  # standard deviations
     shifted: int
-    references: int
+    references: int  # simulated, with CHECKS checks each
     least: float = 0.0
     most: float = 1.0
 
@@ -57,29 +59,54 @@ TOGETHER = (
 )
 
 
-def main() -> None:
+def main(share: float = 1.0) -> None:
     with ProcessPoolExecutor() as pool:
-        rows = [_rates(cell, simulate, pool) for cell in CELLS]
-        rows += [_rates(cell, simulate_together, pool) for cell in TOGETHER]
+        rows = [_rates(cell, simulate, pool, share) for cell in CELLS]
+        rows += [_rates(cell, simulate_together, pool, share) for cell in TOGETHER]
+        rows += [_case(number, pool, share) for number in range(len(CASES))]
     print_table(rows)
     cells = [{**row, "truth": f"{row['truth']}, M={row['M']}"} for row in rows]
     print(json.dumps({"cells": cells, "holds": all(row["holds"] for row in rows)}))
 
 
-def _rates(cell: Cell, simulation: Any, pool: ProcessPoolExecutor) -> dict[str, Any]:
-    seeds = range(cell.references)
+def _rates(cell: Cell, simulation: Any, pool: ProcessPoolExecutor, share: float) -> dict[str, Any]:
+    seeds = range(max(1, round(share * cell.references)))
     found = [one for part in pool.map(partial(simulation, cell), seeds) for one in part]
     rates = {name: round(float(np.mean([one[name] for one in found])), 4) for name in found[0]}
     return {
-        "truth": cell.truth, "M": cell.rows, "checks": len(found),
-        "KS p<.05": rates.get("ks"), "PSI>.1": rates.get("psi"), "the rule": rates["rule"],
-        "at least": cell.least, "at most": cell.most,
+        "truth": cell.truth,
+        "M": cell.rows,
+        "checks": len(found),
+        "KS p<.05": rates.get("ks"),
+        "PSI>.1": rates.get("psi"),
+        "the rule": rates["rule"],
+        "at least": cell.least,
+        "at most": cell.most,
         "holds": cell.least <= rates["rule"] <= cell.most,
-    }  # fmt: skip
+    }
+
+
+def _case(number: int, pool: ProcessPoolExecutor, share: float) -> dict[str, Any]:
+    case = CASES[number]
+    seeds = range(max(1, round(share * case.checks)))
+    rate = float(np.mean(list(pool.map(partial(_drifted, number), seeds, chunksize=10))))
+    return {
+        "truth": case.truth,
+        "M": case.rows,
+        "checks": len(seeds),
+        "the rule": round(rate, 4),
+        "at least": case.least,
+        "at most": case.most,
+        "holds": case.least <= rate <= case.most,
+    }
+
+
+def _drifted(number: int, seed: int) -> bool:
+    return CASES[number].drifted(seed)
 
 
 def simulate(cell: Cell, seed: int) -> list[Mapping[str, bool]]:
-    """Of each check: does any feature alarm, by each rule?"""
+    """Return for each check and each rule if any feature alarms."""
     rng = np.random.default_rng([seed, cell.rows, cell.shifted])
     before = rng.normal(size=(FEATURES, REFERENCE_ROWS))
     before.sort()
@@ -112,7 +139,7 @@ def _profile(columns: np.ndarray, bins: list[Any]) -> Profile:
 
 
 def simulate_together(cell: Cell, seed: int) -> list[Mapping[str, bool]]:
-    """By the check of dependence alone, at the half of alpha that the verdict gives it."""
+    """Check how features go together alone, at half of alpha as in the verdict."""
     rng = np.random.default_rng([seed, int(10 * cell.shift)])
     sides = _correlated(rng, cell.rows, 0.6), _correlated(rng, cell.rows, cell.shift)
     return [{"rule": dependence(*sides).p_value < SETTINGS.alpha / 2}]
@@ -125,4 +152,4 @@ def _correlated(rng: np.random.Generator, rows: int, correlation: float) -> pyar
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(float, sys.argv[1:]))
