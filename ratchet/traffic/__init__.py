@@ -1,1 +1,1 @@
-"""Users with known habits, and whether the log says what they saw."""
+"""Simulated users for a service, and the comparison of its log with their answers."""
