@@ -80,7 +80,7 @@ bench: setup  ## every figure the README quotes, beside its peer
 	python -m benchmarks.prediction_log
 	python -m benchmarks.decision_quality
 	python -m benchmarks.line
-	python -m benchmarks.zoo
+	python -m benchmarks.zoo --tables 60
 
 screenshots: setup  ## docs/pictures, from a run of the line in a clone; needs Chromium
 	python -m docs.screenshots

@@ -72,6 +72,7 @@ class Outcome:
     columns: int = 0
     target: str = ""
     estimators: dict[str, str] = field(default_factory=dict)  # estimator: "" or why it failed
+    fits: dict[str, float] = field(default_factory=dict)  # estimator: seconds, with its records
     compiled: int = 0  # versions that are served by the compiled form
     disagreements: list[str] = field(default_factory=list)
     drift: str = ""  # the verdict on two random halves
@@ -229,8 +230,10 @@ def go_through(outcome: Outcome, folder: Path, estimator: str, configs: Sequence
     registry = Registry(connect(), settings.model)
     with step_run("train"):
         for spec in specs(estimator, configs):
+            began = time.monotonic()
             (trained,) = train_and_register([spec], split, settings, registry, False, 1)
             outcome.estimators[spec.estimator] = trained.reason
+            outcome.fits[spec.estimator] = time.monotonic() - began
     with step_run("evaluate") as run:
         waiting = candidates(registry, "ungated", False)
         judgements = list(judge_each(waiting, registry, split, settings))
@@ -349,6 +352,7 @@ def estimator_rows(outcomes: Sequence[Outcome]) -> list[dict[str, object]]:
     reasons = {name: why for one in outcomes for name, why in one.estimators.items() if why}
     return [
         {"estimator": name, "tables": trained[name], "failed": failed[name],
+         "seconds": sum(one.fits.get(name, 0.0) for one in outcomes) / trained[name],
          "the last reason": reasons.get(name, "")[:100]}
         for name in sorted(trained)
     ]  # fmt: skip

@@ -86,6 +86,7 @@ def test_classes_may_be_numbers_or_true_and_false(
 
 
 @quiet
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("estimator", "params"), VARIANTS, ids=lambda value: value if isinstance(value, str) else ""
 )

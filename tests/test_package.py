@@ -52,6 +52,7 @@ def modules() -> set[str]:
     return set(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_a_worker_imports_neither_mlflow_nor_training_nor_duckdb(modules: set[str]) -> None:
     assert {"ratchet.serving.routes", "ratchet.serving.served_model"} <= modules
     assert not {"duckdb", "matplotlib", "mlflow", "pycaret"} & modules
@@ -62,6 +63,7 @@ def test_a_worker_imports_neither_mlflow_nor_training_nor_duckdb(modules: set[st
     }
 
 
+@pytest.mark.slow
 def test_a_worker_imports_pandas_only_for_a_model_that_needs_it(modules: set[str]) -> None:
     assert "pandas" not in modules
 
@@ -128,6 +130,7 @@ def test_a_staging_version_with_other_classes_than_prods_is_not_packed(tmp_path:
     assert "its classes are not those of prod: large, small instead of big" in done.stdout
 
 
+@pytest.mark.slow
 def test_without_prod_there_is_nothing_to_pack(tmp_path: Path) -> None:
     done = run_step(new_project(tmp_path), "package", smoke="false")
     assert done.returncode == 2

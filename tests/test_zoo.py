@@ -16,7 +16,7 @@ from tests import warm
 from tests.projects import REPOSITORY, environment
 
 SEED = int(os.environ.get("ZOO_SEED", datetime.now(UTC).toordinal()))
-TABLES = 4
+TABLES = 3
 
 
 @pytest.mark.slow
