@@ -14,7 +14,7 @@ import pytest
 
 from ratchet.data import files, source
 from ratchet.errors import InputError
-from tests.tables import settings, write_text
+from tests.tables import mixed_frame, settings, write, write_text
 
 ROWS = "a,b\n1,x\n2,y\n"
 
@@ -265,3 +265,16 @@ def test_a_nested_column_is_refused_unless_it_is_dropped(
     path = _parquet(tmp_path / "a.parquet", f"SELECT 1 AS a, {value} AS n")
     assert f"column 'n' holds {kind}s, expected one value a row" in error_of(path)
     assert list(read(path, drop=["n"]).a) == [1]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_table_read_by_way_of_arrow_is_the_one_that_duckdb_gives(
+    tmp_path: Path, suffix: str
+) -> None:
+    path = str(write(mixed_frame(), tmp_path / f"a.{suffix}"))
+    with source.opened(path, settings(path)) as rows:
+        assert set(rows.types) <= source.SAME_IN_ARROW
+        expected = rows.relation.df()
+    found = read(path)
+    found["consent"] = found["consent"].astype(expected["consent"].dtype)  # booleans with gaps
+    pd.testing.assert_frame_equal(found, expected)

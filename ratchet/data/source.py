@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     import duckdb
 
 
+BATCH = 100_000  # rows
+# The types of DuckDB that become the same pandas types, whether Arrow comes between or not.
+SAME_IN_ARROW = {
+    *("BIGINT", "INTEGER", "DOUBLE", "VARCHAR", "BOOLEAN", "DATE"),
+    *("TIMESTAMP", "TIMESTAMP WITH TIME ZONE"),
+}
+
+
 @dataclass(frozen=True)
 class Rows:
     """A query of a whole source; nothing is in memory before its rows are asked for."""
@@ -34,7 +42,17 @@ class Rows:
 def read(settings: DataSettings) -> pd.DataFrame:
     numbers = [name for name, kind in settings.kinds.items() if kind == "numeric"]
     with opened(settings.source, settings, numbers=numbers) as rows:
-        return pd.DataFrame(rows.relation.df().set_axis(rows.names, axis="columns"))
+        frame = _frame(rows) if set(rows.types) <= SAME_IN_ARROW else rows.relation.df()
+        return pd.DataFrame(frame.set_axis(rows.names, axis="columns"))
+
+
+def _frame(rows: Rows) -> pd.DataFrame:
+    """Read by way of Arrow, in batches: DuckDB's own conversion takes half as much memory again."""
+    table = rows.relation.to_arrow_reader(BATCH).read_all()
+    frame: pd.DataFrame = table.to_pandas(
+        date_as_object=False, split_blocks=True, self_destruct=True
+    )
+    return frame
 
 
 @contextmanager
