@@ -1,12 +1,24 @@
 """scikit-learn is the reference; our own are in NumPy, so that a bootstrap can ask often."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from ratchet.model.metrics import METRICS, Answers, calibration_error, recall_by_class, scores
+from ratchet.model.metrics import (
+    LIKELIEST,
+    METRICS,
+    Answers,
+    ask,
+    calibration_error,
+    recall_by_class,
+    scores,
+)
+from tests.estimators import NEEDED, model
+from tests.tables import mixed_table
 
 
 def answers(rows: int, classes: int, seed: int, decimals: int | None = None) -> Answers:
@@ -121,3 +133,17 @@ def test_rows_can_be_taken_twice_as_a_bootstrap_does() -> None:
 def test_a_score_of_probabilities_wants_probabilities() -> None:
     with pytest.raises(ValueError, match="labels only"):
         METRICS["brier"](Answers(np.array([0]), np.array([0]), None, 2))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("estimator", LIKELIEST)
+@pytest.mark.parametrize("classes", [2, 3, 20])
+def test_labels_from_probabilities_are_what_the_model_predicts(
+    estimator: str, classes: int, tmp_path: Path
+) -> None:
+    table = mixed_table(tmp_path, 400, classes)
+    needed = NEEDED.get(estimator, {}) | ({"voting": "soft"} if "Voting" in estimator else {})
+    fitted = model(estimator, table, **needed).fit(table.features[:300], table.target[:300])
+    answered = ask(fitted, table.features, table.target, table.classes)
+    predicted = fitted.predict(table.features)
+    np.testing.assert_array_equal(table.classes[answered.labels], predicted)

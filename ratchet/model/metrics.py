@@ -31,20 +31,33 @@ class Answers:
         return Answers(self.truth[rows], self.labels[rows], probabilities, self.classes)
 
 
+LIKELIEST = (
+    "ExtraTreesClassifier",
+    "HistGradientBoostingClassifier",
+    "KNeighborsClassifier",
+    "LGBMClassifier",
+    "RandomForestClassifier",
+    "VotingClassifier",
+)
+"""Estimators that predict the class with the highest probability, and compute it again to do so."""
+
+
 def ask(model: Any, features: Any, target: np.ndarray, classes: np.ndarray) -> Answers:
     """Return the model's predictions; a class that it was not trained on has probability 0."""
-    predicted = np.asarray(model.predict(features))
     probabilities = None
     if hasattr(model, "predict_proba"):
-        probabilities = np.zeros((len(predicted), len(classes)))
-        known = np.searchsorted(classes, model.classes_)
-        probabilities[:, known] = model.predict_proba(features)
-    return Answers(
-        np.searchsorted(classes, target),
-        np.searchsorted(classes, predicted),
-        probabilities,
-        len(classes),
-    )
+        probabilities = np.zeros((len(target), len(classes)))
+        probabilities[:, np.searchsorted(classes, model.classes_)] = model.predict_proba(features)
+    if probabilities is not None and _predicts_likeliest(model):
+        labels = probabilities.argmax(axis=1)
+    else:
+        labels = np.searchsorted(classes, np.asarray(model.predict(features)))
+    return Answers(np.searchsorted(classes, target), labels, probabilities, len(classes))
+
+
+def _predicts_likeliest(model: Any) -> bool:
+    estimator = model.steps[-1][1] if hasattr(model, "steps") else model
+    return type(estimator).__name__ in LIKELIEST
 
 
 def accuracy(answers: Answers) -> float:

@@ -30,6 +30,7 @@ from ratchet.training.train import Failed, Trained, logged_warnings, train_each
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
+DRAW = "ratchet.training.pictures.draw"
 PACKAGES = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
 """What every model needs to be loaded; an estimator may come from one more package."""
 INPUTS = ("config_sha256", "data_sha256", "lock_sha256")
@@ -158,7 +159,7 @@ def _files(trained: Trained, split: Split, profile: Reading) -> Iterator[None]:
     figures = (answers, classes, trained.metrics, trained.importances)
     with TemporaryDirectory(prefix="ratchet-run-") as name:
         folder = Path(name)
-        drawing = Task("ratchet.training.pictures.draw", *figures, folder)
+        drawing = Task(DRAW, *figures, folder)
         try:
             config = json.dumps(trained.spec.as_config(), indent=2)
             (folder / f"{trained.spec.name}.json").write_text(config + "\n")
