@@ -1,4 +1,4 @@
-"""The peer of benchmarks.drift_speed, in its own environment: Evidently's drift report.
+"""Evidently's drift report, which benchmarks.drift_speed runs in an environment of its own.
 
 python benchmarks/drift_evidently.py reference.parquet current.parquet psi|default
 """
@@ -32,7 +32,7 @@ def main(reference: str, current: str, method: str) -> None:
 
 
 def drifted(metrics: list[dict[str, Any]]) -> list[str]:
-    """A distance above its threshold, or a p-value below it."""
+    """Return the columns whose distance is above its threshold, or whose p-value is below it."""
     configs = [(metric["config"], metric["value"]) for metric in metrics]
     return sorted(
         config["column"]

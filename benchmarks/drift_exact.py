@@ -1,10 +1,10 @@
-"""How exact PSI and the KS distance are when they are read from a profile's counts.
+"""The error of PSI and the KS distance when they are read from a profile's counts.
 
 python -m benchmarks.drift_exact
 
-Numbers of eight shapes, each shifted, stretched and mirrored, through Parquet files as a check
-reads them: 1 million rows against 300,000, whose bins are frozen from a part, and 2000 against 900.
-KS beside scipy's; PSI beside its definition on the same deciles, where no bin is empty.
+Numbers of eight shapes, each shifted, stretched and mirrored, are read from Parquet files as a
+check reads them: 1 million rows against 300,000, with bins from a sample, and 2000 against 900. KS
+is compared with scipy's, PSI with its definition on the same deciles if no bin is empty.
 """
 
 import json
@@ -33,10 +33,18 @@ def main() -> None:
     rows = [row for sizes in SIZES for row in compared(*sizes)]
     print_table(rows)
     ks, psi = (max(row[name] for row in rows if row[name] is not None) for name in ERRORS)
-    print(json.dumps(
-        {"ks_error": ks, "ks_limit": KS_LIMIT, "psi_error": psi, "psi_limit": PSI_LIMIT,
-         "columns": len(rows), "holds": bool(ks <= KS_LIMIT and psi <= PSI_LIMIT)}
-    ))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "ks_error": ks,
+                "ks_limit": KS_LIMIT,
+                "psi_error": psi,
+                "psi_limit": PSI_LIMIT,
+                "columns": len(rows),
+                "holds": bool(ks <= KS_LIMIT and psi <= PSI_LIMIT),
+            }
+        )
+    )
 
 
 def shapes(rng: np.random.Generator, rows: int) -> dict[str, np.ndarray]:
@@ -74,12 +82,15 @@ def compared(n: int, m: int) -> list[dict[str, Any]]:
     found = compare(reference, current, None, DriftSettings()).features
     return [
         {
-            "column": name, "rows": f"{n:,} and {m:,}", "KS": one.ks,
+            "column": name,
+            "rows": f"{n:,} and {m:,}",
+            "KS": one.ks,
             "KS error": abs((one.ks or 0.0) - float(ks_2samp(before[name], now[name]).statistic)),
-            "PSI": one.psi, "PSI error": psi_error(one, reference, name, before[name], now[name]),
+            "PSI": one.psi,
+            "PSI error": psi_error(one, reference, name, before[name], now[name]),
         }
         for name, one in found.items()
-    ]  # fmt: skip
+    ]
 
 
 def psi_error(

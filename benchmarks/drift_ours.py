@@ -1,4 +1,4 @@
-"""One check without its start: everything imported, the reference's profile at hand.
+"""The time of one check without start-up: imports are done and the reference is loaded.
 
 python -m benchmarks.drift_ours current.parquet, in a project whose prod has a profile.
 """
@@ -36,9 +36,11 @@ def main(current: str) -> None:
     pyarrow.parquet.read_table(current)
     decoding = time.perf_counter() - started
     assert all(report)
-    print(json.dumps(
-        {"seconds": seconds, "decoding": decoding, "drifted": sorted(found.drift.drifted)}
-    ))  # fmt: skip
+    print(
+        json.dumps(
+            {"seconds": seconds, "decoding": decoding, "drifted": sorted(found.drift.drifted)}
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""What a drift check costs beside Evidently's report on the same Parquet, and how much memory.
+"""The time and memory of a drift check, next to Evidently's report on the same Parquet file.
 
 python -m benchmarks.drift_speed
 
 1 million rows, 16 numbers and 4 categories, two of them shifted. A model is trained and made prod
-on the reference, so its profile is stored. Then, in turns: our check alone and as a whole process
-(imports and MLflow's run included), Evidently's report with PSI and with its defaults, each a new
-process. Last, our check of 10 million rows. Evidently lives in .ratchet/evidently.
+on the reference, so its profile is stored. Then run in turns: our check alone and as a whole
+process (with imports and MLflow's run), and Evidently's report with PSI and with its defaults, each
+in a new process. Last comes our check of 10 million rows. Evidently is in .ratchet/evidently.
 """
 
 import json
@@ -49,9 +49,9 @@ LIMITS = {
 @dataclass(frozen=True)
 class Run:
     seconds: float
-    cpu_seconds: float  # a busy machine stretches those by the clock, these hardly
+    cpu_seconds: float  # a busy machine changes them less than the seconds of the clock
     peak_mb: float
-    said: Mapping[str, Any]
+    output: Mapping[str, Any]
 
 
 def main() -> None:
@@ -61,11 +61,17 @@ def main() -> None:
         make_project(project)
         step, alone = ours(project, "current.parquet", 5)
         peers = {
-            method: run(project, python, str(REPOSITORY / "benchmarks/drift_evidently.py"),
-                        "reference.parquet", "current.parquet", method)
+            method: run(
+                project,
+                python,
+                str(REPOSITORY / "benchmarks/drift_evidently.py"),
+                "reference.parquet",
+                "current.parquet",
+                method,
+            )
             for method in ("psi", "default")
-        }  # fmt: skip
-        beside(project / "large.parquet", 3, 0.5, parts=10)
+        }
+        write_in_process(project / "large.parquet", 3, 0.5, parts=10)
         large, large_alone = ours(project, "large.parquet", 3)
     found = figures(step, alone, peers, large, large_alone)
     print_table(rows(found))
@@ -75,26 +81,29 @@ def main() -> None:
 def make_project(folder: Path) -> None:
     (folder / "configs" / "models").mkdir(parents=True)
     settings = {
-        "model": "wide", "data": {"source": "reference.parquet", "target": "outcome"},
+        "model": "wide",
+        "data": {"source": "reference.parquet", "target": "outcome"},
         "gate": {"floor": 0.1},
-    }  # fmt: skip
+    }
     (folder / "configs" / "project.yaml").write_text(yaml.safe_dump(settings))
     shutil.copy(REPOSITORY / "configs/models/baseline.yaml", folder / "configs/models")
     shutil.copy(REPOSITORY / "requirements.txt", folder)
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
-    beside(folder / "reference.parquet", 1, 0.0, target=True)
-    beside(folder / "current.parquet", 2, 0.5)
+    write_in_process(folder / "reference.parquet", 1, 0.0, target=True)
+    write_in_process(folder / "current.parquet", 2, 0.5)
     run(folder, sys.executable, "-m", "steps.train", "--config", "configs/models")
     run(folder, sys.executable, "-m", "steps.evaluate")
 
 
-def beside(path: Path, seed: int, shift: float, parts: int = 1, target: bool = False) -> None:
-    """In a process of its own: a child's peak memory counts its parent's, which so stays small."""
+def write_in_process(
+    path: Path, seed: int, shift: float, parts: int = 1, target: bool = False
+) -> None:
+    """Write in a process of its own: a child's peak memory includes that of its parent."""
     Task("benchmarks.drift_speed.write", path, seed, shift, parts, target).result()
 
 
 def write(path: Path, seed: int, shift: float, parts: int, target: bool) -> None:
-    """Part by part, as whoever has 10 million rows would."""
+    """Write part by part, so that 10 million rows need little memory."""
     tables = (
         pyarrow.table(columns(np.random.default_rng([seed, part]), shift, target))
         for part in range(parts)
@@ -128,25 +137,28 @@ def run(project: Path, *command: str) -> Run:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "GITHUB_"))}
     env = kept | {"MLFLOW_DISABLE_TELEMETRY": "true"}
     started = time.perf_counter()
-    with (project / "said").open("w+") as said:
-        child = subprocess.Popen(command, cwd=project, env=env, stdout=said, stderr=said)
+    with (project / "output").open("w+") as output:
+        child = subprocess.Popen(command, cwd=project, env=env, stdout=output, stderr=output)
         _, code, usage = os.wait4(child.pid, 0)
         seconds = time.perf_counter() - started
-        said.seek(0)
-        lines = said.read().strip().splitlines()
+        output.seek(0)
+        lines = output.read().strip().splitlines()
     assert code == 0, lines[-20:]
     found = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
     return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, found)
 
 
 def figures(
-    step: list[Run], alone: list[Run], peers: Mapping[str, Run], large: list[Run],
+    step: list[Run],
+    alone: list[Run],
+    peers: Mapping[str, Run],
+    large: list[Run],
     large_alone: list[Run],
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     check, process = median_of(alone), median(one.seconds for one in step)
     ratios = {
-        "alone, of psi": check / peers["psi"].said["seconds"],
-        "alone, of default": check / peers["default"].said["seconds"],
+        "alone, of psi": check / peers["psi"].output["seconds"],
+        "alone, of default": check / peers["default"].output["seconds"],
         "process, of psi": process / peers["psi"].seconds,
         "process, of default": process / peers["default"].seconds,
         "peak MB": max(one.peak_mb for one in step),
@@ -155,13 +167,13 @@ def figures(
         max(one.peak_mb for one in large) / ratios["peak MB"]
     )
     ratios["seconds, 10 times the rows, ratio"] = median_of(large_alone) / check
-    agree = [alone[0].said["drifted"], *(one.said["drifted"] for one in peers.values())]
+    agree = [alone[0].output["drifted"], *(one.output["drifted"] for one in peers.values())]
     return {
         "seconds_alone": round(check, 3),
         "seconds_process": round(process, 3),
         "seconds_alone_10_times_the_rows": round(median_of(large_alone), 3),
-        "times_decoding": round(check / median(one.said["decoding"] for one in alone), 2),
-        "evidently_seconds_alone": {m: round(p.said["seconds"], 1) for m, p in peers.items()},
+        "times_decoding": round(check / median(one.output["decoding"] for one in alone), 2),
+        "evidently_seconds_alone": {m: round(p.output["seconds"], 1) for m, p in peers.items()},
         "cpu_seconds_process": round(median(one.cpu_seconds for one in step), 2),
         "evidently_cpu_seconds_process": {m: round(p.cpu_seconds, 1) for m, p in peers.items()},
         "evidently_seconds_process": {m: round(p.seconds, 1) for m, p in peers.items()},
@@ -175,7 +187,7 @@ def figures(
 
 
 def median_of(runs: list[Run]) -> float:
-    return float(median(one.said["seconds"] for one in runs))
+    return float(median(one.output["seconds"] for one in runs))
 
 
 def rows(found: Mapping[str, Any]) -> list[dict[str, object]]:

@@ -121,9 +121,11 @@ def test_the_step_reports_the_same_with_each_engine(dask: str, folder: Path, tmp
     for limits in ({}, {"engine": "dask", "address": dask}):
         (project / "configs/project.yaml").write_text(json.dumps({**settings, "drift": limits}))
         done = run_step(
-            project, "drift", current=f"file://{folder}/today/*/part.parquet",
+            project,
+            "drift",
+            current=f"file://{folder}/today/*/part.parquet",
             reference=str(folder / "reference.parquet"),
-        )  # fmt: skip
+        )
         assert done.returncode == 0, done.stderr
         reports.append(json.loads((project / "reports/drift/drift.json").read_text()))
     assert f"dask at {dask} reads" in done.stdout
@@ -149,9 +151,12 @@ def test_a_file_that_a_worker_cannot_read_is_named(
 
 
 def test_long_running_workers_load_the_code_of_each_check(
-    dask: str, data: DataSettings, reference: Profile, tmp_path: Path,
+    dask: str,
+    data: DataSettings,
+    reference: Profile,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-):  # fmt: skip
+):
     for number in range(8):  # tasks enough for both workers
         (tmp_path / f"{number}.parquet").write_text("no Parquet")
     settings = Settings(model="m", data=data, drift=DriftSettings(engine="dask", address=dask))
@@ -170,11 +175,12 @@ def test_long_running_workers_load_the_code_of_each_check(
         (DriftSettings(engine="spark"), "x.parquet", r"drift.address is not set"),
         (DriftSettings(engine="dask", address="tcp://s:1"), "x.csv", r"dask reads Parquet"),
         (
-            DriftSettings(engine="dask", address="tcp://127.0.0.1:1"), "x.parquet",
+            DriftSettings(engine="dask", address="tcp://127.0.0.1:1"),
+            "x.parquet",
             r"^Dask at tcp://127.0.0.1:1 \(drift.address\) does not answer",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_cluster_setting_is_an_error_that_names_it(
     limits: DriftSettings, current: str, says: str, data: DataSettings, reference: Profile
 ):

@@ -205,8 +205,12 @@ def test_csv_and_parquet_have_the_same_profile(tmp_path):
     assert to_json(other.profile) == to_json(one)
     assert schema.sentences == []
     assert [c.kind for c in one.features.values()] == [
-        "numeric", "categorical", "boolean", "date", "categorical",
-    ]  # fmt: skip
+        "numeric",
+        "categorical",
+        "boolean",
+        "date",
+        "categorical",
+    ]
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv"])

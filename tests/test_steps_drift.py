@@ -81,9 +81,11 @@ def limit(project: Path, **limits: object) -> None:
 
 def test_two_shifted_columns_of_iris_are_named_and_no_others(project: Path, tmp_path: Path):
     done = drift(
-        project, "shifted.parquet", GITHUB_OUTPUT=str(tmp_path / "out"),
+        project,
+        "shifted.parquet",
+        GITHUB_OUTPUT=str(tmp_path / "out"),
         GITHUB_STEP_SUMMARY=str(tmp_path / "summary"),
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     found = content(project)
     assert found.keys() >= KEYS
@@ -144,12 +146,16 @@ def test_the_prediction_log_is_compared_with_its_answers_and_labels(project: Pat
     log.append_now(
         [
             a_record(
-                f"user {place}", at, features=json_text(row), prediction=json_text("virginica"),
-                label=json_text(str(np.resize(names, 300)[place])), label_time=at,
+                f"user {place}",
+                at,
+                features=json_text(row),
+                prediction=json_text("virginica"),
+                label=json_text(str(np.resize(names, 300)[place])),
+                label_time=at,
             )
             for place, row in enumerate(rows)
         ]
-    )  # fmt: skip
+    )
     log.close()
     done = drift(project, "log", RATCHET_LOG_URL=url)
     assert done.returncode == 0, done.stderr
@@ -175,14 +181,21 @@ def test_the_prediction_log_is_compared_with_its_answers_and_labels(project: Pat
     ],
 )
 def test_bad_input_is_an_error_of_one_line(project: Path, current: str, reference: str, says: str):
-    texts = {"empty.csv": "", "headed.csv": ",".join(iris()) + "\n", "other.csv": "a,b\n1,2\n",
-             "broken.parquet": "PAR1 and no more"}  # fmt: skip
+    texts = {
+        "empty.csv": "",
+        "headed.csv": ",".join(iris()) + "\n",
+        "other.csv": "a,b\n1,2\n",
+        "broken.parquet": "PAR1 and no more",
+    }
     for name, text in texts.items():
         (project / name).write_text(text)
     done = run_step(
-        project, "drift", env={"RATCHET_LOG_URL": "sqlite:///nowhere.db"}, current=current,
+        project,
+        "drift",
+        env={"RATCHET_LOG_URL": "sqlite:///nowhere.db"},
+        current=current,
         reference=reference,
-    )  # fmt: skip
+    )
     assert done.returncode == 2, done
     assert len(done.stderr.strip().splitlines()) == 1
     assert says in done.stderr
@@ -223,9 +236,12 @@ def test_a_kill_at_any_moment_leaves_whole_reports(project: Path):
     whole = time.monotonic() - started
     for part in (0.5, 0.8, 0.9, 0.95, 1.0):
         one = subprocess.Popen(
-            command, cwd=project, env=environment(),
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            command,
+            cwd=project,
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         time.sleep(part * whole)
         os.kill(one.pid, signal.SIGKILL)
         one.wait()
@@ -240,12 +256,21 @@ def dom(page: Path) -> str:
     assert BROWSER
     done = subprocess.run(
         [
-            BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
-            f"--user-data-dir={page.parent / 'profile'}", "--host-resolver-rules=MAP * ~NOTFOUND",
-            "--dump-dom", page.as_uri(),
+            BROWSER,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--enable-logging=stderr",
+            f"--user-data-dir={page.parent / 'profile'}",
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            "--dump-dom",
+            page.as_uri(),
         ],
-        capture_output=True, text=True, check=True, timeout=120,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
     assert "CONSOLE" not in done.stderr, done.stderr
     return done.stdout
 

@@ -46,7 +46,7 @@ def read_on_cluster(current: str, settings: Settings, reference: Profile) -> tup
 
 
 def _pack(file: Path) -> None:
-    """The package, for workers that have its lock's environment and no checkout."""
+    """Zip the package for workers, which have the lock's environment but no checkout."""
     with ZipFile(file, "w") as packed:
         for module in sorted(SOURCE.glob("ratchet/**/*.py")):
             packed.write(module, module.relative_to(SOURCE))
@@ -55,9 +55,11 @@ def _pack(file: Path) -> None:
 def _call(python: Path, folder: Path, current: str, settings: Settings) -> None:
     done = subprocess.run(
         [str(python), "-m", "ratchet.profile.engines", str(folder), current],
-        env={**os.environ, "PYTHONPATH": str(SOURCE)}, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        stderr=subprocess.PIPE,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
     if not done.returncode:
         return
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
