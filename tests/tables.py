@@ -1,4 +1,4 @@
-"""Tables as people have them: text, dates, booleans, codes, gaps. Written with a seed."""
+"""Tables as people have them, drawn with a seed: text, dates, booleans, codes, missing values."""
 
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -15,7 +15,7 @@ CLASSES = ("leaves", "stays", "upgrades")
 
 
 def mixed_frame(rows: int = 120, classes: int = 3, seed: int = 0) -> pd.DataFrame:
-    """Every kind of column, each with and without gaps; `outcome` follows age and city."""
+    """Return every kind of column, with and without gaps; `outcome` follows age and city."""
     rng = np.random.default_rng(seed)
     names = CLASSES if classes == 3 else [f"class {code:02d}" for code in range(classes)]
     code = np.arange(rows) % classes
@@ -41,7 +41,7 @@ def mixed_frame(rows: int = 120, classes: int = 3, seed: int = 0) -> pd.DataFram
 
 
 def write(frame: pd.DataFrame, path: Path, options: str = "") -> Path:
-    """By the suffix: CSV, CSV with gzip, or Parquet."""
+    """Write the format that the suffix names: CSV, CSV with gzip, or Parquet."""
     connection = duckdb.connect()
     connection.register("frame", frame)
     how = "FORMAT parquet" if path.suffix == ".parquet" else "FORMAT csv, HEADER"

@@ -59,10 +59,20 @@ WORDS = [
 ]
 CELLS = st.one_of(st.sampled_from([*NUMBERS, *DATES, *WORDS]), st.text(max_size=8))
 VALUES = st.one_of(
-    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.sampled_from(WORDS),
-    st.dates(), st.datetimes(), st.times(), st.timedeltas(), st.binary(max_size=3), st.decimals(),
-    st.text(max_size=8), st.lists(st.integers(0, 3), max_size=2),
-)  # fmt: skip
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    st.sampled_from(WORDS),
+    st.dates(),
+    st.datetimes(),
+    st.times(),
+    st.timedeltas(),
+    st.binary(max_size=3),
+    st.decimals(),
+    st.text(max_size=8),
+    st.lists(st.integers(0, 3), max_size=2),
+)
 
 
 def ends_well(path: Path, **more: Any) -> None:

@@ -174,10 +174,18 @@ def test_a_kind_can_be_overridden(tmp_path: Path) -> None:
 
 def test_booleans_as_categories_are_the_same_from_csv_and_parquet(tmp_path: Path) -> None:
     digests = [
-        split(load(settings(write(mixed_frame(), tmp_path / name),
-                            kinds={"member": "categorical", "consent": "categorical"})), 0.2, 1)
+        split(
+            load(
+                settings(
+                    write(mixed_frame(), tmp_path / name),
+                    kinds={"member": "categorical", "consent": "categorical"},
+                )
+            ),
+            0.2,
+            1,
+        )
         for name in ("a.csv", "a.parquet")
-    ]  # fmt: skip
+    ]
     assert digests[0].sha256 == digests[1].sha256
     assert set(digests[0].table.features.member) == {0.0, 1.0}
 

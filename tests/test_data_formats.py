@@ -128,8 +128,12 @@ def test_an_error_in_a_zip_names_the_file_in_it(tmp_path: Path) -> None:
 def test_a_spreadsheet_is_read_from_its_first_sheet_or_the_one_that_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = [["size", "city", "free", None, "mixed"], [1.5, "Köln", True, 1, 7],
-            [2, "NA", False, 2, "seven"], [None, "Ulm", True, 3, None]]  # fmt: skip
+    rows = [
+        ["size", "city", "free", None, "mixed"],
+        [1.5, "Köln", True, 1, 7],
+        [2, "NA", False, 2, "seven"],
+        [None, "Ulm", True, 3, None],
+    ]
     path = write_xlsx(tmp_path / "a.xlsx", data=rows, notes=[["z"], [1]])
     frame = read(path)
     assert "sheet 'data' is read, not notes (data.sheet changes it)" in capsys.readouterr().out

@@ -19,9 +19,31 @@ from tests.estimators import model
 from tests.projects import new_project, run_step
 from tests.tables import settings
 
-NAMES = ["self", "index", "target", "class", "a b", "x[0]", "x.1", "größe", "(target)", "n" * 300,
-         "7", "%s", "{}", '"quoted"', "comma, too", "cls", "features", "user_id", "tab\tname",
-         "f1", "label", "'; DROP TABLE x; --", "😀"]  # fmt: skip
+NAMES = [
+    "self",
+    "index",
+    "target",
+    "class",
+    "a b",
+    "x[0]",
+    "x.1",
+    "größe",
+    "(target)",
+    "n" * 300,
+    "7",
+    "%s",
+    "{}",
+    '"quoted"',
+    "comma, too",
+    "cls",
+    "features",
+    "user_id",
+    "tab\tname",
+    "f1",
+    "label",
+    "'; DROP TABLE x; --",
+    "😀",
+]
 WORDS = ["slow", "fast", "late", "kind", "broken"]
 
 

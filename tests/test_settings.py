@@ -66,7 +66,7 @@ def test_settings_cannot_be_changed(tmp_path: Path) -> None:
         ("gate: {confidence: '0.9'}", "gate.confidence: input should be a valid number, got '0.9'"),
         ("1: 2", "1: keys should be strings, got 1"),
     ],
-)  # fmt: skip
+)
 def test_what_it_does_not_know_is_refused_with_the_nearest_key(
     tmp_path: Path, more: str, said: str
 ) -> None:

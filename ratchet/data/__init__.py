@@ -1,1 +1,1 @@
-"""The table: read, typed, split the same way every time."""
+"""Sources of tables, and a split that is the same every time."""
