@@ -11,7 +11,7 @@ from sklearn.datasets import load_iris
 
 from tests.acting import ACT, MISSING, Fork, new_fork
 from tests.github import GitHub, serving
-from tests.projects import REPOSITORY, run
+from tests.projects import run
 from tests.stores import lock_is_held, store_on
 
 pytestmark = [
@@ -32,7 +32,7 @@ def github() -> Iterator[GitHub]:
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory, github: GitHub) -> Fork:
     """Return a fork with one version in production."""
-    settings = {"automl": QUICK} if (REPOSITORY / "steps" / "automl").exists() else {}
+    settings = {"automl": QUICK}
     fork = new_fork(tmp_path_factory.mktemp("first"), github, settings)
     acted = fork.act("push", "train", fork.checkout("tree"), job="train")
     assert acted.code == 0, acted.output
