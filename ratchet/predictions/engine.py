@@ -12,11 +12,11 @@ from ratchet.errors import InputError
 DEFAULT_URL = "sqlite:///predictions.db"
 SECONDS_TO_WAIT_FOR_LOCK = 10
 PAGES_PER_CHECKPOINT = 4000  # of 4 kB; writers wait for the disk during a checkpoint
+SECONDS_TO_CONNECT = 10  # for a reader, which has no journal to go to
 MAX_WAL_BYTES = 64 * 1024 * 1024  # that stay on disk after a long read let the WAL grow
 
 # libpq options: how soon a connection to a server that does not answer fails.
 POSTGRESQL_TIMEOUTS = {
-    "connect_timeout": 2,  # seconds
     "tcp_user_timeout": 5000,  # milliseconds
     "keepalives_idle": 5,  # seconds, like the next
     "keepalives_interval": 2,
@@ -49,7 +49,7 @@ def sqlite_file(url: str) -> Path | None:
     return Path(file) if file else None
 
 
-def open_engine(url: str) -> Engine:
+def open_engine(url: str, connect_timeout: int = 2) -> Engine:
     """Return an engine for the log's database.
 
     SQLite runs in WAL mode: readers and the writer do not wait for each other. With
@@ -66,7 +66,7 @@ def open_engine(url: str) -> Engine:
                 address,
                 pool_pre_ping=True,
                 paramstyle="format",
-                connect_args=POSTGRESQL_TIMEOUTS,
+                connect_args=POSTGRESQL_TIMEOUTS | {"connect_timeout": connect_timeout},
             )
     except (ArgumentError, ModuleNotFoundError) as error:
         raise InputError(f"RATCHET_LOG_URL={without_password(url)}: {error}") from None
@@ -77,7 +77,7 @@ def open_engine(url: str) -> Engine:
 
 def read_engine(url: str) -> Engine:
     """Return an engine for reading: its transactions do not take SQLite's single write lock."""
-    return open_engine(url).execution_options(reads=True)
+    return open_engine(url, connect_timeout=SECONDS_TO_CONNECT).execution_options(reads=True)
 
 
 def _sqlite(address: URL) -> Engine:
