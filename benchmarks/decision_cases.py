@@ -225,7 +225,7 @@ CASES = (
         ".90 -> .95, labels 90 s late, as proposed",
         late_by_90_seconds,
         {"maturity_hours": 0.025},
-        least_promoted=0.98,
+        least_promoted=0.9,
         before={},
     ),
 )

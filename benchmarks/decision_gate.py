@@ -86,7 +86,7 @@ def selected_rows() -> list[dict[str, object]]:
         halves = np.arange(rows) % 2 == 0
         rng = np.random.default_rng(rows)
         rejected, same_rows, reported = 0, 0, []
-        tests = TESTS // 2
+        tests = 2 * TESTS
         for _ in range(tests):
             truth = rng.integers(0, 2, rows)
             right = rng.random((CANDIDATES + 1, rows)) < 0.85

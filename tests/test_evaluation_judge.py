@@ -1,0 +1,51 @@
+"""The gate and a promotion ask a version by the code that serves it."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ratchet.evaluation.judge import TIMED_CALLS, served_latency_ms
+from ratchet.promotion.rescoring import Rescorer
+from ratchet.serving.served_model import ServedModel
+from tests.small_registry import SmallRegistry
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> SmallRegistry:
+    small = SmallRegistry(tmp_path)
+    small.add("1", ["wide", "narrow"])
+    return small
+
+
+@pytest.fixture
+def served_paths(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Record which path of a served model answers, at each call."""
+    paths: list[str] = []
+    answers = ServedModel.answers
+
+    def recording(self: ServedModel, rows: object) -> object:
+        paths.append(self.path)
+        return answers(self, rows)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ServedModel, "answers", recording)
+    return paths
+
+
+def test_the_gate_times_the_code_that_answers_in_the_service(
+    registry: SmallRegistry, served_paths: list[str]
+) -> None:
+    assert served_latency_ms(registry.folder(registry.version("1")), "iris", "1") > 0
+    assert served_paths == ["direct, linear"] * TIMED_CALLS
+
+
+@pytest.mark.parametrize("widths", [(19.0, 1.0), ("19.0", "1")])
+def test_logged_requests_are_asked_again_by_the_code_that_served_them(
+    registry: SmallRegistry, served_paths: list[str], widths: tuple[object, ...]
+) -> None:
+    """An export holds texts alone."""
+    features = pd.Series([{"width": width} for width in widths])
+    rows = pd.DataFrame({"features": features, "prediction": "wide"})
+    answers = Rescorer(registry)("1", rows)  # type: ignore[arg-type]
+    assert list(answers) == ["wide", "narrow"]
+    assert served_paths == ["direct, linear"]
