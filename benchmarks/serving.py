@@ -1,7 +1,7 @@
-"""The service beside what else answers predictions: python -m benchmarks.serving
+"""The service compared with four other ways to serve a model: python -m benchmarks.serving
 
-All servers run at once and are asked in turn, round after round, so that whatever else the machine
-does meets each of them. One worker each, Iris, a logistic regression, 16 connections.
+All servers run at the same time and are measured in turn, round after round, so that other work on
+the machine affects each of them. One worker each, Iris, a logistic regression, 16 connections.
 """
 
 import json
@@ -34,10 +34,14 @@ ROW = '{"sepal_length":5.1,"sepal_width":3.5,"petal_length":1.4,"petal_width":0.
 ONE = f'{{"user_id":"u%d","features":{ROW}}}'
 SCORED = f'{{"dataframe_records":[{ROW}]}}'
 
+FLASK = "gunicorn --workers 1 --threads 4 --bind 127.0.0.1:4103 benchmarks.peers.flask_router:app"
+BENTOML = "bentoml serve benchmarks.peers.bare_bentoml:Bare --host 127.0.0.1 --port 4105"
+FASTAPI = "uvicorn --port 4106 --no-access-log benchmarks.peers.fast_api:app"
+
 AT_LEAST = {"bentoml": 3.0, "flask": 4.0, "mlflow": 6.0, "fastapi": 0.9}  # times their requests/s
 MOST_OF_FASTAPIS_P99 = 2.0
 LEAST_ROWS_A_SECOND = 100_000
-LEAST_OF_TWO_WORKERS = 1.6  # where there are cores for two workers and whoever asks them
+LEAST_OF_TWO_WORKERS = 1.6  # if there are cores for two workers and for the client
 CORES_FOR_TWO = 4
 
 
@@ -63,14 +67,14 @@ def main() -> None:
         memory = megabytes(alone)
         with ours(project, 4102, workers=2) as two:
             both = [(load(two).requests_a_second, load(alone).requests_a_second) for _ in range(3)]
-    found = figures(loads, many, rows, memory, median(a / b for a, b in both))
+    result = figures(loads, many, rows, memory, median(a / b for a, b in both))
     print_table(table(loads))
-    print_table([{"figure": key, "is": str(value)} for key, value in found.items()])
-    print(json.dumps(found))
+    print_table([{"figure": key, "value": str(value)} for key, value in result.items()])
+    print(json.dumps(result))
 
 
 def make_project(folder: Path) -> Path:
-    """prod and staging, both a logistic regression behind its preparation."""
+    """Make a project with a logistic regression as prod and another one as staging."""
     shutil.copytree(REPOSITORY / "configs", folder / "configs")
     other = {"estimator": "LogisticRegression", "params": {"C": 0.5, "max_iter": 1000}}
     (folder / "configs/models/other.json").write_text(json.dumps(other))
@@ -103,27 +107,24 @@ def peers(folder: Path) -> Mapping[str, AbstractContextManager[Server]]:
     }
     subprocess.run(
         [str(python["mlflow"]), "-m", "benchmarks.peers.mlflow_models", str(folder)],
-        cwd=REPOSITORY, env=environment(folder), check=True, capture_output=True,
-    )  # fmt: skip
+        cwd=REPOSITORY,
+        env=environment(folder),
+        check=True,
+        capture_output=True,
+    )
+    mlflow = (
+        f"mlflow models serve --model-uri {folder}/A --port 4104 --env-manager local --workers 1"
+    )
+    servers = {
+        "flask": (python["mlflow"], 4103, "/predict", ONE, FLASK),
+        "mlflow": (python["mlflow"], 4104, "/invocations", SCORED, mlflow),
+        "bentoml": (python["bentoml"], 4105, "/predict", ONE, BENTOML),
+        "fastapi": (python["fastapi"], 4106, "/predict", ONE, FASTAPI),
+    }
     return {
-        "flask": served(
-            folder, python["mlflow"], 4103, "/predict", ONE, "gunicorn", "--workers", "1",
-            "--threads", "4", "--bind", "127.0.0.1:4103", "benchmarks.peers.flask_router:app",
-        ),
-        "mlflow": served(
-            folder, python["mlflow"], 4104, "/invocations", SCORED, "mlflow", "models", "serve",
-            "--model-uri", str(folder / "A"), "--port", "4104", "--env-manager", "local",
-            "--workers", "1",
-        ),
-        "bentoml": served(
-            folder, python["bentoml"], 4105, "/predict", ONE, "bentoml", "serve",
-            "benchmarks.peers.bare_bentoml:Bare", "--host", "127.0.0.1", "--port", "4105",
-        ),
-        "fastapi": served(
-            folder, python["fastapi"], 4106, "/predict", ONE, "uvicorn", "--port", "4106",
-            "--no-access-log", "benchmarks.peers.fast_api:app",
-        ),
-    }  # fmt: skip
+        name: served(folder, interpreter, port, path, body, *command.split())
+        for name, (interpreter, port, path, body, command) in servers.items()
+    }
 
 
 @contextmanager
@@ -147,9 +148,12 @@ def served(
     with (folder / f"{port}.log").open("w") as log:
         process = subprocess.Popen(
             [str(python.parent / command[0]), *command[1:]],
-            cwd=folder if ours else REPOSITORY, env=env, stdout=log, stderr=log,
+            cwd=folder if ours else REPOSITORY,
+            env=env,
+            stdout=log,
+            stderr=log,
             start_new_session=True,
-        )  # fmt: skip
+        )
     try:
         wait_for(f"http://127.0.0.1:{port}{path}", process, (folder / f"{port}.log"))
         yield Server(port, path, body, process)
@@ -165,7 +169,7 @@ def family(process: "subprocess.Popen[bytes]") -> list[psutil.Process]:
 
 
 def wait_for(address: str, process: "subprocess.Popen[bytes]", log: Path | None = None) -> None:
-    """Until something answers there, if only that it takes no GET."""
+    """Wait until the server answers, if only with a 405 because it takes no GET."""
     end = time.monotonic() + 120
     while time.monotonic() < end and process.poll() is None:
         try:
@@ -197,7 +201,7 @@ def load(
 
 
 def many_rows() -> str:
-    """Each of another user and with other values: nothing of one row's work serves the next."""
+    """Return rows of different users with different values, so that no row's work can be reused."""
     rng = np.random.default_rng(0)
     rows = [
         dict(zip(FEATURES, row, strict=True))
@@ -207,7 +211,7 @@ def many_rows() -> str:
 
 
 def megabytes(server: Server) -> dict[str, float]:
-    """Of the worker, and of the follower that all workers share."""
+    """Return the memory of the worker, and of the follower that all workers share."""
     sizes = {"worker": 0.0, "follower": 0.0}
     for one in family(server.process):
         command = " ".join(one.cmdline())
@@ -232,15 +236,18 @@ def table(loads: Mapping[str, Sequence[Load]]) -> list[dict[str, object]]:
 
 
 def times(own: Sequence[Load], other: Sequence[Load]) -> float:
-    """The median of the rounds' ratios."""
+    """Return the median of the rounds' ratios."""
     pairs = zip(own, other, strict=True)
     return median(a.requests_a_second / b.requests_a_second for a, b in pairs)
 
 
 def figures(
-    loads: Mapping[str, Sequence[Load]], many: Load, rows: Sequence[Load],
-    memory: Mapping[str, float], two_workers: float,
-) -> dict[str, object]:  # fmt: skip
+    loads: Mapping[str, Sequence[Load]],
+    many: Load,
+    rows: Sequence[Load],
+    memory: Mapping[str, float],
+    two_workers: float,
+) -> dict[str, object]:
     own = loads["ratchet"]
     ratios = {name: round(times(own, loads[name]), 2) for name in AT_LEAST}
     p99 = median(a.p99_ms / b.p99_ms for a, b in zip(own, loads["fastapi"], strict=True))
@@ -265,7 +272,7 @@ def figures(
         "two_workers_at_least": LEAST_OF_TWO_WORKERS if cores >= CORES_FOR_TWO else None,
         "cores": cores,
         "megabytes": dict(memory),
-        "missed": [name for name, held in holds.items() if not held],
+        "missed": [name for name, is_met in holds.items() if not is_met],
         "holds": all(holds.values()),
     }
 

@@ -53,9 +53,13 @@ class Service:
         return self.post("/predict", {"user_id": user, "features": FEATURES | features})
 
     def _ask(
-        self, method: str, path: str, body: bytes | None, token: str | None,
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        token: str | None,
         kind: str = "application/json",
-    ) -> tuple[int, Any]:  # fmt: skip
+    ) -> tuple[int, Any]:
         headers = {"Content-Type": kind} | ({"Authorization": f"Bearer {token}"} if token else {})
         request = urllib.request.Request(self.address + path, body, headers, method=method)
         try:

@@ -23,10 +23,12 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             rows = [{"user_id": f"u{day}-{i}", "features": FEATURES} for i in range(60)]
             answers = service.post("/predict", rows)[1]
             labels = [
-                {"request_id": one["request_id"],
-                 "label": "setosa" if rng.random() < 0.9 else "virginica"}
+                {
+                    "request_id": one["request_id"],
+                    "label": "setosa" if rng.random() < 0.9 else "virginica",
+                }
                 for one in answers
-            ]  # fmt: skip
+            ]
             assert service.post("/feedback", labels)[0] == 200
         yield service
 
@@ -74,9 +76,9 @@ def test_the_split_is_changed_there_with_the_token(service: Service, page: Page)
     page.open(f"{service.address}/ab", 1000, 900)
     page.until("document.querySelectorAll('.arm').length === 2")
     submit("wrong")
-    page.until("document.getElementById('said').textContent.includes('right token')")
+    page.until("document.getElementById('message').textContent.includes('right token')")
     assert service.get("/split")[1]["ab_split_b"] == 0.4
     submit(TOKEN)
-    page.until("document.getElementById('said').textContent === 'The split is 70.0 % now.'")
+    page.until("document.getElementById('message').textContent === 'The split is 70.0 % now.'")
     assert service.get("/split")[1]["ab_split_b"] == 0.7
     service.put("/split", {"ab_split_b": 0.4})

@@ -105,27 +105,34 @@ def test_each_row_of_a_list_is_answered_as_alone(service: Service) -> None:
 REFUSED = {
     "missing": ({"user_id": "u", "features": {}}, "features.sepal_length", None),
     "unknown": (
-        {"user_id": "u", "features": FEATURES | {"colour": 1}}, "features.colour", 1,
+        {"user_id": "u", "features": FEATURES | {"colour": 1}},
+        "features.colour",
+        1,
     ),
     "text for a number": (
         {"user_id": "u", "features": FEATURES | {"petal_width": "wide"}},
-        "features.petal_width", "wide",
+        "features.petal_width",
+        "wide",
     ),
     "true for a number": (
         {"user_id": "u", "features": FEATURES | {"petal_width": True}},
-        "features.petal_width", True,
+        "features.petal_width",
+        True,
     ),
     "no user": ({"features": FEATURES}, "user_id", None),
     "empty user": ({"user_id": "", "features": FEATURES}, "user_id", ""),
     "a number for a user": ({"user_id": 7, "features": FEATURES}, "user_id", 7),
     "in a list": (
         [{"user_id": "u", "features": FEATURES}, {"user_id": "u", "features": 3}],
-        "[1].features", 3,
+        "[1].features",
+        3,
     ),
     "a label of another type": (
-        {"user_id": "u", "features": FEATURES, "label": 3}, "label", 3,
+        {"user_id": "u", "features": FEATURES, "label": 3},
+        "label",
+        3,
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -224,9 +231,15 @@ def test_the_log_comes_as_csv_filtered_by_time_and_version(service: Service) -> 
     assert status == 200
     assert [one["request_id"] for one in lines] == sorted(a["request_id"] for a in answers)
     assert list(lines[0]) == [
-        "request_id", "timestamp", "user_id", "variant", "model_version", *FEATURES,
-        "prediction", "label",
-    ]  # fmt: skip
+        "request_id",
+        "timestamp",
+        "user_id",
+        "variant",
+        "model_version",
+        *FEATURES,
+        "prediction",
+        "label",
+    ]
     _, text = service.get(f"/log.csv?since={began}&version=2", TOKEN)
     of_b = [one["request_id"] for one in csv.DictReader(io.StringIO(text))]
     assert sorted(of_b) == sorted(a["request_id"] for a in answers if a["variant"] == "B")
@@ -245,9 +258,17 @@ def test_bentomls_own_client_calls_it(service: Service) -> None:
 def test_the_document_describes_every_route_with_an_example_that_works(service: Service) -> None:
     document = service.get("/docs.json")[1]
     assert set(document["paths"]) == {
-        "/predict", "/feedback", "/split", "/log.csv", "/status", "/ab", "/ab.json", "/metrics",
-        "/livez", "/readyz",
-    }  # fmt: skip
+        "/predict",
+        "/feedback",
+        "/split",
+        "/log.csv",
+        "/status",
+        "/ab",
+        "/ab.json",
+        "/metrics",
+        "/livez",
+        "/readyz",
+    }
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             content = operation["responses"]["200"]["content"]
@@ -288,8 +309,9 @@ def test_the_pages_numbers_count_what_is_in_the_log(service: Service, state: Pat
     for arm in ("A", "B"):
         counted = database.execute(
             "select count(*), count(label), sum(label = prediction) from predictions"
-            " where arm = ? and prod_version = '1' and staging_version = '2'", [arm],
-        ).fetchone()  # fmt: skip
+            " where arm = ? and prod_version = '1' and staging_version = '2'",
+            [arm],
+        ).fetchone()
 
         def are_shown(arm: str = arm, counted: tuple[int, ...] = counted) -> bool:
             shown = service.get("/ab.json")[1]["arms"][arm]
@@ -343,9 +365,12 @@ def test_prod_answers_where_staging_is_too_slow_and_the_failure_is_logged_as_its
     (tmp_path / "hasty").mkdir()
     hasty = new_project(
         tmp_path / "hasty",
-        {"model": "iris", "data": {"source": "iris", "target": "target"},
-         "ab": {"split": 1.0, "staging_timeout_ms": 0.1}},
-    )  # fmt: skip
+        {
+            "model": "iris",
+            "data": {"source": "iris", "target": "target"},
+            "ab": {"split": 1.0, "staging_timeout_ms": 0.1},
+        },
+    )
     store = f"sqlite:///{project}/mlflow.db"
     try:
         move(project, staging="3")
@@ -369,9 +394,12 @@ def test_with_shadow_each_request_is_scored_by_the_other_version_too(
     (tmp_path / "shadowed").mkdir()
     shadowed = new_project(
         tmp_path / "shadowed",
-        {"model": "iris", "data": {"source": "iris", "target": "target"},
-         "ab": {"split": 0.5, "shadow": True}},
-    )  # fmt: skip
+        {
+            "model": "iris",
+            "data": {"source": "iris", "target": "target"},
+            "ab": {"split": 0.5, "shadow": True},
+        },
+    )
     store = f"sqlite:///{project}/mlflow.db"
     with serving(shadowed, tmp_path, MLFLOW_TRACKING_URI=store) as service:
         service.until(lambda: service.get("/status")[1]["staging"])

@@ -1,4 +1,4 @@
-"""The usual home-made A/B router: Flask, two pyfunc models, a CSV line a request."""
+"""An A/B router as people write them: Flask, two pyfunc models, a line of CSV per request."""
 
 import csv
 import hashlib
@@ -17,10 +17,10 @@ app = Flask(__name__)
 
 @app.post("/predict")
 def predict() -> Response:
-    asked = request.get_json()
-    position = int(hashlib.md5(asked["user_id"].encode(), usedforsecurity=False).hexdigest(), 16)
+    content = request.get_json()
+    position = int(hashlib.md5(content["user_id"].encode(), usedforsecurity=False).hexdigest(), 16)
     arm = "B" if position % 100 < 20 else "A"
-    answer = int(models[arm].predict(pd.DataFrame([asked["features"]]))[0])
+    answer = int(models[arm].predict(pd.DataFrame([content["features"]]))[0])
     with (folder / "log.csv").open("a") as log:
-        csv.writer(log).writerow([asked["user_id"], arm, *asked["features"].values(), answer])
+        csv.writer(log).writerow([content["user_id"], arm, *content["features"].values(), answer])
     return jsonify({"variant": arm, "prediction": answer})

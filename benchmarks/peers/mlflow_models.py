@@ -1,4 +1,4 @@
-"""Two MLflow models in the folder given, for the peers that serve them."""
+"""Save two MLflow models in a folder, for the peers that serve them."""
 
 import sys
 
@@ -12,6 +12,9 @@ for arm, C in {"A": 1.0, "B": 0.5}.items():
     model = fitted(C)
     signature = mlflow.models.infer_signature(example, model.predict(example.to_numpy()))
     mlflow.sklearn.save_model(
-        model, f"{sys.argv[1]}/{arm}", signature=signature, pip_requirements=[],
+        model,
+        f"{sys.argv[1]}/{arm}",
+        signature=signature,
+        pip_requirements=[],
         serialization_format="cloudpickle",
-    )  # fmt: skip
+    )

@@ -3,8 +3,9 @@
 import asyncio
 import random
 import time
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
+from typing import Any, NamedTuple
 
 from ratchet.predictions.assignment import Arm, arms_of, pseudonymize
 from ratchet.predictions.prediction_log import PredictionLog
@@ -20,6 +21,9 @@ from ratchet.settings import ABSettings
 
 SECONDS_FOR_PROD = 30.0
 ARMS: tuple[Arm, Arm] = ("A", "B")
+_DEFAULTS: dict[str, Iterable[Any]] = {
+    name: repeat(default) for name, default in Record._field_defaults.items()
+}
 
 
 class UnavailableError(Exception):
@@ -113,43 +117,36 @@ class Answering:
         assigned: Sequence[Arm],
         scored: Mapping[Arm, Scored],
     ) -> list[Record]:
-        now, model = time.time(), arms.prod.model.card.model
-        prod, staging = arms.prod.model.version, arms.staging_version
-        version: dict[str, str] = {"A": prod, "B": staging or prod}
+        """Return a record for each row, from columns: building one by one takes twice as long."""
+        now, prod = time.time(), arms.prod.model
+        version = {"A": prod.version, "B": arms.staging_version or prod.version}
+        groups = [scored[arm] for arm in assigned]
         answers = {arm: iter(group.answers) for arm, group in scored.items()}
-        records = []
-        for request_id, user, arm, features, label in zip(
-            new_request_ids(now, len(users)),
-            users,
-            assigned,
-            rows.features,
-            rows.labels,
-            strict=True,
-        ):
-            group = scored[arm]
-            prediction, probabilities = next(answers[arm])
-            record = Record(
-                request_id=request_id,
-                time=now,
-                user_id=user,
-                arm=group.arm,
-                model=model,
-                model_version=version[group.arm],
-                prod_version=prod,
-                staging_version=staging,
-                assigned_arm=arm,
-                split=split,
-                features=features,
-                prediction=prediction,
-                probabilities=probabilities,
-                latency_ms=group.milliseconds,
-                error=group.error,
-                fallback=group.arm != arm,
-                label=None if label is None else json_text(label),
-                label_time=None if label is None else now,
-            )
-            records.append(record)
-        return records
+        predictions, probabilities = zip(*[next(answers[arm]) for arm in assigned], strict=True)
+        columns = _DEFAULTS | {
+            "request_id": new_request_ids(now, len(users)),
+            "time": repeat(now),
+            "user_id": users,
+            "arm": [group.arm for group in groups],
+            "model": repeat(prod.card.model),
+            "model_version": [version[group.arm] for group in groups],
+            "prod_version": repeat(prod.version),
+            "staging_version": repeat(arms.staging_version),
+            "assigned_arm": assigned,
+            "split": repeat(split),
+            "features": rows.features,
+            "prediction": predictions,
+            "probabilities": probabilities,
+            "latency_ms": [group.milliseconds for group in groups],
+            "error": [group.error for group in groups],
+            "fallback": [group.arm != arm for group, arm in zip(groups, assigned, strict=True)],
+            "label": [None if label is None else json_text(label) for label in rows.labels],
+            "label_time": [None if label is None else now for label in rows.labels],
+        }
+        by_row = zip(
+            *[columns[name] for name in Record._fields], strict=False
+        )  # repeat() is endless
+        return list(map(Record._make, by_row))
 
     async def close(self) -> None:
         if self.shadowing:

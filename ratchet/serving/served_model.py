@@ -176,10 +176,14 @@ class ServedModel:
         cells = zip(self.card.columns, zip(*example, strict=True), strict=True)
         categories = _categories(self._pipeline)
         columns = [
-            _random_cells(column, [cell for cell in known if cell is not None],
-                          categories.get(column.name, []), rng)
+            _random_cells(
+                column,
+                [cell for cell in known if cell is not None],
+                categories.get(column.name, []),
+                rng,
+            )
             for column, known in cells
-        ]  # fmt: skip
+        ]
         return list(zip(*columns, strict=True))
 
 
