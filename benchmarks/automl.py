@@ -1,11 +1,12 @@
-"""What the whole step costs beside PyCaret alone, and what PyCaret's environment costs.
+"""The cost of the whole step next to PyCaret alone, and the size of PyCaret's environment.
 
 python -m benchmarks.automl
 
 PyCaret alone is benchmarks/pycaret_alone.py in the same environment: import, setup, compare_models
-and finalize_model on the same rows and folds, all else as PyCaret has it. The step tunes and blends
-as well, trains, and puts everything on record. In turns, so that a busy machine is as unfair to one
-as to the other; the first turn, which fills the disk's cache, does not count.
+and finalize_model on the same rows and folds, with PyCaret's defaults for everything else. The step
+also tunes and blends, trains, and records everything. The step and PyCaret run alternately, so that
+other load on the machine slows both alike. The first round fills the disk's cache and is not
+counted.
 """
 
 import json
@@ -62,13 +63,13 @@ def make_project(folder: Path) -> list[str]:
 
 
 def megabytes(folder: Path) -> float:
-    """On the disk: uv links files into it where it can, which then take no more."""
+    """Return the space on the disk that the folder's files take."""
     files = (path.lstat() for path in folder.rglob("*"))
     return sum(512 * file.st_blocks for file in files) / 1e6
 
 
 def one_turn(project: Path, python: Path, options: Sequence[str]) -> tuple[float, float, float]:
-    """The step; PyCaret as it comes; PyCaret on one core and without its cache, as in the step."""
+    """Return the seconds of the step, of PyCaret's defaults, and of PyCaret as in the step."""
     return (
         seconds(project, *STEP),
         alone(project, python, *options, "as it comes"),

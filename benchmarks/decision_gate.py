@@ -1,4 +1,4 @@
-"""How often the offline gate rejects an equal model, how its report errs, and its time."""
+"""The offline gate's rate of rejected equal models, the errors of its report, and its time."""
 
 import time
 from collections.abc import Sequence

@@ -1,10 +1,10 @@
-"""How often the decision is wrong, and how soon it is right, beside a z-test and gbstats.
+"""The error rates and the speed of the decision, next to a z-test and gbstats.
 
 python -m benchmarks.decision_quality
 
-2000 seeded tests a scenario, each of 5000 requests and looked at every 100. A test that is not
-decided counts as 5000. The very functions decide that steps.promote calls. gbstats lives in
-.ratchet/gbstats.
+Each scenario has 2000 seeded tests. A test has 5000 requests, and the decision is made after every
+100 of them. A test without a decision counts as 5000 requests. The functions that decide are those
+that steps.promote calls. gbstats is installed in .ratchet/gbstats.
 """
 
 import json
@@ -47,7 +47,10 @@ MOST_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Scenario:
-    """What must be: `promoted` and `rejected` at most or at least, `mean` requests at most."""
+    """The true rates of one scenario, and the limits of its results.
+
+    Limited are the shares of promoted and rejected tests and the mean number of requests.
+    """
 
     name: str
     prod: float = 0.9

@@ -1,4 +1,7 @@
-"""How each rule ends a test that is looked at every 100 requests: ours, a z-test's, gbstats'."""
+"""The decision rules that are compared: this project's, a z-test's and gbstats'.
+
+A test is looked at every 100 requests.
+"""
 
 import json
 import subprocess
@@ -44,7 +47,7 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Ends:
-    """After how many requests each test is promoted and rejected, by looks; never is infinity."""
+    """The number of requests until each test is promoted and rejected; infinity means never."""
 
     promoted: Floats
     rejected: Floats

@@ -1,8 +1,8 @@
-"""What the whole line costs beside PyCaret's search alone: python -m benchmarks.line
+"""The cost of the whole line next to PyCaret's search alone: python -m benchmarks.line
 
-The line, on a clone whose environments are made and whose data is Iris, and PyCaret's import,
-setup, compare_models and finalize_model on the same rows; in turns. The first turn makes what is
-made once, and does not count. Every turn begins with an empty store, as a first run does.
+The line runs on Iris, in a clone whose environments exist already. PyCaret's import, setup,
+compare_models and finalize_model run on the same rows. The two run alternately. The first round
+also makes what is made only once, and is not counted. Every round starts with an empty store.
 """
 
 import json
@@ -39,15 +39,27 @@ def main() -> None:
         os.chdir(REPOSITORY)
     lines, searches = ([round(one, 1) for one in column] for column in zip(*turns, strict=True))
     ratio = median(lines) / median(searches)
-    print_table([{"median": name, "is": value, "at most": limit} for name, value, limit in (
-        ("the whole line, seconds", median(lines), None),
-        ("PyCaret's search alone, seconds", median(searches), None),
-        ("the line, times the search", ratio, MOST_TIMES_PYCARET),
-    )])  # fmt: skip
-    print(json.dumps({
-        "line_seconds": lines, "pycaret_seconds": searches, "ratio": round(ratio, 2),
-        "ratio_limit": MOST_TIMES_PYCARET, "holds": ratio <= MOST_TIMES_PYCARET,
-    }))  # fmt: skip
+    print_table(
+        [
+            {"median": name, "is": value, "at most": limit}
+            for name, value, limit in (
+                ("the whole line, seconds", median(lines), None),
+                ("PyCaret's search alone, seconds", median(searches), None),
+                ("the line, times the search", ratio, MOST_TIMES_PYCARET),
+            )
+        ]
+    )
+    print(
+        json.dumps(
+            {
+                "line_seconds": lines,
+                "pycaret_seconds": searches,
+                "ratio": round(ratio, 2),
+                "ratio_limit": MOST_TIMES_PYCARET,
+                "holds": ratio <= MOST_TIMES_PYCARET,
+            }
+        )
+    )
 
 
 def whole_line(clone: Path) -> float:

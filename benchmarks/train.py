@@ -1,9 +1,10 @@
-"""What a run on record costs beside a bare fit, and how soon --help answers.
+"""The cost of a recorded run next to a bare fit, and the time that --help takes.
 
 python -m benchmarks.train
 
-A run is `steps.train` on the baseline, its store already there. Beside it, in turns so that a busy
-machine is as unfair to one as to the other: benchmarks.bare_fit. Whole processes, by the clock.
+A run is `steps.train` on the baseline, with an existing store. It alternates with
+benchmarks.bare_fit, so that other load on the machine slows both alike. The times are those of
+whole processes.
 """
 
 import json
@@ -51,7 +52,7 @@ def make_project(folder: Path) -> None:
 
 
 def in_turns(project: Path) -> tuple[list[float], list[float]]:
-    """After one of each: it makes the store, and fills the disk's cache."""
+    """Return the seconds of runs and of bare fits, without the first: it fills the disk's cache."""
     pairs = [(seconds(project, *RUN), seconds(project, *BARE)) for _ in range(1 + ROUNDS)]
     return [run for run, _ in pairs[1:]], [fit for _, fit in pairs[1:]]
 
@@ -72,7 +73,7 @@ def seconds(project: Path, module: str, *arguments: str) -> float:
 
 
 def environment(project: Path) -> dict[str, str]:
-    """With a store of the project's own, whatever this shell is connected to."""
+    """Return an environment with the project's own store, whichever store this shell uses."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
     store = f"sqlite:///{project / 'mlflow.db'}"
     return kept | {"MLFLOW_TRACKING_URI": store}

@@ -44,8 +44,11 @@ PARAMS: dict[str, dict[str, Any]] = {
     **{
         name: {"estimator": {"estimator": "LogisticRegression"}}
         for name in (
-            "FixedThresholdClassifier", "TunedThresholdClassifierCV", "OneVsOneClassifier",
-            "OneVsRestClassifier", "OutputCodeClassifier",
+            "FixedThresholdClassifier",
+            "TunedThresholdClassifierCV",
+            "OneVsOneClassifier",
+            "OneVsRestClassifier",
+            "OutputCodeClassifier",
         )
     },
     **{
@@ -60,7 +63,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     "QuadraticDiscriminantAnalysis": {"reg_param": 0.5},
     "RadiusNeighborsClassifier": {"radius": 50.0},
     "CatBoostClassifier": {"n_estimators": 50},
-}  # fmt: skip
+}
 
 
 @dataclass
@@ -176,9 +179,13 @@ def in_own_process(name: str, estimator: str) -> Outcome:
     command = [sys.executable, "-m", "benchmarks.zoo", "--one", name, "--estimator", estimator]
     try:
         done = subprocess.run(
-            command, cwd=REPOSITORY, capture_output=True, text=True, check=False,
+            command,
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=False,
             timeout=SECONDS_A_TABLE,
-        )  # fmt: skip
+        )
     except subprocess.TimeoutExpired:
         return Outcome(name, "bug", f"took longer than {SECONDS_A_TABLE} seconds")
     return read_outcome(name, done)
@@ -322,9 +329,12 @@ def automl(name: str) -> Outcome:
         (project / ENVIRONMENTS).parent.mkdir(parents=True)
         (project / ENVIRONMENTS).symlink_to(REPOSITORY / ENVIRONMENTS)
         done = subprocess.run(
-            [sys.executable, "-m", "steps.automl"], cwd=project, capture_output=True, text=True,
+            [sys.executable, "-m", "steps.automl"],
+            cwd=project,
+            capture_output=True,
+            text=True,
             check=False,
-        )  # fmt: skip
+        )
     outcome.seconds = time.monotonic() - began
     if done.returncode == 2 and done.stderr.count("\n") == 1:
         outcome.ending, outcome.reason = "refused", done.stderr
@@ -351,11 +361,15 @@ def estimator_rows(outcomes: Sequence[Outcome]) -> list[dict[str, object]]:
     failed = Counter(name for one in outcomes for name, why in one.estimators.items() if why)
     reasons = {name: why for one in outcomes for name, why in one.estimators.items() if why}
     return [
-        {"estimator": name, "tables": trained[name], "failed": failed[name],
-         "seconds": sum(one.fits.get(name, 0.0) for one in outcomes) / trained[name],
-         "the last reason": reasons.get(name, "")[:100]}
+        {
+            "estimator": name,
+            "tables": trained[name],
+            "failed": failed[name],
+            "seconds": sum(one.fits.get(name, 0.0) for one in outcomes) / trained[name],
+            "the last reason": reasons.get(name, "")[:100],
+        }
         for name in sorted(trained)
-    ]  # fmt: skip
+    ]
 
 
 def figures(outcomes: Sequence[Outcome], searched: Sequence[Outcome]) -> Mapping[str, object]:

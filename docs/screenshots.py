@@ -83,7 +83,7 @@ def step(line: Path, name: str, summary: Path, **arguments: str) -> None:
 
 
 def take_summary(photographer: Photographer, summary: Path) -> None:
-    """What train.yml's job leaves, train and gate, rendered as GitHub renders it."""
+    """Take the summary of the job in train.yml (train and gate), rendered as on GitHub."""
     text = summary.read_text().partition("## Package")[0]
     shown = summary.with_suffix(".html")
     shown.write_text(AS_GITHUB + MarkdownIt("commonmark").enable("table").render(text))
@@ -119,9 +119,16 @@ def ab_test(line: Path, folder: Path, summary: Path) -> Iterator[Service]:
         service.until(lambda: service.get("/status")[1]["staging"])
         service.put("/split", {"ab_split_b": 0.5})
         step(
-            line, "traffic", summary, url=service.address, requests="1500", users="1500", rate="50",
-            accuracy="A=0.80,B=0.95", log=f"sqlite:///{folder}/predictions.db",
-        )  # fmt: skip
+            line,
+            "traffic",
+            summary,
+            url=service.address,
+            requests="1500",
+            users="1500",
+            rate="50",
+            accuracy="A=0.80,B=0.95",
+            log=f"sqlite:///{folder}/predictions.db",
+        )
         yield service
 
 

@@ -37,9 +37,12 @@ class Page:
 
     def open(self, address: str, width: int, height: int, scale: int = 1) -> None:
         self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height,
-            deviceScaleFactor=scale, mobile=width < 600,
-        )  # fmt: skip
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=scale,
+            mobile=width < 600,
+        )
         self.call("Page.navigate", url=address)
 
     def value(self, script: str) -> Any:
@@ -53,7 +56,7 @@ class Page:
             time.sleep(0.1)
 
     def picture(self, file: Path, last: str) -> None:
-        """From the top down to the end of that element."""
+        """Save a picture of the page, from its top to the end of the element `last`."""
         width, height = self.value(
             f"[innerWidth, document.querySelector({last!r}).getBoundingClientRect().bottom + 12]"
         )
@@ -70,10 +73,19 @@ def browser(folder: Path) -> Iterator[Page]:
         pytest.skip("Chromium is not installed: apt-get install chromium")
     with (folder / "chromium.log").open("w") as log:
         process = subprocess.Popen(
-            [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-             "--remote-debugging-port=0", f"--user-data-dir={folder / 'profile'}", "about:blank"],
-            stdout=log, stderr=log,
-        )  # fmt: skip
+            [
+                chromium,
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--remote-debugging-port=0",
+                f"--user-data-dir={folder / 'profile'}",
+                "about:blank",
+            ],
+            stdout=log,
+            stderr=log,
+        )
     try:
         with connect(_page_address(folder / "profile"), max_size=None) as socket:
             yield Page(socket)

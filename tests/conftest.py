@@ -8,10 +8,22 @@ from tests.empty_store import copy_tables
 
 # The files that take longest; with --dist loadfile the workers begin with them.
 LONGEST = (
-    "test_line", "test_automl_search", "test_workflows_train", "test_reproduce", "test_documented",
-    "test_steps", "test_service", "test_promote", "test_steps_drift", "test_workflows_promote",
-    "test_workflows_monitor", "test_traffic", "test_store_state", "test_zoo", "test_deploy",
-)  # fmt: skip
+    "test_line",
+    "test_automl_search",
+    "test_workflows_train",
+    "test_reproduce",
+    "test_documented",
+    "test_steps",
+    "test_service",
+    "test_promote",
+    "test_steps_drift",
+    "test_workflows_promote",
+    "test_workflows_monitor",
+    "test_traffic",
+    "test_store_state",
+    "test_zoo",
+    "test_deploy",
+)
 
 
 @pytest.hookimpl(tryfirst=True)

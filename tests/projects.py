@@ -46,7 +46,7 @@ def link_catalogue(folder: Path) -> None:
 
 
 def share_environments(project: Path) -> Path:
-    """Those of PyCaret and of a Bento are made once, and kept where `make run` keeps them."""
+    """Link the environments to the repository's: PyCaret's and the Bento's are made only once."""
     kept = REPOSITORY / ENVIRONMENTS
     kept.mkdir(parents=True, exist_ok=True)
     (project / ENVIRONMENTS).parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""What the search's output becomes: a leaderboard, a winner, a config, or one clear line."""
+"""The search's output: a leaderboard, a winner, a config, or an error in one line."""
 
 import importlib.util
 import json
@@ -35,15 +35,36 @@ from tests.tables import mixed_frame, write
 FOLDS = ({"accuracy": 0.9, "log_loss": 0.3}, {"accuracy": 1.0, "log_loss": 0.1})
 # As PyCaret's environment, scikit-learn 1.4, describes them.
 LOGISTIC = {
-    "C": 2.5, "class_weight": {}, "dual": False, "fit_intercept": True, "intercept_scaling": 1,
-    "l1_ratio": None, "max_iter": 1000, "multi_class": "auto", "n_jobs": None, "penalty": "l2",
-    "random_state": 42, "solver": "lbfgs", "tol": 0.0001, "verbose": 0, "warm_start": False,
-}  # fmt: skip
+    "C": 2.5,
+    "class_weight": {},
+    "dual": False,
+    "fit_intercept": True,
+    "intercept_scaling": 1,
+    "l1_ratio": None,
+    "max_iter": 1000,
+    "multi_class": "auto",
+    "n_jobs": None,
+    "penalty": "l2",
+    "random_state": 42,
+    "solver": "lbfgs",
+    "tol": 0.0001,
+    "verbose": 0,
+    "warm_start": False,
+}
 BOOSTING = {
-    "ccp_alpha": 0.0, "criterion": "squared_error", "init": None, "learning_rate": 0.15,
-    "loss": "log_loss", "max_depth": 3, "max_features": "log2", "max_leaf_nodes": None,
-    "n_estimators": 100, "random_state": 42, "subsample": 1.0, "verbose": 0,
-}  # fmt: skip
+    "ccp_alpha": 0.0,
+    "criterion": "squared_error",
+    "init": None,
+    "learning_rate": 0.15,
+    "loss": "log_loss",
+    "max_depth": 3,
+    "max_features": "log2",
+    "max_leaf_nodes": None,
+    "n_estimators": 100,
+    "random_state": 42,
+    "subsample": 1.0,
+    "verbose": 0,
+}
 BAYES = {"priors": None, "var_smoothing": 1e-09}
 
 
@@ -92,8 +113,11 @@ def test_the_leaderboard_has_the_best_first_and_breaks_ties_by_log_loss():
     assert [one.number for one in leaderboard(everyone, "accuracy")] == [1, 2, 3, 4]
     assert [one.number for one in leaderboard(everyone, "log_loss")] == [2, 3, 1]
     assert [row["accuracy"] for row in rows(leaderboard(everyone, "accuracy"), "accuracy")] == [
-        0.96, 0.95, 0.95, 0.95,
-    ]  # fmt: skip
+        0.96,
+        0.95,
+        0.95,
+        0.95,
+    ]
 
 
 def test_the_leaderboard_is_a_picture_too(tmp_path: Path):
@@ -103,8 +127,9 @@ def test_the_leaderboard_is_a_picture_too(tmp_path: Path):
 
 def test_a_config_has_only_params_that_differ_from_current_defaults():
     assert config("LogisticRegression", LOGISTIC) == {
-        "estimator": "LogisticRegression", "params": {"C": 2.5, "max_iter": 1000},
-    }  # fmt: skip
+        "estimator": "LogisticRegression",
+        "params": {"C": 2.5, "max_iter": 1000},
+    }
     assert config("GradientBoostingClassifier", BOOSTING) == {
         "estimator": "GradientBoostingClassifier",
         "params": {"learning_rate": 0.15, "max_features": "log2"},
@@ -286,9 +311,14 @@ def test_only_estimators_that_fit_the_metric_and_the_imbalance_are_searched():
         estimators_to_search(AutomlSettings(estimators=("LogisticRegresion",)), "accuracy")
     assert "RidgeClassifier" not in estimators_to_search(AutomlSettings(), "log_loss")
     assert estimators_to_search(AutomlSettings(imbalance=True), "accuracy") == [
-        "LogisticRegression", "DecisionTreeClassifier", "SGDClassifier", "RidgeClassifier",
-        "RandomForestClassifier", "ExtraTreesClassifier", "LGBMClassifier",
-    ]  # fmt: skip
+        "LogisticRegression",
+        "DecisionTreeClassifier",
+        "SGDClassifier",
+        "RidgeClassifier",
+        "RandomForestClassifier",
+        "ExtraTreesClassifier",
+        "LGBMClassifier",
+    ]
     with pytest.raises(InputError, match="none of RidgeClassifier can be searched"):
         estimators_to_search(AutomlSettings(estimators=("RidgeClassifier",)), "roc_auc")
 

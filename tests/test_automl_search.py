@@ -33,7 +33,7 @@ from tests.projects import (
     process,
     run_step,
     share_environments,
-)  # fmt: skip
+)
 from tests.tables import mixed_frame, write
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -42,8 +42,10 @@ LOCK = "requirements-automl.txt"
 SEARCH = REPOSITORY / "ratchet/automl/search.py"
 SMALL = {
     "estimators": ["LogisticRegression", "KNeighborsClassifier", "GaussianNB"],
-    "folds": 3, "n_select": 2, "tune_iterations": 2,
-}  # fmt: skip
+    "folds": 3,
+    "n_select": 2,
+    "tune_iterations": 2,
+}
 IRIS = {"model": "iris", "data": {"source": "iris", "target": "target"}}
 
 
@@ -250,10 +252,15 @@ def test_what_is_scored_before_a_kill_is_on_record(how: signal.Signals, pycaret_
     project = pycaret_project(digits, SMALL | slow)
     command = [sys.executable, "-m", "steps.automl", "--write", "false", "--jobs", "1"]
     step = subprocess.Popen(
-        command, cwd=project, env=environment(), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        command,
+        cwd=project,
+        env=environment(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
         preexec_fn=heed_ctrl_c,
-    )  # fmt: skip
+    )
     assert step.stdout is not None
     first = next(line for line in step.stdout if "GaussianNB" in line)
     assert first.startswith("accuracy 0.")

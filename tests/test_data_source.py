@@ -107,7 +107,7 @@ def test_a_glob_reads_several_files(tmp_path: Path) -> None:
 
 
 def test_files_of_a_glob_with_different_columns_are_refused(tmp_path: Path) -> None:
-    """By position, `b,a` would be read as `a,b`."""
+    """Matching columns by position would read `b,a` as `a,b`."""
     write_text(tmp_path / "1.csv", ROWS)
     write_text(tmp_path / "2.csv", "b,a\nx,1\n")
     assert "2.csv has the columns b, a; expected those of" in error_of(tmp_path / "*.csv")

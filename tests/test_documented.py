@@ -24,9 +24,14 @@ from tests.services import Service, move
 PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md")])
 ENTRIES = yaml.safe_load((REPOSITORY / "MLproject").read_text())["entry_points"]
 FORMS = {
-    "<entry>": "train", "<any>": "train", "name=value": "force=true", "--name value": "",
-    "<tag>": "ratchet:latest", "<word>": "take", "--help": "",
-}  # fmt: skip
+    "<entry>": "train",
+    "<any>": "train",
+    "name=value": "force=true",
+    "--name value": "",
+    "<tag>": "ratchet:latest",
+    "<word>": "take",
+    "--help": "",
+}
 SERVE = ["make", "serve"]
 BLOCK = re.compile(r"^```bash\n(.*?)^```", re.M | re.S)
 FENCED = re.compile(r"^```.*?^```", re.M | re.S)
@@ -76,7 +81,7 @@ def words_of(command: str) -> list[str]:
 
 
 def runs(command: str, clone: Clone) -> None:
-    """By a shell. What make would set up is the environment that the tests run in."""
+    """Run the command in a shell, without `make setup`: the tests' environment takes its place."""
     text = re.sub(r"^make ", "make -o setup ", command)
     text = text.replace("localhost:3000", clone.service.address.removeprefix("http://"))
     done = run(["bash", "-c", text], clone.folder)
@@ -91,13 +96,13 @@ def asks(command: str, clone: Clone) -> None:
 
 
 def serves(command: str, clone: Clone) -> None:
-    """As the fixture has started it."""
+    """Check that the fixture started the service with this command."""
     assert words_of(command) == SERVE
     assert clone.service.get("/ab")[0] == 200
 
 
 def parses(command: str) -> None:
-    """The entry, its parameters and their types; mlflow's own options too."""
+    """Check the entry, its parameters and their types, and mlflow's own options."""
     words = words_of(command)
     if words[0].endswith("mlflow"):
         from mlflow.cli import cli
@@ -186,7 +191,7 @@ HOW_A_BLOCK = [
     Row(r"mlflow server ", has_its_options, "no such host; test_tracking_server.py starts one"),
     Row(r"export ", names_a_variable, "no such host"),
     Row(r"python -m steps.store ", parses, "no such host; test_store_state.py has its own"),
-]  # fmt: skip
+]
 HOW_A_SPAN = [
     Row(r"mlflow run |python -m steps\.", parses),
     Row(r"make ", is_a_target),

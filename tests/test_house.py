@@ -236,3 +236,38 @@ def test_the_architecture_page_names_files_that_exist():
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
     rooms = {f"ratchet/{room}/" for row in ROWS[1:] for room in row}
     assert rooms <= named
+
+
+# A docstring is a full sentence, or a noun phrase. It does not start with one of these words.
+NO_SENTENCE = re.compile(
+    r"(Of|To|In|With|Without|From|By|For|Until|At|On|Where|As|Under|Into|And|Whether|What|Which)\b"
+)
+
+
+def docstrings(file: Path) -> list[str]:
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, kinds)]
+    return [ast.get_docstring(node) or "" for node in nodes]
+
+
+@pytest.mark.parametrize("folder", ["ratchet", "steps", "bentos", "benchmarks", "tests"])
+def test_no_docstring_starts_with_a_preposition_or_a_question_word(folder: str):
+    files = sorted((ROOT / folder).rglob("*.py"))
+    assert files
+    wrong = [
+        (str(file.relative_to(ROOT)), text.splitlines()[0])
+        for file in files
+        for text in docstrings(file)
+        if NO_SENTENCE.match(text)
+    ]
+    assert wrong == []
+
+
+def test_the_formatter_is_switched_off_nowhere():
+    marker = re.compile(r"# *fmt: *(skip|off)")
+    files = [
+        file
+        for folder in ("ratchet", "steps", "bentos", "benchmarks", "tests", "docs")
+        for file in (ROOT / folder).rglob("*.py")
+    ]
+    assert [file.name for file in files if marker.search(file.read_text())] == []

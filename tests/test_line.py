@@ -32,12 +32,15 @@ SETTINGS = {
     "model": "customers",
     "data": {"source": "customers.csv", "target": "outcome", "kinds": {"branch": "categorical"}},
     "automl": {
-        "estimators": ["LogisticRegression", "GaussianNB"], "folds": 3, "budget_minutes": 0.5,
-        "n_select": 1, "tune_iterations": 0,
+        "estimators": ["LogisticRegression", "GaussianNB"],
+        "folds": 3,
+        "budget_minutes": 0.5,
+        "n_select": 1,
+        "tune_iterations": 0,
     },
     "ab": {"staging_timeout_ms": 60_000.0},  # however busy the machine, staging answers itself
     "promotion": {"guardrails": {"latency_p99_ms": None}, "min_days": 0, "window_days": 0},
-}  # fmt: skip
+}
 CONFIGS = ("baseline.yaml", "neighbours.json")
 ALONE = [sys.executable, "-m", "steps.main", "--demo", "true"]
 BY_MLFLOW = ["mlflow", "run", ".", "--env-manager", "local", "-P", "demo=true"]
@@ -56,9 +59,10 @@ STAGES = {
 }
 FIRST = ["gate: best of 2 by accuracy"]
 TESTED = [
-    "gate: best of 1 by accuracy", "demonstration: promote: staging is better",
+    "gate: best of 1 by accuracy",
+    "demonstration: promote: staging is better",
     "demonstration: rollback by hand: the whole line shows the way back",
-]  # fmt: skip
+]
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +81,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def said(checkout: Path) -> str:
-    """What the line says as a stranger runs it."""
+    """Return the output of the line, run as the README says."""
     done = run(BY_MLFLOW, checkout, BENTOML_HOME=bentos(checkout))
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -96,7 +100,7 @@ def runs(checkout: Path, condition: str = "") -> list[Any]:
 
 
 def told(checkout: Path, beginnings: list[str]) -> list[str]:
-    """How each line of the ledger says why, as far as it is foreseen."""
+    """Return the start of each ledger line's reason, as long as the expected beginning."""
     lines = ledger(checkout)
     return [line.reason[: len(b)] for line, b in zip(lines, beginnings, strict=True)]
 
@@ -106,7 +110,7 @@ def ledger(checkout: Path) -> list[Any]:
 
 
 def end_table(said: str) -> dict[str, str]:
-    """Stage -> outcome."""
+    """Return the outcome of each stage."""
     rows = said.partition("stage     seconds  outcome")[2].partition("\n\n")[0]
     return {stage: what for stage, _, what in (r.split(maxsplit=2) for r in rows.splitlines()[1:])}
 
@@ -127,9 +131,17 @@ def test_every_step_is_a_run_below_the_line_s(checkout: Path, said: str):
     (line,) = runs(checkout, "tags.step = 'main'")
     below = runs(checkout, f"tags.mlflow.parentRunId = '{line.info.run_id}'")
     assert sorted(run.data.tags["step"] for run in below) == [
-        "automl", "drift", "evaluate", "evaluate", "package", "promote", "promote", "traffic",
-        "traffic", "train",
-    ]  # fmt: skip
+        "automl",
+        "drift",
+        "evaluate",
+        "evaluate",
+        "package",
+        "promote",
+        "promote",
+        "traffic",
+        "traffic",
+        "train",
+    ]
     assert {run.info.status for run in runs(checkout)} == {"FINISHED"}
 
 
@@ -165,10 +177,15 @@ def test_stopped_amid_traffic_it_leaves_no_process_and_no_open_run(
 ):
     before = requests_logged(checkout)
     line = subprocess.Popen(
-        ALONE, cwd=checkout, env=environment(BENTOML_HOME=bentos(checkout)), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        ALONE,
+        cwd=checkout,
+        env=environment(BENTOML_HOME=bentos(checkout)),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
         preexec_fn=heed_ctrl_c,
-    )  # fmt: skip
+    )
     while requests_logged(checkout) == before:
         assert line.poll() is None
         time.sleep(0.05)
@@ -187,7 +204,10 @@ def test_stopped_amid_traffic_it_leaves_no_process_and_no_open_run(
 
 
 def alive(processes: list[psutil.Process], seconds: float = 120) -> list[psutil.Process]:
-    """After a moment to end. A zombie has ended: where nobody is left to ask, it stays one."""
+    """Wait for the processes to end, and return those that still run.
+
+    A zombie counts as ended: without a parent that waits for it, it stays a zombie.
+    """
     end = time.monotonic() + seconds
     while left := [one for one in processes if runs_on(one)]:
         if time.monotonic() > end:
@@ -219,8 +239,13 @@ def test_on_a_table_of_ones_own_nothing_is_made_up_unless_asked_for(checkout: Pa
     done = run(ALONE[:3], checkout, BENTOML_HOME=bentos(checkout))
     assert done.returncode == 0, done.stdout + done.stderr
     assert list(end_table(done.stdout)) == [
-        "train", "evaluate", "package", "automl", "gate", "history",
-    ]  # fmt: skip
+        "train",
+        "evaluate",
+        "package",
+        "automl",
+        "gate",
+        "history",
+    ]
     new = [line.reason for line in ledger(checkout)[before[1] :]]
     assert [reason for reason in new if not reason.startswith("gate: ")] == []
     assert requests_logged(checkout) == before[0]

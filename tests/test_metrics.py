@@ -22,7 +22,7 @@ from tests.tables import mixed_table
 
 
 def answers(rows: int, classes: int, seed: int, decimals: int | None = None) -> Answers:
-    """With `decimals`, probabilities tie."""
+    """Return random answers; rounding to `decimals` makes probabilities tie."""
     rng = np.random.default_rng(seed)
     truth = np.concatenate([np.arange(classes), rng.integers(0, classes, rows - classes)])
     weights = rng.random((rows, classes)) + 2 * np.eye(classes)[truth] * rng.random((rows, 1))
@@ -104,10 +104,12 @@ def test_a_class_that_is_absent_from_the_truth_leaves_the_others_their_auc() -> 
     given = answers(60, 3, seed=4).take(np.arange(60))
     kept = np.flatnonzero(given.truth != 2)
     parts = [
-        (np.mean(given.truth[kept] == code), reference.roc_auc_score(
-            given.truth[kept] == code, given.probabilities[kept, code]))
+        (
+            np.mean(given.truth[kept] == code),
+            reference.roc_auc_score(given.truth[kept] == code, given.probabilities[kept, code]),
+        )
         for code in (0, 1)
-    ]  # fmt: skip
+    ]
     expected = sum(weight * area for weight, area in parts)
     assert scores(given.take(kept))["roc_auc"] == pytest.approx(expected, abs=1e-12)
 

@@ -172,9 +172,15 @@ def test_a_file_whose_types_were_changed_is_refused_and_not_run(good: Path) -> N
             "__module__": "posix",
             "__loader__": "OperatorFuncNode",
             "__id__": 1,
-            "attrs": {"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode",
-                      "__id__": 2, "content": json.dumps(f"touch {ran}"), "is_json": True},
-        }  # fmt: skip
+            "attrs": {
+                "__class__": "str",
+                "__module__": "builtins",
+                "__loader__": "JsonNode",
+                "__id__": 2,
+                "content": json.dumps(f"touch {ran}"),
+                "is_json": True,
+            },
+        }
         return json.dumps(schema)
 
     with pytest.raises(InputError):

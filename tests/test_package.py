@@ -177,7 +177,7 @@ def test_a_bento_serves_its_own_code_even_from_a_checkout(tmp_path: Path) -> Non
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Of every file; without the times at which the Bento and its models were put there."""
+    """Return the content of every file, without the creation times of the Bento and its models."""
     return {
         str(file.relative_to(folder)): re.sub(rb"creation_time: .*", b"", file.read_bytes())
         for file in sorted(folder.rglob("*"))

@@ -46,7 +46,7 @@ def test_users_are_spread_evenly(staging: str) -> None:
 
 
 def test_each_test_assigns_the_users_anew() -> None:
-    """Of the users in B under one staging version, a fifth is in B under the next one."""
+    """A fifth of the users in B under one staging version is in B under the next one."""
     before = [user for user in USERS if arm_of(user, "2", 0.2) == "B"]
     again = sum(arm_of(user, "3", 0.2) == "B" for user in before)
     assert (

@@ -379,7 +379,7 @@ print(kept == sorted(answered))
 def test_a_full_disk_refuses_what_it_cannot_keep_and_goes_on_when_there_is_room(
     tmp_path: Path,
 ) -> None:
-    """On a small tmpfs, in a mount namespace of its own that ends with it."""
+    """The disk is a small tmpfs in a mount namespace that ends with the process."""
     if not shutil.which("unshare"):
         pytest.skip("unshare is not installed")
     mounted = (

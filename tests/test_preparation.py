@@ -1,4 +1,4 @@
-"""What a built model makes of raw rows, in whatever types they are served."""
+"""The predictions of a built model for raw rows, whichever types the rows are served in."""
 
 import warnings
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ def test_a_model_takes_the_same_rows_in_the_types_they_are_served_in(
         "whole numbers": rows.astype({"visits": "int64", "branch": "int64"}),
         "another order of columns": rows[rows.columns[::-1]],
         "columns it does not know": rows.assign(more=1),
-    }  # fmt: skip
+    }
     for what, frame in served.items():
         np.testing.assert_array_equal(fitted.predict_proba(frame), expected, err_msg=what)
 

@@ -62,7 +62,7 @@ def reference(data: DataSettings) -> Profile:
 
 @pytest.fixture(autouse=True)
 def in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the cluster's lock lies, and the environments are kept."""
+    """Run in the repository, because the cluster's lock and the environments are there."""
     monkeypatch.chdir(REPOSITORY)
 
 

@@ -1,4 +1,4 @@
-"""What changed in the columns themselves is named, before any statistic."""
+"""Changes of the columns themselves are reported before any statistic."""
 
 import numpy as np
 import pandas as pd

@@ -180,7 +180,7 @@ def test_an_empty_log_is_a_decision_and_no_error():
 
 
 def shadowed(rows: pd.DataFrame) -> pd.DataFrame:
-    """What the other version would have said is on record: wrong twice as often as right."""
+    """Add the other version's shadow predictions: two thirds of them are wrong."""
     other = np.where(rows["arm"] == "B", "1", "2")
     says = np.where(np.arange(len(rows)) % 3 == 0, rows["label"], "perhaps")
     return rows.assign(shadow_version=other, shadow_prediction=says)

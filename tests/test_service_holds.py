@@ -1,4 +1,4 @@
-"""What the service promises when things go wrong: processes killed, a database gone, a disk full.
+"""The service under failures: processes killed, a database gone, a disk full.
 
 RATCHET_SOAK_MINUTES sets how long versions are promoted and rolled back under load: 10 before a
 release, 1 by default.

@@ -18,9 +18,17 @@ pytestmark = pytest.mark.slow
 
 PICTURES = {"metrics.png", "confusion_matrix.png", "reliability.png", "importances.png"}
 METRICS = {
-    "accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier", "calibration_error",
-    "fit_seconds", "prediction_us",
-}  # fmt: skip
+    "accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "roc_auc",
+    "log_loss",
+    "brier",
+    "calibration_error",
+    "fit_seconds",
+    "prediction_us",
+}
 
 
 def client_of(project: Path) -> MlflowClient:
@@ -56,9 +64,11 @@ def test_a_run_holds_everything_that_made_it(line: Path):
     )
     run = client.get_run(version.run_id)
     assert run.data.params == {
-        "estimator": "LogisticRegression", "solver": "lbfgs", "max_iter": "1000",
+        "estimator": "LogisticRegression",
+        "solver": "lbfgs",
+        "max_iter": "1000",
         "random_state": "42",
-    }  # fmt: skip
+    }
     assert set(run.data.metrics) == METRICS
     assert {f.path for f in client.list_artifacts(version.run_id)} >= PICTURES | {"baseline.json"}
     tags = {"commit", "dirty", "branch", "config_sha256", "data_sha256", "lock_sha256", "python"}
@@ -139,9 +149,12 @@ def test_only_what_changed_trains_and_a_broken_config_fails_alone(tmp_path: Path
     assert "fails" in done.stderr
     assert "Traceback" not in done.stderr
     assert outcomes(project) == {
-        "broken.yaml": "failed", "baseline": "skipped", "neighbours": "trained", "fails": "failed",
+        "broken.yaml": "failed",
+        "baseline": "skipped",
+        "neighbours": "trained",
+        "fails": "failed",
         "unsaved": "failed",
-    }  # fmt: skip
+    }
     assert len(client_of(project).search_model_versions("name = 'iris'")) == 3
     run_step(project, "train", config=BASELINE, force="true")
     assert outcomes(project) == {"baseline": "trained"}
@@ -195,9 +208,14 @@ def test_watch_trains_what_appears_and_waits_for_what_is_half_written(tmp_path: 
     command = [sys.executable, "-m", "steps.train", "--config", "configs/models", "--watch", "true"]
     env = environment()
     watching = subprocess.Popen(
-        command, cwd=project, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        command,
+        cwd=project,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         preexec_fn=heed_ctrl_c,
-    )  # fmt: skip
+    )
     assert watching.stdout is not None
     try:
         for said in watching.stdout:
@@ -224,9 +242,12 @@ def test_watch_trains_what_appears_and_waits_for_what_is_half_written(tmp_path: 
 def test_in_actions_the_summary_the_outputs_and_the_ci_run_are_left(tmp_path: Path):
     project = new_project(tmp_path / "p")
     env = {
-        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"), "GITHUB_OUTPUT": str(tmp_path / "output"),
-        "GITHUB_RUN_ID": "77", "GITHUB_REPOSITORY": "me/iris", "GITHUB_REF_NAME": "main",
-    }  # fmt: skip
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+        "GITHUB_OUTPUT": str(tmp_path / "output"),
+        "GITHUB_RUN_ID": "77",
+        "GITHUB_REPOSITORY": "me/iris",
+        "GITHUB_REF_NAME": "main",
+    }
     run_step(project, "train", env, config=BASELINE)
     assert "| baseline | trained | v1 |" in (tmp_path / "summary").read_text()
     assert (tmp_path / "output").read_text().startswith("trained=1\nversions=1\nreport<<")

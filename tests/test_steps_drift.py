@@ -252,7 +252,7 @@ def test_a_kill_at_any_moment_leaves_whole_reports(project: Path):
 
 
 def dom(page: Path) -> str:
-    """What a browser without a network makes of the page. It must not complain."""
+    """Return the page's DOM in a browser without a network; fail if the browser logs an error."""
     assert BROWSER
     done = subprocess.run(
         [

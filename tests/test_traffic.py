@@ -97,7 +97,7 @@ def test_a_version_keeps_its_accuracy_when_it_changes_arms() -> None:
 
 @pytest.mark.slow
 def test_correlated_users_have_the_given_mean_and_variance() -> None:
-    """With outcomes 0 and 1 the variance between the users' shares is rho * p * (1 - p)."""
+    """The variance between users' shares is rho * p * (1 - p) if outcomes are 0 and 1."""
     truth = read_truth("A=0.8,B=0.8", 1 / 6, CLASSES)
     shares = [
         np.mean(

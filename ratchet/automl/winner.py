@@ -16,7 +16,7 @@ from ratchet.training.train import Failed, Trained, train_each
 
 @dataclass
 class SearchResult:
-    """What the search has produced so far; it is kept if the search is stopped."""
+    """The results of the search so far; they are kept if the search is stopped."""
 
     candidates: list[Candidate] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)

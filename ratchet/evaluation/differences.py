@@ -1,4 +1,4 @@
-"""How far the metrics of two models on the same rows differ, each with a confidence interval."""
+"""The differences between two models' metrics on the same rows, with confidence intervals."""
 
 from collections.abc import Callable
 

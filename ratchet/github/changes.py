@@ -1,4 +1,4 @@
-"""Which parts of CI a change needs: python3 -m ratchet.github.changes
+"""The parts of CI that a change needs: python3 -m ratchet.github.changes
 
 Sets the outputs `code` and `locks`. A change of configs, docs or pictures alone needs no tests of
 the library. Neither does a push to main that merges a pull request, because CI has tested that.

@@ -1,1 +1,1 @@
-"""What may go forward, and why."""
+"""The A/B test's decision, and the aliases that it moves."""

@@ -1,4 +1,4 @@
-"""From the requests of one test to a Trial: arms, evidence and the numbers of all checks."""
+"""The Trial of one test, counted from its requests: arms, evidence and the checks' numbers."""
 
 from collections.abc import Sequence
 from typing import Any

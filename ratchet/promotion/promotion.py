@@ -1,4 +1,4 @@
-"""From a decision to the aliases: promote, reject and roll back."""
+"""The actions that move the aliases: promote, reject and roll back."""
 
 from dataclasses import dataclass, replace
 

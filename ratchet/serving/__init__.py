@@ -1,1 +1,1 @@
-"""Who is answered by which version, and the log of what was answered."""
+"""The service: it routes each user to a version, answers, and logs the answers."""

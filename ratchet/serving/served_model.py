@@ -109,7 +109,7 @@ class ServedModel:
 
     @property
     def path(self) -> str:
-        """How it answers, for /status."""
+        """Return the name of the scoring path that /status shows."""
         return f"direct, {self.direct.form.name}" if self.direct else "pipeline"
 
     @property

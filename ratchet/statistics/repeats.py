@@ -47,7 +47,7 @@ def _chance_of_equal_rows(sample: "pyarrow.Table") -> float:
 
 
 def _per_group(table: "pyarrow.Table", aggregate: str) -> np.ndarray:
-    """For each group of equal rows, return the first row's index ("min") or the size ("count")."""
+    """Return the first row's index ("min") or the size ("count") of each group of equal rows."""
     import pyarrow
 
     numbered = table.append_column("", pyarrow.array(range(table.num_rows)))

@@ -39,7 +39,7 @@ TOO_LARGE = (
 
 @dataclass(frozen=True)
 class Taken:
-    """What this folder's copy was taken from."""
+    """The commits in the remote that this folder's copy was taken from."""
 
     store: str | None  # the state's commit; None if there was no store yet
     lock: str | None  # the lock's commit; None for a copy to read
