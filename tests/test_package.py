@@ -13,8 +13,8 @@ from zipfile import ZipFile
 import pytest
 
 from ratchet.packaging.running import ask, served
-from ratchet.packaging.wheel import wheel
 from ratchet.serving.served_model import copy_from_mlflow, read_card
+from ratchet.wheel import wheel
 from tests.projects import REPOSITORY, environment, new_project, run, run_step
 from tests.services import iris_project
 
@@ -30,7 +30,7 @@ from zipfile import ZipFile
 sys.path.insert(0, "site")
 from ratchet.errors import InputError
 from ratchet.packaging.running import ask, served
-from ratchet.packaging.wheel import wheel
+from ratchet.wheel import wheel
 try:
     print(wheel(Path("built")))
 except InputError as error:

@@ -161,10 +161,12 @@ def test_long_running_workers_load_the_code_of_each_check(
         (tmp_path / f"{number}.parquet").write_text("no Parquet")
     settings = Settings(model="m", data=data, drift=DriftSettings(engine="dask", address=dask))
     shutil.copytree(REPOSITORY / "ratchet", tmp_path / "newer" / "ratchet")
+    for name in ("pyproject.toml", "requirements.in", "LICENSE"):
+        shutil.copyfile(REPOSITORY / name, tmp_path / "newer" / name)
     changed = tmp_path / "newer/ratchet/profile/parts.py"
     for source, says in ((REPOSITORY, "by a worker"), (tmp_path / "newer", "by a newer worker")):
         changed.write_text(changed.read_text().replace("by a worker", "by a newer worker"))
-        monkeypatch.setattr("ratchet.profile.cluster.SOURCE", source)
+        monkeypatch.setattr("ratchet.wheel.SOURCE", source)
         with pytest.raises(InputError, match=says):
             read_on_cluster(str(tmp_path / "*.parquet"), settings, reference)
 

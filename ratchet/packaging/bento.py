@@ -17,11 +17,11 @@ from zipfile import ZipFile
 import yaml
 
 from ratchet.errors import InputError
-from ratchet.packaging.wheel import wheel
 from ratchet.registry.registry import Registry, Version
 from ratchet.serving import packed
 from ratchet.serving.served_model import Interface, ServedModel, copy_from_mlflow, mismatch
 from ratchet.settings import PROJECT
+from ratchet.wheel import wheel
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,9 @@
 """Current data read by Dask or Spark, from a process in the cluster's own environment."""
 
 import json
-import os
 import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from zipfile import ZipFile
 
 from ratchet.data.formats import is_parquet
 from ratchet.environments import python_of
@@ -14,9 +12,14 @@ from ratchet.profile.profile import Profile, to_json
 from ratchet.profile.reading import Reading, changes, load
 from ratchet.profile.schema import Schema
 from ratchet.settings import Settings
+from ratchet.wheel import wheel
 
 LOCK = Path("requirements-cluster.txt")
-SOURCE = Path(__file__).parents[2]  # the folder that the package lies in
+PACKAGE = "ratchet.zip"  # the wheel under a name that Dask and Spark accept
+START = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1));"
+    " from ratchet.profile.engines import start; start()"
+)
 INPUT_ERROR = "InputError: "
 
 
@@ -38,24 +41,16 @@ def read_on_cluster(current: str, settings: Settings, reference: Profile) -> tup
         folder = Path(name)
         (folder / "settings.json").write_text(settings.model_dump_json())
         (folder / "reference.json").write_text(to_json(reference))
-        _pack(folder / "ratchet.zip")
+        wheel(folder).rename(folder / PACKAGE)
         _call(python, folder, current, settings)
         reading = load(folder)
         types = json.loads((folder / "types.json").read_text())
     return reading, changes(types, reading.profile, settings.data)
 
 
-def _pack(file: Path) -> None:
-    """Zip the package for workers, which have the lock's environment but no checkout."""
-    with ZipFile(file, "w") as packed:
-        for module in sorted(SOURCE.glob("ratchet/**/*.py")):
-            packed.write(module, module.relative_to(SOURCE))
-
-
 def _call(python: Path, folder: Path, current: str, settings: Settings) -> None:
     done = subprocess.run(
-        [str(python), "-m", "ratchet.profile.engines", str(folder), current],
-        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        [str(python), "-c", START, str(folder / PACKAGE), str(folder), current],
         stderr=subprocess.PIPE,
         text=True,
         check=False,

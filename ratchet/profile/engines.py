@@ -1,7 +1,8 @@
-"""The current data of a check, read by a cluster: python -m ratchet.profile.engines FOLDER CURRENT
+"""The current data of a check, read by a cluster.
 
-It runs in the environment of requirements-cluster.txt, which the workers have too. The folder holds
-the settings, the reference's profile and the package for the workers. The result is written there.
+`ratchet/profile/cluster.py` starts it in the environment of requirements-cluster.txt, which the
+workers have too. The folder holds the settings, the reference's profile and the package for the
+workers. The result is written there.
 """
 
 import json
@@ -118,8 +119,8 @@ def main(folder: Path, current: str) -> None:
     (folder / "types.json").write_text(json.dumps(dict(part.types)))
 
 
-if __name__ == "__main__":
+def start() -> None:
     try:
         main(Path(sys.argv[1]), sys.argv[2])
-    except InputError as refused:
-        sys.exit(f"InputError: {refused}")
+    except InputError as error:
+        sys.exit(f"InputError: {error}")

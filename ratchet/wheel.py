@@ -10,7 +10,7 @@ from urllib.request import url2pathname
 
 from ratchet.errors import InputError
 
-SOURCE = Path(__file__).parents[2]
+SOURCE = Path(__file__).parents[1]  # the folder that the package lies in
 
 
 def wheel(folder: Path) -> Path:
