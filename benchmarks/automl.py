@@ -42,11 +42,14 @@ def main() -> None:
         options = make_project(project)
         began = time.perf_counter()
         python = python_of(Path(LOCK))
-        made = {"seconds": time.perf_counter() - began, "megabytes": megabytes(python.parents[1])}
+        environment = {
+            "seconds": time.perf_counter() - began,
+            "megabytes": megabytes(python.parents[1]),
+        }
         turns = [one_turn(project, python, options) for _ in range(1 + ROUNDS)][1:]
         os.chdir(REPOSITORY)
-    print_table(rows(turns, made))
-    print(json.dumps(figures(turns, made)))
+    print_table(rows(turns, environment))
+    print(json.dumps(figures(turns, environment)))
 
 
 def make_project(folder: Path) -> list[str]:
@@ -85,7 +88,7 @@ def alone(project: Path, python: Path, *options: str) -> float:
 
 
 def rows(
-    turns: Sequence[tuple[float, float, float]], made: dict[str, float]
+    turns: Sequence[tuple[float, float, float]], environment: dict[str, float]
 ) -> list[dict[str, object]]:
     step, peer, quick = (median(column) for column in zip(*turns, strict=True))
     lines = [
@@ -94,14 +97,14 @@ def rows(
         ("PyCaret alone, on one core and without its cache, seconds", quick, None),
         ("the step, times PyCaret as it comes", step / peer, MOST_TIMES_PYCARET),
         ("the step, times PyCaret on one core and without its cache", step / quick, None),
-        ("making the environment, seconds", made["seconds"], None),
-        ("the environment, megabytes", made["megabytes"], None),
+        ("making the environment, seconds", environment["seconds"], None),
+        ("the environment, megabytes", environment["megabytes"], None),
     ]
     return [{"median": name, "is": value, "at most": limit} for name, value, limit in lines]
 
 
 def figures(
-    turns: Sequence[tuple[float, float, float]], made: dict[str, float]
+    turns: Sequence[tuple[float, float, float]], environment: dict[str, float]
 ) -> dict[str, object]:
     steps, peers, quick = ([round(one, 2) for one in column] for column in zip(*turns, strict=True))
     ratio = median(steps) / median(peers)
@@ -112,8 +115,8 @@ def figures(
         "ratio": round(ratio, 3),
         "ratio_one_core": round(median(steps) / median(quick), 3),
         "ratio_limit": MOST_TIMES_PYCARET,
-        "environment_seconds": round(made["seconds"], 1),
-        "environment_megabytes": round(made["megabytes"]),
+        "environment_seconds": round(environment["seconds"], 1),
+        "environment_megabytes": round(environment["megabytes"]),
         "holds": ratio <= MOST_TIMES_PYCARET,
     }
 

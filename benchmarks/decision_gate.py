@@ -49,14 +49,14 @@ def is_rejected(
 
 
 def equal_rows() -> list[dict[str, object]]:
-    found = []
+    table = []
     for rows in (30, 300):
         for metric in METRICS:
             rng = np.random.default_rng(rows)
             pairs = (models(rows, 2, rng) for _ in range(TESTS))
             rejected = sum(is_rejected(one, other, metric) for one, other in pairs)
-            found.append(_row(f"equal model, {rows} rows, {metric}", rejected / TESTS))
-    return found
+            table.append(_row(f"equal model, {rows} rows, {metric}", rejected / TESTS))
+    return table
 
 
 def _row(name: str, rejected: float) -> dict[str, object]:
@@ -81,7 +81,7 @@ def identical_row() -> dict[str, object]:
 
 def selected_rows() -> list[dict[str, object]]:
     """Prod is the best of 50 equal models: with the audit half, and without it."""
-    found = []
+    table = []
     for rows in (300, 3000):
         halves = np.arange(rows) % 2 == 0
         rng = np.random.default_rng(rows)
@@ -98,7 +98,7 @@ def selected_rows() -> list[dict[str, object]]:
             same_rows += is_rejected(answers[0], answers[best], "accuracy")
         bias = float(np.mean(reported))
         row = _row(f"equal model, prod the best of 50, {rows} rows", rejected / tests)
-        found.append(
+        table.append(
             row
             | {
                 "on the selecting rows": same_rows / tests,
@@ -106,7 +106,7 @@ def selected_rows() -> list[dict[str, object]]:
                 "holds": bool(row["holds"]) and abs(bias) <= MOST_BIAS,
             }
         )
-    return found
+    return table
 
 
 def seconds_of_a_gate() -> float:

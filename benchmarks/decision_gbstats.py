@@ -23,9 +23,12 @@ def first_look(counts: np.ndarray, config: SequentialConfig) -> tuple[int, int]:
 
 
 def main(file: str, answer: str) -> None:
-    given = np.load(file)
+    counts_by_scenario = np.load(file)
     config = SequentialConfig(alpha=0.1, difference_type="absolute")
-    looks = {name: [first_look(counts, config) for counts in given[name]] for name in given.files}
+    looks = {
+        name: [first_look(counts, config) for counts in counts_by_scenario[name]]
+        for name in counts_by_scenario.files
+    }
     Path(answer).write_text(json.dumps(looks))
 
 

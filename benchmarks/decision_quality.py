@@ -114,9 +114,9 @@ def correlated(rng: np.random.Generator) -> tuple[Ends, Ends]:
     for _ in range(TESTS):
         arm = rng.random(250) < 0.5
         right = rng.random(LENGTH) < rng.beta(4.5, 0.5, 250)[user]  # intra-class correlation 1/6
-        made = Traffic(right[None].astype(float), arm[user][None], np.full((1, LENGTH), 0.5))
-        theirs.append(z_test(counts_at_looks(made)))
-        ours.append(counted(log_of(made, user)))
+        test = Traffic(right[None].astype(float), arm[user][None], np.full((1, LENGTH), 0.5))
+        theirs.append(z_test(counts_at_looks(test)))
+        ours.append(counted(log_of(test, user)))
     return joined(ours), joined(theirs)
 
 
@@ -125,11 +125,11 @@ def late_labels(rng: np.random.Generator) -> tuple[Ends, Ends]:
     order. The peer: z on the labels that are there."""
     scenario = Scenario("", 0.9, 0.9, 0.5)
     ours, theirs = [], []
-    for made in traffic(scenario, rng):
-        matured = made.begun(LENGTH - 1500)
+    for tests in traffic(scenario, rng):
+        matured = tests.begun(LENGTH - 1500)
         ours.append(by_betting(matured))
-        here = np.arange(LENGTH) + np.where((made.right == 0) & made.arm_b, 1500, 0)
-        theirs.append(z_test(counts_so_far(made, here)))
+        here = np.arange(LENGTH) + np.where((tests.right == 0) & tests.arm_b, 1500, 0)
+        theirs.append(z_test(counts_so_far(tests, here)))
     return joined(ours), joined(theirs)
 
 
@@ -148,8 +148,8 @@ def sample_ratio(rng: np.random.Generator) -> tuple[float, float]:
 
 def seconds_for_a_million() -> tuple[float, float]:
     """A decision on a million labelled requests, a user each; by the clock and by the processor."""
-    made = next(traffic(Scenario("", 0.9, 0.905), np.random.default_rng(9)))
-    flat = made.as_one(1_000_000)
+    tests = next(traffic(Scenario("", 0.9, 0.905), np.random.default_rng(9)))
+    flat = tests.as_one(1_000_000)
     log = log_of(flat, np.arange(1_000_000))
     clock, processor = time.perf_counter(), time.process_time()
     counted(log)
@@ -165,7 +165,7 @@ def row(
         and scenario.least_rejected <= rejected <= scenario.most_rejected
         and ours.mean <= scenario.most_mean
     )
-    found: dict[str, object] = {
+    columns: dict[str, object] = {
         "scenario": scenario.name,
         "promoted": promoted,
         "rejected": rejected,
@@ -175,39 +175,41 @@ def row(
     }
     for name in ("equal thirds", "z-test", "gbstats"):
         other = (others or {}).get(name)
-        found[name] = f"{other.rates[0]:.3f} {other.rates[1]:.3f} {other.mean:.0f}" if other else ""
-    return found
+        columns[name] = (
+            f"{other.rates[0]:.3f} {other.rates[1]:.3f} {other.mean:.0f}" if other else ""
+        )
+    return columns
 
 
 def limits(scenario: Scenario) -> str:
-    said = []
+    texts = []
     if scenario.least_promoted:
-        said.append(f"promoted >= {scenario.least_promoted:g}")
+        texts.append(f"promoted >= {scenario.least_promoted:g}")
     if scenario.least_rejected:
-        said.append(f"rejected >= {scenario.least_rejected:g}")
+        texts.append(f"rejected >= {scenario.least_rejected:g}")
     if scenario.most_promoted < 1:
-        said.append(f"each <= {scenario.most_promoted:g}")
+        texts.append(f"each <= {scenario.most_promoted:g}")
     if np.isfinite(scenario.most_mean):
-        said.append(f"mean <= {scenario.most_mean:g}")
-    return ", ".join(said)
+        texts.append(f"mean <= {scenario.most_mean:g}")
+    return ", ".join(texts)
 
 
 def independent_rows() -> list[dict[str, object]]:
-    found, counts = {}, {}
+    ends, counts = {}, {}
     for number, scenario in enumerate(SCENARIOS):
         batches = list(traffic(scenario, np.random.default_rng(number)))
-        counts[scenario.name] = np.concatenate([counts_at_looks(made) for made in batches])
-        found[scenario.name] = (
-            joined([by_betting(made) for made in batches]),
-            joined([by_betting(made, EQUAL_THIRDS) for made in batches]),
+        counts[scenario.name] = np.concatenate([counts_at_looks(batch) for batch in batches])
+        ends[scenario.name] = (
+            joined([by_betting(batch) for batch in batches]),
+            joined([by_betting(batch, EQUAL_THIRDS) for batch in batches]),
         )
     gbstats = by_gbstats(counts)
     return [
         row(
             one,
-            found[one.name][0],
+            ends[one.name][0],
             {
-                "equal thirds": found[one.name][1],
+                "equal thirds": ends[one.name][1],
                 "z-test": z_test(counts[one.name]),
                 "gbstats": gbstats[one.name],
             },
@@ -220,8 +222,8 @@ def answered_rows() -> list[dict[str, object]]:
     rows = []
     Rule = Callable[[Traffic, Bools, Bools], Ends]
     mcnemar: Rule = lambda _, staging, prod: by_mcnemar(staging, prod)  # noqa: E731
-    answers: Rule = lambda made, staging, prod: with_answers(made, staging, prod, True)  # noqa: E731
-    centred: Rule = lambda made, staging, prod: with_answers(made, staging, prod, False)  # noqa: E731
+    answers: Rule = lambda tests, staging, prod: with_answers(tests, staging, prod, True)  # noqa: E731
+    centred: Rule = lambda tests, staging, prod: with_answers(tests, staging, prod, False)  # noqa: E731
     for seed, (scenario, won, lost, rule) in enumerate(
         (
             (PAIRED, 0.07, 0.02, mcnemar),
@@ -232,13 +234,13 @@ def answered_rows() -> list[dict[str, object]]:
             (CENTRED, 0.07, 0.02, centred),
         )
     ):
-        made = both_answered(won, lost, scenario.split, np.random.default_rng(100 + seed))
-        rows.append(row(scenario, joined([rule(*one) for one in made])))
+        batches = both_answered(won, lost, scenario.split, np.random.default_rng(100 + seed))
+        rows.append(row(scenario, joined([rule(*one) for one in batches])))
     return rows
 
 
 def case_rows() -> list[dict[str, object]]:
-    found = []
+    table = []
     for case in CASES:
         promoted, rejected, mean = play(case, case.settings)
         holds = (
@@ -247,7 +249,7 @@ def case_rows() -> list[dict[str, object]]:
             and rejected <= with_error(case.most_rejected)
             and mean <= case.most_mean
         )
-        found.append(
+        table.append(
             {
                 "case": case.name,
                 "promoted": promoted,
@@ -261,7 +263,7 @@ def case_rows() -> list[dict[str, object]]:
     rng = np.random.default_rng(400)
     ends = joined([kept_for_seven_days(rng) for _ in range(100)])
     promoted, rejected = ends.rates
-    found.append(
+    table.append(
         {
             "case": "equal, the log keeps 7 of 30 days",
             "promoted": promoted,
@@ -271,7 +273,7 @@ def case_rows() -> list[dict[str, object]]:
             "holds": max(ends.rates) <= with_error(ALPHA),
         }
     )
-    return found
+    return table
 
 
 def with_error(limit: float) -> float:

@@ -81,17 +81,17 @@ def reached(log_e: Floats) -> Floats:
     return np.where(over.any(-1), look, np.inf)
 
 
-def by_betting(made: Traffic, bets: Bets = BETS) -> Ends:
-    scores = randomised(made.right, made.arm_b, made.split)
+def by_betting(tests: Traffic, bets: Bets = BETS) -> Ends:
+    scores = randomised(tests.right, tests.arm_b, tests.split)
     return ends_of(betting(scores, 0.0, EFFECT, bets))
 
 
-def counts_at_looks(made: Traffic) -> NDArray[np.int64]:
+def counts_at_looks(tests: Traffic) -> NDArray[np.int64]:
     """Tests x looks x (n A, right A, n B, right B)."""
     columns = [
         np.cumsum(values, -1)[:, LOOK - 1 :: LOOK]
-        for arm in (~made.arm_b, made.arm_b)
-        for values in (arm, arm * made.right)
+        for arm in (~tests.arm_b, tests.arm_b)
+        for values in (arm, arm * tests.right)
     ]
     return np.stack(columns, -1).astype(np.int64)
 
@@ -118,7 +118,10 @@ def by_gbstats(counts: Mapping[str, NDArray[np.int64]]) -> dict[str, Ends]:
         script = str(REPOSITORY / "benchmarks/decision_gbstats.py")
         subprocess.run([python, script, str(file), str(answer)], check=True)
         looks = json.loads(answer.read_text())
-    return {name: _ends_of_looks(np.array(found, dtype=float)) for name, found in looks.items()}
+    return {
+        name: _ends_of_looks(np.array(test_looks, dtype=float))
+        for name, test_looks in looks.items()
+    }
 
 
 def _ends_of_looks(looks: Floats) -> Ends:
@@ -131,24 +134,24 @@ def by_mcnemar(staging: Bools, prod: Bools) -> Ends:
     return ends_of(Process(mcnemar_log_e(won, lost), mcnemar_log_e(lost, won)))
 
 
-def with_answers(made: Traffic, staging: Bools, prod: Bools, alone: bool) -> Ends:
-    scores = randomised(made.right, made.arm_b, made.split, ~(staging | prod), alone)
+def with_answers(tests: Traffic, staging: Bools, prod: Bools, alone: bool) -> Ends:
+    scores = randomised(tests.right, tests.arm_b, tests.split, ~(staging | prod), alone)
     return ends_of(betting(scores, 0.0, EFFECT))
 
 
-def counts_so_far(made: Traffic, here: NDArray[np.int64]) -> NDArray[np.int64]:
+def counts_so_far(tests: Traffic, here: NDArray[np.int64]) -> NDArray[np.int64]:
     looks = np.arange(LOOK, LENGTH + 1, LOOK)
     columns = []
-    for arm in (~made.arm_b, made.arm_b):
-        for values in (arm.astype(float), arm * made.right):
+    for arm in (~tests.arm_b, tests.arm_b):
+        for values in (arm.astype(float), arm * tests.right):
             known = [np.where(here < look, values, 0).sum(-1) for look in looks]
             columns.append(np.stack(known, -1))
     return np.stack(columns, -1).astype(np.int64)
 
 
-def log_of(made: Traffic, user: NDArray[np.int64], late: int = 0) -> pd.DataFrame:
+def log_of(test: Traffic, user: NDArray[np.int64], late: int = 0) -> pd.DataFrame:
     """One test's rows as the log gives them; `late`: B's wrong labels, by so many seconds."""
-    right, arm_b = made.right[0], made.arm_b[0]
+    right, arm_b = test.right[0], test.arm_b[0]
     time = np.arange(float(len(right)))
     delay = np.where((right == 0) & arm_b, float(late), 0.0)
     arm = np.where(arm_b, "B", "A")
@@ -157,7 +160,7 @@ def log_of(made: Traffic, user: NDArray[np.int64], late: int = 0) -> pd.DataFram
             "time": time,
             "user_id": user,
             "assigned_arm": arm,
-            "split": made.split[0],
+            "split": test.split[0],
             "prediction": 1,
             "label": right.astype(int),
             "label_time": time + delay,

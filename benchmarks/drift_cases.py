@@ -123,11 +123,11 @@ def new_name(seed: int) -> bool:
 
 def thirteen(change: Callable[[Generator, Columns], None]) -> Callable[[int], bool]:
     def columns(rng: Generator, rows: int) -> Columns:
-        found: Columns = {f"n{i}": rng.normal(size=rows) for i in range(8)}
-        found["n1"] = 0.6 * found["n0"] + 0.8 * found["n1"]
-        found |= {f"c{i}": words(rng.integers(0, i + 2, rows)) for i in range(4)}
-        found["gaps"] = np.where(rng.random(rows) < 0.01, np.nan, rng.normal(size=rows))
-        return found
+        values: Columns = {f"n{i}": rng.normal(size=rows) for i in range(8)}
+        values["n1"] = 0.6 * values["n0"] + 0.8 * values["n1"]
+        values |= {f"c{i}": words(rng.integers(0, i + 2, rows)) for i in range(4)}
+        values["gaps"] = np.where(rng.random(rows) < 0.01, np.nan, rng.normal(size=rows))
+        return values
 
     def drifted(seed: int) -> bool:
         rng = np.random.default_rng(seed)
@@ -181,9 +181,9 @@ def predictions(before: float, now: float) -> Callable[[int], bool]:
         rng = np.random.default_rng(seed)
         truth = rng.choice(["yes", "no"], N)
         seen = read_training(pd.DataFrame({"x": rng.normal(size=N)}), truth, {"x": "numeric"})
-        said = [np.where(rng.random(s) < p, "yes", "no") for s, p in ((N, before), (M, now))]
-        reference = with_answers(seen, said[0], truth)
-        table = pd.DataFrame({"x": rng.normal(size=M), "prediction": said[1]})
+        predictions = [np.where(rng.random(s) < p, "yes", "no") for s, p in ((N, before), (M, now))]
+        reference = with_answers(seen, predictions[0], truth)
+        table = pd.DataFrame({"x": rng.normal(size=M), "prediction": predictions[1]})
         current = read_current(table, DATA, reference.profile)[0]
         return drifted_by_columns(reference, current)
 

@@ -79,7 +79,7 @@ def compared(n: int, m: int) -> list[dict[str, Any]]:
             pd.DataFrame(columns).to_parquet(file)
         reference = read_reference(files[0], SETTINGS).profile
         current = read_current(files[1], SETTINGS, reference)[0].profile
-    found = compare(reference, current, None, DriftSettings()).features
+    features = compare(reference, current, None, DriftSettings()).features
     return [
         {
             "column": name,
@@ -89,7 +89,7 @@ def compared(n: int, m: int) -> list[dict[str, Any]]:
             "PSI": one.psi,
             "PSI error": psi_error(one, reference, name, before[name], now[name]),
         }
-        for name, one in found.items()
+        for name, one in features.items()
     ]
 
 

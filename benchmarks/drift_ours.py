@@ -24,12 +24,12 @@ def main(current: str) -> None:
     settings, client = read_settings(), connect()
     before = reference_of("prod", Registry(client, settings.model), settings.data)
     started = time.perf_counter()
-    found = find_drift(current, before, Checks(client, settings.model), settings)
+    result = find_drift(current, before, Checks(client, settings.model), settings)
     report = (
-        markdown(found, markdown_table(table(found))),
-        page(found),
-        json.dumps(content(found)),
-        metrics(found.drift),
+        markdown(result, markdown_table(table(result))),
+        page(result),
+        json.dumps(content(result)),
+        metrics(result.drift),
     )
     seconds = time.perf_counter() - started
     started = time.perf_counter()
@@ -38,7 +38,7 @@ def main(current: str) -> None:
     assert all(report)
     print(
         json.dumps(
-            {"seconds": seconds, "decoding": decoding, "drifted": sorted(found.drift.drifted)}
+            {"seconds": seconds, "decoding": decoding, "drifted": sorted(result.drift.drifted)}
         )
     )
 

@@ -71,12 +71,14 @@ def main(share: float = 1.0) -> None:
 
 def _rates(cell: Cell, simulation: Any, pool: ProcessPoolExecutor, share: float) -> dict[str, Any]:
     seeds = range(max(1, round(share * cell.references)))
-    found = [one for part in pool.map(partial(simulation, cell), seeds) for one in part]
-    rates = {name: round(float(np.mean([one[name] for one in found])), 4) for name in found[0]}
+    outcomes = [one for part in pool.map(partial(simulation, cell), seeds) for one in part]
+    rates = {
+        name: round(float(np.mean([one[name] for one in outcomes])), 4) for name in outcomes[0]
+    }
     return {
         "truth": cell.truth,
         "M": cell.rows,
-        "checks": len(found),
+        "checks": len(outcomes),
         "KS p<.05": rates.get("ks"),
         "PSI>.1": rates.get("psi"),
         "the rule": rates["rule"],

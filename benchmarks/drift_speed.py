@@ -73,9 +73,9 @@ def main() -> None:
         }
         write_in_process(project / "large.parquet", 3, 0.5, parts=10)
         large, large_alone = ours(project, "large.parquet", 3)
-    found = figures(step, alone, peers, large, large_alone)
-    print_table(rows(found))
-    print(json.dumps(found))
+    results = figures(step, alone, peers, large, large_alone)
+    print_table(rows(results))
+    print(json.dumps(results))
 
 
 def make_project(folder: Path) -> None:
@@ -144,8 +144,8 @@ def run(project: Path, *command: str) -> Run:
         output.seek(0)
         lines = output.read().strip().splitlines()
     assert code == 0, lines[-20:]
-    found = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
-    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, found)
+    results = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
+    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, results)
 
 
 def figures(
@@ -190,9 +190,9 @@ def median_of(runs: list[Run]) -> float:
     return float(median(one.output["seconds"] for one in runs))
 
 
-def rows(found: Mapping[str, Any]) -> list[dict[str, object]]:
+def rows(results: Mapping[str, Any]) -> list[dict[str, object]]:
     return [
-        {"median": name, "is": found["figures"][name], "at most": found["limits"][name]}
+        {"median": name, "is": results["figures"][name], "at most": results["limits"][name]}
         for name in LIMITS
     ]
 

@@ -77,14 +77,14 @@ def table(name: str) -> pd.DataFrame:
 
 def alarms(name: str, checks: int) -> dict[str, Any]:
     frame = table(name)
-    found = [check(frame, seed) for seed in range(checks)]
-    reasons = sorted({reason for reason in found if reason})
+    results = [check(frame, seed) for seed in range(checks)]
+    reasons = sorted({reason for reason in results if reason})
     return {
         "table": name,
         "rows": len(frame),
         "columns": frame.shape[1],
         "checks": checks,
-        "alarms": sum(bool(reason) for reason in found),
+        "alarms": sum(bool(reason) for reason in results),
         "first reason": reasons[0][:60] if reasons else None,
     }
 

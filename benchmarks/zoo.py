@@ -90,15 +90,17 @@ def main() -> None:
     parser.add_argument("--one", default="", help="examine this table here, and print its outcome")
     parser.add_argument("--estimator", default="LogisticRegression")
     parser.add_argument("--configs", default="", help="only these shipped configs, with commas")
-    asked = parser.parse_args()
-    if asked.one:
-        print(json.dumps(asdict(examine(asked.one, asked.estimator, asked.configs.split(",")))))
+    options = parser.parse_args()
+    if options.one:
+        print(
+            json.dumps(asdict(examine(options.one, options.estimator, options.configs.split(","))))
+        )
         return
-    names = sample(asked.tables, asked.seed)
+    names = sample(options.tables, options.seed)
     jobs = os.cpu_count() or 1
     with ThreadPoolExecutor(jobs) as pool:
         outcomes = list(pool.map(in_own_process, names, estimators(len(names))))
-    searched = [automl(name) for name in sample(AUTOML_TABLES, asked.seed)]
+    searched = [automl(name) for name in sample(AUTOML_TABLES, options.seed)]
     print_table(ending_rows(outcomes))
     print_table(estimator_rows(outcomes))
     for outcome in outcomes:
@@ -271,15 +273,15 @@ def serve(version: Any, registry: Any, split: Any, outcome: Outcome) -> None:
     copy_from_mlflow(source, registry.model, version.number, str(version), copy)
     served = ServedModel(copy)
     features = split.holdout[0].head(ROWS_ASKED)
-    asked, _ = served.inputs.read(body_of(features))
-    answers = [json.loads(answer) for answer, _ in served.answers(asked.values)]
+    request, _ = served.inputs.read(body_of(features))
+    answers = [json.loads(answer) for answer, _ in served.answers(request.values)]
     expected = np.asarray(model_file.load(source).predict(features)).tolist()
     if answers != expected:
         wrong = sum(one != other for one, other in zip(answers, expected, strict=True))
         outcome.disagreements.append(f"{version}: {wrong} of {len(answers)} served otherwise.")
     if served.direct:
         outcome.compiled += 1
-        if not same(served.direct(asked.values), served.by_pipeline(asked.values)):
+        if not same(served.direct(request.values), served.by_pipeline(request.values)):
             outcome.disagreements.append(f"{version}: the compiled form answers otherwise.")
 
 
@@ -304,8 +306,8 @@ def drift_of_halves(frame: pd.DataFrame, settings: Any) -> str:
     shuffled[:middle].to_csv("before.csv", index=False)
     shuffled[middle:].to_csv("now.csv", index=False)
     before = Reference("before.csv", read_reference("before.csv", settings.data))
-    found = find_drift("now.csv", before, Checks(connect(), settings.model), settings)
-    return str(found.conclusion.verdict)
+    drift = find_drift("now.csv", before, Checks(connect(), settings.model), settings)
+    return str(drift.conclusion.verdict)
 
 
 def automl(name: str) -> Outcome:

@@ -98,9 +98,9 @@ def arguments(step: str, main: Callable[..., None], argv: list[str]) -> dict[str
         parser.add_argument(
             f"--{name}", default=default, required=default is None, help=parameter["description"]
         )
-    given = vars(parser.parse_args(argv))
+    texts = vars(parser.parse_args(argv))
     types = inspect.get_annotations(main)
-    return {name: _convert(name, text, types[name]) for name, text in given.items()}
+    return {name: _convert(name, text, types[name]) for name, text in texts.items()}
 
 
 def _convert(name: str, text: str, kind: type) -> Any:

@@ -157,7 +157,7 @@ def read_settings(path: Path = PROJECT) -> Settings:
 
 def _explain(error: ValidationError) -> str:
     # A misspelt key is also a missing one; the message is about the spelling.
-    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+    first = min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
     where = [str(part) for part in first["loc"]]
     if first["type"] == "extra_forbidden":
         return f"unknown key '{'.'.join(where)}'; {nearest(where[-1], _keys(where[:-1]))}"

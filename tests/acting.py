@@ -112,9 +112,9 @@ class Fork:
         file.write_text(f'[url "{self.remote}"]\n\tinsteadOf = {GITHUB_URL}\n')
         return file
 
-    def act(self, event: str, workflow: str, tree: Path, *asked: Any, **more: Any) -> Acted:
+    def act(self, event: str, workflow: str, tree: Path, *arguments: Any, **more: Any) -> Acted:
         """Call `start` with these arguments, and wait for the end."""
-        started = self.start(event, workflow, tree, *asked, **more)
+        started = self.start(event, workflow, tree, *arguments, **more)
         output, errors = started.communicate()
         lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
         messages = "\n".join(one.get("msg", "").rstrip() for one in lines)

@@ -46,8 +46,8 @@ class Page:
         self.call("Page.navigate", url=address)
 
     def value(self, script: str) -> Any:
-        found = self.call("Runtime.evaluate", expression=script, returnByValue=True)
-        return found["result"].get("value")
+        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True)
+        return answer["result"].get("value")
 
     def until(self, script: str, seconds: float = 120) -> None:
         end = time.monotonic() + seconds
@@ -96,9 +96,9 @@ def browser(folder: Path) -> Iterator[Page]:
 
 def _page_address(profile: Path, seconds: float = 300) -> str:
     end = time.monotonic() + seconds
-    told = profile / "DevToolsActivePort"
+    port_file = profile / "DevToolsActivePort"
     while time.monotonic() < end:
-        if told.exists() and (lines := told.read_text().splitlines()):
+        if port_file.exists() and (lines := port_file.read_text().splitlines()):
             with urllib.request.urlopen(f"http://127.0.0.1:{lines[0]}/json/list") as answer:
                 for target in json.load(answer):
                     if target["type"] == "page":

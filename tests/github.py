@@ -143,19 +143,19 @@ class GitHub:
             message = "GitHub Actions is not permitted to create or approve pull requests."
             raise RefusedError(403, message)
         items = getattr(self, match[1])
-        wanted = [one for one in items if query.get("state") in (None, one.get("state"))]
+        matching = [one for one in items if query.get("state") in (None, one.get("state"))]
         if head := query.get("head"):
-            wanted = [one for one in wanted if one["head"] == head.split(":")[1]]
+            matching = [one for one in matching if one["head"] == head.split(":")[1]]
         new = {"number": len(items) + 1, "state": "open"}
-        return self._list_or_add(wanted, items, method, content, query, new)
+        return self._list_or_add(matching, items, method, content, query, new)
 
     def _list_or_add(
-        self, wanted: Items, items: Items, method: str, content: Any, query: Any, new: Any
+        self, matching: Items, items: Items, method: str, content: Any, query: Any, new: Any
     ) -> Any:
         if method == "POST":
             items.append({"id": 100 + len(items), **new, **content})
             return items[-1]
-        return self._page(wanted, query)
+        return self._page(matching, query)
 
     def _page(self, items: Items, query: Mapping[str, str]) -> Items:
         size = int(query.get("per_page", 30))

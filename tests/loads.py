@@ -47,13 +47,13 @@ class Load:
 
 @contextmanager
 def load(address: str, users: int = 4) -> Iterator[Load]:
-    made = Load(address)
-    threads = [threading.Thread(target=made.run, args=(f"user{i}",)) for i in range(users)]
+    senders = Load(address)
+    threads = [threading.Thread(target=senders.run, args=(f"user{i}",)) for i in range(users)]
     for thread in threads:
         thread.start()
     try:
-        yield made
+        yield senders
     finally:
-        made.stop()
+        senders.stop()
         for thread in threads:
             thread.join()

@@ -12,23 +12,23 @@ def profile_of(frame: pd.DataFrame, like: Profile | None = None, rows: int = 100
     data = of_frame(frame)
     columns = [column(name, kind) for name, kind in zip(data.names, data.types, strict=True)]
     if like is None:
-        found, _ = first_counts(data, columns, rows)
+        features, _ = first_counts(data, columns, rows)
     else:
-        found, _ = counts(data, columns, [emptied(c) for c in like.features.values()], rows)
-    return Profile(len(frame), dict(zip(frame.columns, found, strict=True)))
+        features, _ = counts(data, columns, [emptied(c) for c in like.features.values()], rows)
+    return Profile(len(frame), dict(zip(frame.columns, features, strict=True)))
 
 
 def answered(right: int, wrong: int, unlabelled: int = 0, like: Profile | None = None) -> Profile:
     """A profile of 1000 rows with one feature that stays the same, and these answers."""
     rng = np.random.default_rng(0)
     truth = np.array([True] * right + [False] * wrong + [None] * unlabelled, dtype=object)
-    said = np.resize(["yes", "no"], len(truth))
+    predictions = np.resize(["yes", "no"], len(truth))
     parts = {
         name: profile_of(
             pd.DataFrame({name: values}),
             like and Profile(1, {name: getattr(like, name)}),
         ).features[name]
-        for name, values in (("prediction", said), ("right", truth))
+        for name, values in (("prediction", predictions), ("right", truth))
     }
     same = profile_of(pd.DataFrame({"x": rng.normal(size=1000)}), like)
     return Profile(1000, same.features, **parts)

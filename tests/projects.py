@@ -89,8 +89,8 @@ def heed_ctrl_c() -> None:
 
 def clone(folder: Path, *options: str) -> Path:
     """The repository as its last commit has it, with an author for commits of the test's own."""
-    made = run(["git", "clone", "--quiet", *options, str(REPOSITORY), str(folder)], REPOSITORY)
-    assert made.returncode == 0, made.stderr
+    done = run(["git", "clone", "--quiet", *options, str(REPOSITORY), str(folder)], REPOSITORY)
+    assert done.returncode == 0, done.stderr
     for key, value in {"user.name": "Test", "user.email": "test@example.com"}.items():
         run(["git", "config", key, value], folder)
     return folder

@@ -81,12 +81,12 @@ class Service:
         return self._running("ratchet.serving.following")
 
     def _running(self, module: str) -> list[psutil.Process]:
-        found = []
+        processes = []
         for one in psutil.Process(self.process.pid).children(recursive=True):
             with contextlib.suppress(psutil.Error):  # it may end at any time
                 if module in one.cmdline():
-                    found.append(one)
-        return found
+                    processes.append(one)
+        return processes
 
 
 def _content(response: Any) -> Any:

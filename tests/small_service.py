@@ -30,15 +30,15 @@ def application(url: str, fault: str) -> Starlette:
     log, count = PredictionLog(url, ABSettings(split=0.5)), itertools.count(1)
 
     async def predict(request: Request) -> Response:
-        asked, now = await request.json(), time.time()
-        arm = arm_of(asked["user_id"], log.salt("2"), log.split.value)
+        body, now = await request.json(), time.time()
+        arm = arm_of(body["user_id"], log.salt("2"), log.split.value)
         border = {"A": 2.5, "B": 2.0}[arm]
-        answer = "setosa" if asked["features"]["petal_length"] < border else "virginica"
+        answer = "setosa" if body["features"]["petal_length"] < border else "virginica"
         version, faulty = {"A": "1", "B": "2"}[arm], next(count) % 10 == 0
         record = Record(
             new_request_id(now),
             now,
-            asked["user_id"],
+            body["user_id"],
             arm,
             "iris",
             version,
@@ -46,7 +46,7 @@ def application(url: str, fault: str) -> Starlette:
             "2",
             arm,
             log.split.value,
-            json_text(asked["features"]),
+            json_text(body["features"]),
             json_text(answer),
             None,
             1.0,
@@ -61,8 +61,10 @@ def application(url: str, fault: str) -> Starlette:
         return JSONResponse(reply | {"prediction": answer, "probabilities": None})
 
     async def feedback(request: Request) -> Response:
-        given = await request.json()
-        labels = [Label(one["request_id"], json.dumps(one["label"]), time.time()) for one in given]
+        entries = await request.json()
+        labels = [
+            Label(one["request_id"], json.dumps(one["label"]), time.time()) for one in entries
+        ]
         outcomes = await log.label(labels)
         pairs = zip(labels, outcomes, strict=True)
         return JSONResponse(

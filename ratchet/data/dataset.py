@@ -94,8 +94,8 @@ def split(table: Table, share: float, seed: int) -> Split:
     in_holdout = np.zeros(len(keys), dtype=bool)
     for label in table.classes:
         rows = np.flatnonzero(table.target == label)
-        wanted = min(max(1, round(len(rows) * share)), len(rows) - 1)
-        in_holdout[rows[np.argsort(keys[rows], kind="stable")[:wanted]]] = True
+        holdout_rows = min(max(1, round(len(rows) * share)), len(rows) - 1)
+        in_holdout[rows[np.argsort(keys[rows], kind="stable")[:holdout_rows]]] = True
     return Split(table, in_holdout, _sha256(table, in_holdout))
 
 

@@ -100,11 +100,11 @@ def _csv(
         "hive_partitioning": partitioned,
     }
     names = dialect.names
-    wanted = names if detected is None else [name for name in names if name in detected]
-    relation = read_csv(files, sample_size=-1 if wanted else 2048, **options)
-    if wanted != names:
+    needed = names if detected is None else [name for name in names if name in detected]
+    relation = read_csv(files, sample_size=-1 if needed else 2048, **options)
+    if needed != names:
         types = [
-            sql_type if name in wanted else "VARCHAR"
+            sql_type if name in needed else "VARCHAR"
             for name, sql_type in zip(names, map(str, relation.types), strict=False)
         ]
         relation = read_csv(files, dtype=types, **options)
@@ -212,15 +212,15 @@ def _sheet(source: str, file: str, settings: DataSettings) -> pd.DataFrame:
     return cells.iloc[1:].set_axis(names, axis="columns")
 
 
-def _sheet_name(source: str, names: Sequence[str], wanted: str | None) -> str:
-    if wanted is None and len(names) > 1:
+def _sheet_name(source: str, names: Sequence[str], sheet: str | None) -> str:
+    if sheet is None and len(names) > 1:
         others = ", ".join(names[1:6])
         print_once(f"{source}: sheet '{names[0]}' is read, not {others} (data.sheet changes it)")
-    if wanted is not None and wanted not in names:
+    if sheet is not None and sheet not in names:
         raise InputError(
-            f"{source} has no sheet '{wanted}' (data.sheet); its sheets: {', '.join(names)}"
+            f"{source} has no sheet '{sheet}' (data.sheet); its sheets: {', '.join(names)}"
         )
-    return wanted or names[0]
+    return sheet or names[0]
 
 
 def _format(file: str) -> str:

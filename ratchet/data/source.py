@@ -79,10 +79,10 @@ def opened(
         return
     connection = connection or connect()
     with TemporaryDirectory() as name:
-        folder, shown = Path(name), ""
+        folder, address = Path(name), ""
         try:
             if "://" in source:  # DuckDB reads a copy: not every file system can seek
-                shown = source.split("://")[0] + "://"
+                address = source.split("://")[0] + "://"
                 files = fetched_files(source, folder, setting)
             else:
                 files = local_files(source, setting)
@@ -93,7 +93,7 @@ def opened(
             ) as (relation, names):
                 yield Rows(relation, names)
         except InputError as error:
-            raise InputError(str(error).replace(f"{folder}/", shown)) from None
+            raise InputError(str(error).replace(f"{folder}/", address)) from None
 
 
 def of_frame(frame: pd.DataFrame, connection: "duckdb.DuckDBPyConnection | None" = None) -> Rows:

@@ -34,19 +34,19 @@ class Checks:
         """Return earlier findings against the same reference, the newest first."""
         if not most:
             return []
-        wanted = f"tags.reference = '{digest(reference)}' and tags.finding != 'insufficient'"
-        return [run.data.tags["finding"] for run in self._runs(wanted, most)]
+        condition = f"tags.reference = '{digest(reference)}' and tags.finding != 'insufficient'"
+        return [run.data.tags["finding"] for run in self._runs(condition, most)]
 
     def hours_since_retrain(self) -> float | None:
         for run in self._runs("tags.retrain = 'true'", 1):
             return float(time.time() * 1000 - run.info.start_time) / HOUR_MS
         return None
 
-    def _runs(self, wanted: str, most: int) -> Sequence["Run"]:  # type: ignore[name-defined]  # noqa: F821
+    def _runs(self, condition: str, most: int) -> Sequence["Run"]:  # type: ignore[name-defined]  # noqa: F821
         experiments = [one.experiment_id for one in self.client.search_experiments()]
         return self.client.search_runs(
             experiments,
-            f"tags.step = 'drift' and tags.model = '{self.model}' and {wanted}",
+            f"tags.step = 'drift' and tags.model = '{self.model}' and {condition}",
             max_results=most,
             order_by=["attributes.start_time DESC"],
         )

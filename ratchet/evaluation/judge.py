@@ -36,10 +36,10 @@ class Settlement:
     judged: int = 0  # versions that this holdout has judged so far
 
 
-def candidates(registry: Registry, wanted: str, force: bool) -> list[Version]:
-    if wanted == "ungated":
+def candidates(registry: Registry, requested: str, force: bool) -> list[Version]:
+    if requested == "ungated":
         return [v for v in registry.versions() if v.verdict is None and "prod" not in v.aliases]
-    version = registry.version(wanted)
+    version = registry.version(requested)
     if "prod" in version.aliases:
         raise InputError(
             f"{version} is prod; the gate compares others with it. Name another version"

@@ -92,10 +92,10 @@ def production_check(repository: Repository) -> Check:
 
 
 def store_check(names: set[str]) -> Check:
-    server, wanted = "MLFLOW_TRACKING_URI" in names, "RATCHET_STORE" in names
+    server, is_set = "MLFLOW_TRACKING_URI" in names, "RATCHET_STORE" in names
     return Check(
         "the store: " + ("an MLflow server" if server else "`refs/ratchet/store`"),
-        "ok" if wanted else "optional",
+        "ok" if is_set else "optional",
         "if the server's address is deleted by mistake, a second store begins",
         "variable `RATCHET_STORE`: `git` or `server`",
     )

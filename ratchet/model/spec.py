@@ -154,12 +154,12 @@ def _with_defaults(estimator: Estimator, params: Mapping[str, Any], seed: int) -
     if not any(params.get(name) is not None for name in SEEDS) and SEEDS[0] in known:
         fixed[SEEDS[0]] = seed
     chosen = {k: value for k, value in params.items() if k not in SEEDS or value is not None}
-    made = estimator.load()(**fixed | chosen)
+    built = estimator.load()(**fixed | chosen)
     if estimator.library in CODED:
         from sklearn.ensemble import VotingClassifier
 
-        return VotingClassifier([("coded", made)], voting="soft")
-    return made
+        return VotingClassifier([("coded", built)], voting="soft")
+    return built
 
 
 def _inner(spec: ModelSpec) -> dict[str, ModelSpec]:

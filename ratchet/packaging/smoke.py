@@ -33,17 +33,18 @@ def _answers(address: str) -> dict[str, dict[str, Any]]:
     staging = (status["staging"] or {}).get("version")
     split = status["split"]["ab_split_b"]
     answers: dict[str, dict[str, Any]] = {}
-    wanted = {"A", "B"} if staging and 0 < split < 1 else {"B" if staging and split else "A"}
+    arms = {"A", "B"} if staging and 0 < split < 1 else {"B" if staging and split else "A"}
     for batch in range(MOST_BATCHES):  # only the service knows which users are in which arm
         users = range(batch * USERS_A_BATCH, (batch + 1) * USERS_A_BATCH)
         rows = [example | {"user_id": f"user-{user}"} for user in users]
         for answer in ask(f"{address}/predict", rows):
             answers.setdefault(answer["variant"], _checked(answer, staging))
-        if wanted <= set(answers):
+        if arms <= set(answers):
             return dict(sorted(answers.items()))
-    asked = MOST_BATCHES * USERS_A_BATCH
+    user_count = MOST_BATCHES * USERS_A_BATCH
     raise InputError(
-        f"None of {asked} users was in arm {min(wanted - set(answers))}; arm B's share is {split}"
+        f"None of {user_count} users was in arm {min(arms - set(answers))};"
+        f" arm B's share is {split}"
     )
 
 

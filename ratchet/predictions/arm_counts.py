@@ -75,8 +75,8 @@ class Counts:
             yield from (b for b in one.buckets if b.arm == arm and b.time >= since)
 
     def failures(self, arm: str, since: float) -> int:
-        found = (f for one in self.slices for f in one.failures)
-        return sum(f.requests for f in found if f.arm == arm and f.time >= since)
+        entries = (f for one in self.slices for f in one.failures)
+        return sum(f.requests for f in entries if f.arm == arm and f.time >= since)
 
     def labelled_users(self, arm: str, since: float) -> int:
         """Return the number of labelled users, at most about `max_users`."""
@@ -93,7 +93,7 @@ class ArmCounts:
         self._max_users = max_users
         self._test: VersionPair | None = None
         self._counts: Counts | None = None
-        self._wanted, self._is_closed = threading.Event(), threading.Event()
+        self._is_requested, self._is_closed = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="arm-counts", daemon=True)
         self._thread.start()
 
@@ -104,27 +104,27 @@ class ArmCounts:
         if counts is None or counts.test != test:
             counts = None
         if not counts or not counts.is_complete or time.time() > counts.counted_at + SECONDS_FRESH:
-            self._wanted.set()
+            self._is_requested.set()
         return counts
 
     def close(self) -> None:
         self._is_closed.set()
-        self._wanted.set()
+        self._is_requested.set()
         self._thread.join(timeout=5)
         self._engine.dispose()
 
     def _run(self) -> None:
         while True:
-            self._wanted.wait()
+            self._is_requested.wait()
             if self._is_closed.is_set():
                 return
-            self._wanted.clear()
+            self._is_requested.clear()
             started = time.monotonic()
             rest = REST
             try:
                 if self._test is not None and not self._refresh(self._test):
                     rest = 1  # until the first count of the whole log is complete
-                    self._wanted.set()
+                    self._is_requested.set()
             except SQLAlchemyError:  # the database is away: the old counts stay
                 rest = REST
             self._is_closed.wait(max(0.05, rest * (time.monotonic() - started)))

@@ -138,12 +138,12 @@ def _log_error(error: Exception, dialect: str) -> LogError:
     if sqlstate:
         is_content = not sqlstate.startswith(SERVER_CLASSES)
     # PostgreSQL's own text may name the host, the port and the columns.
-    shown = f"SQLSTATE {sqlstate}" if sqlstate else "PostgreSQL does not answer"
-    shown = reason if dialect == "sqlite" else shown
+    detail = f"SQLSTATE {sqlstate}" if sqlstate else "PostgreSQL does not answer"
+    detail = reason if dialect == "sqlite" else detail
     if is_content:
-        shown = f"it refuses this content ({sqlstate})" if sqlstate else reason
-        return RefusedError(f"The prediction log cannot hold this: {shown}", reason)
-    return LogError(f"The prediction log takes no writes: {shown}", reason)
+        detail = f"it refuses this content ({sqlstate})" if sqlstate else reason
+        return RefusedError(f"The prediction log cannot hold this: {detail}", reason)
+    return LogError(f"The prediction log takes no writes: {detail}", reason)
 
 
 def _sqlstate(error: Exception) -> str | None:

@@ -215,8 +215,8 @@ def _answer_names(
     names: Sequence[str] | Mapping[str, str], settings: DataSettings
 ) -> dict[str, str]:
     target = settings.target if settings.target in names else LABEL
-    wanted = {"target": target, "prediction": PREDICTION}
-    return {part: name for part, name in wanted.items() if name in names}
+    answer_columns = {"target": target, "prediction": PREDICTION}
+    return {part: name for part, name in answer_columns.items() if name in names}
 
 
 def _read(

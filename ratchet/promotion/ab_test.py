@@ -114,9 +114,9 @@ def both_answers(rows: pd.DataFrame, test: ABTest, rescore: Rescore) -> Answers:
     """Take each version's answers from the log, and ask the model for those that the log lacks."""
     by_version = {}
     for version in (test.prod, test.staging):
-        given = rows["prediction"].where(rows["model_version"] == version)
+        own = rows["prediction"].where(rows["model_version"] == version)
         shadow = rows["shadow_prediction"].where(rows["shadow_version"] == version)
-        answers = given.where(given.notna(), shadow).astype(object)
+        answers = own.where(own.notna(), shadow).astype(object)
         unknown = answers.isna()
         if unknown.any():
             answers[unknown] = rescore(version, rows[unknown])

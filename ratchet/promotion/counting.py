@@ -117,12 +117,12 @@ def _confusion(
     rows = rows[requests.has_label[rows]]
     if settings.method == "paired":
         both = answers.staging if staging else answers.prod
-        given = both.reindex(rows)  # type: ignore[union-attr]
+        predicted = both.reindex(rows)  # type: ignore[union-attr]
     else:
         rows = rows[requests.arm_b[rows] == staging]
-        given = requests.log["prediction"].iloc[rows]
+        predicted = requests.log["prediction"].iloc[rows]
     label = requests.log["label"].iloc[rows]
-    pairs = pd.DataFrame({"label": label.astype(str), "answer": given.astype(str)})
+    pairs = pd.DataFrame({"label": label.astype(str), "answer": predicted.astype(str)})
     confusion: dict[str, dict[str, int]] = {}
     counts: list[Any] = sorted(pairs.value_counts().to_dict().items())
     for (truth, answer), count in counts:
@@ -169,13 +169,13 @@ def _slices(
     requests: Requests, units: Units, columns: Sequence[str], settings: PromotionSettings
 ) -> list[Slice]:
     rows = requests.log.iloc[requests.labelled.first_rows]
-    found = []
+    slices = []
     for column in columns:
         values = _cut(pd.Series([features.get(column) for features in rows["features"]]))
         for value in sorted(values.dropna().unique(), key=str):
             chosen = units.where((values == value).to_numpy())
-            found.append(_slice(f"{column}={value}", chosen, settings))
-    return found
+            slices.append(_slice(f"{column}={value}", chosen, settings))
+    return slices
 
 
 def _newer_half(units: Units, settings: PromotionSettings) -> Slice:

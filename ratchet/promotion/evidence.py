@@ -167,5 +167,5 @@ def _curve(process: Process) -> list[tuple[int, float, float]]:
     if not n:
         return []
     peaks = [int(process.promote.argmax()), int(process.reject.argmax())]
-    shown = np.unique([*np.linspace(0, n - 1, min(n, POINTS_OF_CURVE)).astype(int), *peaks])
-    return [(int(i) + 1, float(process.promote[i]), float(process.reject[i])) for i in shown]
+    points = np.unique([*np.linspace(0, n - 1, min(n, POINTS_OF_CURVE)).astype(int), *peaks])
+    return [(int(i) + 1, float(process.promote[i]), float(process.reject[i])) for i in points]

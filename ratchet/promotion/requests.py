@@ -73,11 +73,11 @@ def requests_of(log: pd.DataFrame, settings: PromotionSettings, now: float) -> R
     start = time[first][user] if window else time
     closes = start + window + maturity
     label_time = log["label_time"].to_numpy(dtype=float)
-    given = log["label"].notna().to_numpy()
+    is_labelled = log["label"].notna().to_numpy()
     waits = window + maturity > 0
-    late = given & (label_time > (closes if waits else closes + SECONDS_WITH_REQUEST))
+    late = is_labelled & (label_time > (closes if waits else closes + SECONDS_WITH_REQUEST))
     matured = closes <= now
-    has_label = given & matured & ~(late if waits else np.zeros_like(late))
+    has_label = is_labelled & matured & ~(late if waits else np.zeros_like(late))
     if window:
         origin = first[user]
         same_test = (split == split[origin]) & (arm_b == arm_b[origin])

@@ -46,15 +46,15 @@ def require_store() -> None:
 
     If the address was deleted by mistake, the runs would otherwise begin a second, empty store.
     """
-    wanted, uri = os.environ.get("RATCHET_STORE", ""), os.environ.get("MLFLOW_TRACKING_URI", "")
-    if wanted not in ("", "git", "server"):
-        raise InputError(f"RATCHET_STORE is '{wanted}'. Expected: git, server, or not set")
-    if wanted == "server" and not uri:
+    required, uri = os.environ.get("RATCHET_STORE", ""), os.environ.get("MLFLOW_TRACKING_URI", "")
+    if required not in ("", "git", "server"):
+        raise InputError(f"RATCHET_STORE is '{required}'. Expected: git, server, or not set")
+    if required == "server" and not uri:
         raise InputError(
             "RATCHET_STORE is 'server', but MLFLOW_TRACKING_URI is empty. Set the server's address"
             " again; without it this run would begin a second store"
         )
-    if wanted == "git" and uri:
+    if required == "git" and uri:
         raise InputError(
             "RATCHET_STORE is 'git', but MLFLOW_TRACKING_URI is set. Remove the address, or set"
             " RATCHET_STORE to 'server'"

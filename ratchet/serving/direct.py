@@ -109,12 +109,12 @@ def _table(
     encoder = transformer.steps[-1][1]
     known = [value for value in encoder.categories_[column].tolist() if value == value]
     unknown = "\0" if dtype == "object" else np.nextafter(max([*known, 0.0]), np.inf)
-    asked = [*known, None, unknown]
-    block = np.empty((len(asked), columns), dtype=object)
+    values = [*known, None, unknown]
+    block = np.empty((len(values), columns), dtype=object)
     for other in range(columns):
         block[:, other] = None
-    block[:, column] = asked
+    block[:, column] = values
     done = transformer.transform(block.astype(dtype))
     dense = np.asarray(done.todense() if hasattr(done, "todense") else done, dtype="float64")
     answers = [row[part].tolist() for row in dense]
-    return dict(zip(asked[:-1], answers[:-1], strict=True)), answers[-1]
+    return dict(zip(values[:-1], answers[:-1], strict=True)), answers[-1]

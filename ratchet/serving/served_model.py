@@ -196,12 +196,12 @@ def _use_one_thread(pipeline: Any) -> None:
 
 def _categories(pipeline: Any) -> dict[str, list[Any]]:
     """Return the categories that the preparation knows, by column."""
-    found: dict[str, list[Any]] = {}
+    by_column: dict[str, list[Any]] = {}
     for _, transformer, columns in getattr(pipeline[0], "transformers_", []):
         encoder = transformer.steps[-1][1] if hasattr(transformer, "steps") else transformer
         for name, known in zip(columns, getattr(encoder, "categories_", []), strict=False):
-            found[name] = [value for value in np.asarray(known).tolist() if value == value]
-    return found
+            by_column[name] = [value for value in np.asarray(known).tolist() if value == value]
+    return by_column
 
 
 def _random_cells(

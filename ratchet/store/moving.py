@@ -169,11 +169,11 @@ def _check(server: str) -> tuple[dict[str, int], int]:
     return counted, len(loaded)
 
 
-def _all(search: Any, **wanted: Any) -> list[Any]:
+def _all(search: Any, **conditions: Any) -> list[Any]:
     """Return the items of all pages."""
     items, token = [], None
     while True:
-        page = search(page_token=token, **wanted)
+        page = search(page_token=token, **conditions)
         items += list(page)
         token = page.token
         if not token:

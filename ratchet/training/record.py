@@ -57,21 +57,21 @@ def train_and_register(
 ) -> Iterator[Outcome]:
     """Train and register each spec that is new or changed; with `force`, each one."""
     known = _versions_by_inputs(registry)
-    wanted: dict[str, ModelSpec] = {}
+    new_specs: dict[str, ModelSpec] = {}
     for spec in specs:
         same = known.get(_inputs(run_tags(spec, split)))
         if same and not force:
             reason = f"config, data and lock are those of v{same.number}"
             yield Outcome(spec.name, "skipped", same.number, reason=reason)
-        elif spec.sha256 in wanted:
-            reason = f"has the same content as {wanted[spec.sha256].name}"
+        elif spec.sha256 in new_specs:
+            reason = f"has the same content as {new_specs[spec.sha256].name}"
             yield Outcome(spec.name, "skipped", reason=reason)
         else:
-            wanted[spec.sha256] = spec
-    if not wanted:
+            new_specs[spec.sha256] = spec
+    if not new_specs:
         return
     profile = read_training(*split.train, split.table.kinds)
-    for result in train_each(list(wanted.values()), split, settings.data.seed, jobs):
+    for result in train_each(list(new_specs.values()), split, settings.data.seed, jobs):
         if isinstance(result, Failed):
             _log_failure(result.spec, result.log)
             yield Outcome(result.spec.name, "failed", reason=result.reason)

@@ -22,7 +22,7 @@ def main(config: Path, until: str, demo: str) -> None:
     if until not in STAGES:
         raise InputError(f"until={until} is not a stage; {nearest(until, STAGES)}")
     settings = read_settings()
-    with_demo = is_wanted(demo, settings.data.source)
+    with_demo = is_demo_requested(demo, settings.data.source)
     if until in MADE_UP and not with_demo:
         raise InputError(f"until={until} is a stage of the demonstration; ask for it: -P demo=true")
     if with_demo and until not in BEFORE:
@@ -48,7 +48,7 @@ def main(config: Path, until: str, demo: str) -> None:
     )
 
 
-def is_wanted(demo: str, source: str) -> bool:
+def is_demo_requested(demo: str, source: str) -> bool:
     if demo not in ("auto", "true", "false"):
         raise InputError(f"demo={demo}: expected auto, true or false")
     return demo == "true" or (demo == "auto" and source == "iris")
