@@ -15,7 +15,7 @@ def copy_tables() -> Callable[[], bytes]:
     """
     from mlflow.store.db import utils
 
-    make = utils._initialize_tables
+    make: Callable[[Any], Any] = utils._initialize_tables
 
     @cache
     def template() -> bytes:

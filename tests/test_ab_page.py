@@ -56,7 +56,7 @@ def test_it_shows_both_arms_and_fits_the_screen(
     assert page.faults == []
 
 
-def test_it_is_live(service: Service, page: Page) -> None:
+def test_the_page_updates_while_it_is_open(service: Service, page: Page) -> None:
     page.open(f"{service.address}/ab", 1000, 900)
     page.until("document.querySelectorAll('.arm').length === 2")
     service.put("/split", {"ab_split_b": 0.25})
@@ -64,7 +64,7 @@ def test_it_is_live(service: Service, page: Page) -> None:
     service.put("/split", {"ab_split_b": 0.4})
 
 
-def test_the_split_is_changed_there_with_the_token(service: Service, page: Page) -> None:
+def test_the_split_can_be_changed_on_the_page_with_the_token(service: Service, page: Page) -> None:
     def submit(token: str) -> None:
         page.value(
             "document.getElementById('share').value = 70;"

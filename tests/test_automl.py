@@ -104,7 +104,7 @@ def test_a_line_of_the_search_is_a_candidate_a_failure_or_its_end():
     assert read_line('{"search_finished": true}', 9) == SearchStatus(finished=True)
 
 
-def test_the_leaderboard_has_the_best_first_and_breaks_ties_by_log_loss():
+def test_the_leaderboard_sorts_by_the_metric_and_breaks_ties_by_log_loss():
     better = candidate(folds=[{"accuracy": 0.96, "log_loss": 0.5}] * 2, number=1)
     sure = candidate(folds=[{"accuracy": 0.95, "log_loss": 0.1}] * 2, number=2)
     unsure = candidate(folds=[{"accuracy": 0.95, "log_loss": 0.4}] * 2, number=3)
@@ -120,7 +120,7 @@ def test_the_leaderboard_has_the_best_first_and_breaks_ties_by_log_loss():
     ]
 
 
-def test_the_leaderboard_is_a_picture_too(tmp_path: Path):
+def test_the_leaderboard_is_drawn_as_a_picture(tmp_path: Path):
     draw([candidate(), candidate("SVC", number=2)], "accuracy", tmp_path / "board.png")
     assert (tmp_path / "board.png").read_bytes()[:4] == b"\x89PNG"
 
@@ -148,7 +148,7 @@ def test_a_penalty_is_translated_for_the_current_scikit_learn(penalty: str | Non
     assert config("LogisticRegression", old)["params"] == {"solver": "saga"} | says  # type: ignore[operator]
 
 
-def test_svc_with_probabilities_is_calibrated_as_current_scikit_learn_asks():
+def test_svc_with_probabilities_is_calibrated_as_current_scikit_learn_requires():
     assert config("SVC", {"C": 3.0, "probability": True, "gamma": "auto"}) == {
         "estimator": "CalibratedClassifierCV",
         "params": {
@@ -158,7 +158,7 @@ def test_svc_with_probabilities_is_calibrated_as_current_scikit_learn_asks():
     }
 
 
-def test_a_blend_is_a_voting_of_configs():
+def test_a_blend_becomes_a_voting_classifier_of_configs():
     members = {
         "logistic_regression": {"estimator": "LogisticRegression", "params": LOGISTIC},
         "naive_bayes": {"estimator": "GaussianNB", "params": BAYES},
@@ -196,7 +196,7 @@ def project_parts() -> ModuleType:
     return module
 
 
-def test_the_search_is_given_the_preparation_of_the_project(
+def test_the_search_uses_the_preparation_of_the_project(
     mixed: tuple[Split, Settings], tmp_path: Path
 ):
     split, settings = mixed
@@ -211,7 +211,7 @@ def test_the_search_is_given_the_preparation_of_the_project(
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_the_metrics_of_the_search_are_those_of_the_project(classes: int):
+def test_the_search_computes_the_same_metrics_as_the_project(classes: int):
     rng = np.random.default_rng(0)
     truth = rng.integers(0, classes, 90)
     given = rng.dirichlet(np.ones(classes), 90)
@@ -224,12 +224,12 @@ def test_the_metrics_of_the_search_are_those_of_the_project(classes: int):
     assert set(expected) == {"calibration_error"}
 
 
-def test_rows_that_pycaret_repeated_are_a_class_weight_in_the_config():
+def test_rows_that_pycaret_repeated_become_a_class_weight_in_the_config():
     weighed = config("LogisticRegression", LOGISTIC, imbalance=True)["params"]
     assert weighed == {"C": 2.5, "max_iter": 1000, "class_weight": "balanced"}
 
 
-def test_the_config_is_a_file_that_train_takes(tmp_path: Path):
+def test_the_config_is_a_file_that_train_reads(tmp_path: Path):
     found = candidate("LogisticRegression", LOGISTIC)
     spec = as_spec(found, 42, imbalance=False)
     write_config(found, spec, "accuracy", tmp_path / "automl.yaml")
@@ -238,7 +238,7 @@ def test_the_config_is_a_file_that_train_takes(tmp_path: Path):
     assert read_spec(tmp_path / "automl.yaml") == spec
 
 
-def test_the_search_is_given_the_training_split_and_no_row_of_the_holdout(
+def test_the_search_gets_the_training_split_and_no_row_of_the_holdout(
     mixed: tuple[Split, Settings], tmp_path: Path
 ):
     split, settings = mixed
@@ -257,7 +257,7 @@ def test_the_search_is_given_the_training_split_and_no_row_of_the_holdout(
     assert request["jobs"] == 1
 
 
-def test_a_sample_mixes_two_rows_of_a_class_and_is_none_of_them():
+def test_a_mixed_row_combines_two_rows_of_a_class_and_equals_neither():
     features = pd.DataFrame({"a": np.arange(40.0), "b": [f"t{n}" for n in range(40)]})
     codes = np.repeat([0, 1], 20)
     sample = mixed_rows(features, codes, seed=1)
@@ -267,7 +267,7 @@ def test_a_sample_mixes_two_rows_of_a_class_and_is_none_of_them():
     assert (first != second).mean() > 0.3
 
 
-def test_agreement_is_the_share_that_both_models_call_the_same(tmp_path: Path):
+def test_agreement_is_the_share_of_rows_with_the_same_prediction_of_both_models(tmp_path: Path):
     class Constant:
         def predict(self, sample: pd.DataFrame) -> list[str]:
             return ["x"] * len(sample)

@@ -127,7 +127,7 @@ def test_a_table_of_strings_and_gaps_is_searched_trained_and_gated(
     assert client_of(project).get_model_version_by_alias("mixed", "prod").tags["config"] == "automl"
 
 
-def test_a_seeded_search_finds_the_same_twice(pycaret_project: Any):
+def test_a_seeded_search_gives_the_same_result_twice(pycaret_project: Any):
     project = pycaret_project(IRIS)
     found = []
     for _ in range(2):
@@ -166,7 +166,9 @@ def test_the_trained_config_scores_as_pycarets_model_does(
     assert abs(ours.metrics["accuracy"] - theirs) <= error
 
 
-def test_rare_classes_weigh_as_much_where_imbalance_is_set(pycaret_project: Any, tmp_path: Path):
+def test_rare_classes_weigh_as_much_as_others_if_imbalance_is_set(
+    pycaret_project: Any, tmp_path: Path
+):
     frame = mixed_frame(600, classes=2)
     rare = frame[frame["outcome"] == "class 01"].head(40)
     common = frame[frame["outcome"] == "class 00"]
@@ -220,7 +222,7 @@ def test_a_winner_that_disagrees_with_pycarets_model_is_registered_with_a_warnin
     assert report(project)["warning"].startswith("Warning: the agreement is below")
 
 
-def test_a_disk_that_fills_up_keeps_what_was_scored(pycaret_project: Any):
+def test_candidates_scored_before_the_disk_is_full_are_kept(pycaret_project: Any):
     project = pycaret_project(IRIS)
     reports = project / "reports"
     reports.mkdir()
@@ -235,7 +237,7 @@ def test_a_disk_that_fills_up_keeps_what_was_scored(pycaret_project: Any):
     assert runs(project, "tags.method = 'compare'")
 
 
-def test_at_the_end_of_the_budget_the_best_so_far_wins(pycaret_project: Any):
+def test_the_best_candidate_so_far_wins_at_the_end_of_the_budget(pycaret_project: Any):
     digits = {"model": "digits", "data": {"source": "digits", "target": "target"}}
     slow = {"estimators": ["GaussianNB", "GradientBoostingClassifier"], "budget_minutes": 0.15}
     project = pycaret_project(digits, SMALL | slow)
@@ -246,7 +248,7 @@ def test_at_the_end_of_the_budget_the_best_so_far_wins(pycaret_project: Any):
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_what_is_scored_before_a_kill_is_on_record(how: signal.Signals, pycaret_project: Any):
+def test_candidates_scored_before_a_kill_are_recorded(how: signal.Signals, pycaret_project: Any):
     slow = {"estimators": ["GaussianNB", "GradientBoostingClassifier", "MLPClassifier"]}
     digits = {"model": "digits", "data": {"source": "digits", "target": "target"}}
     project = pycaret_project(digits, SMALL | slow)
@@ -281,7 +283,7 @@ def test_what_is_scored_before_a_kill_is_on_record(how: signal.Signals, pycaret_
     assert not runs(project, "attributes.status = 'RUNNING'")
 
 
-def test_a_search_that_hears_nothing_of_the_budget_is_started_anew_for_its_winner(
+def test_a_search_that_ignores_the_budget_is_started_again_for_its_winner(
     pycaret: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """A fit in C lets no signal through; here the whole process is stopped."""

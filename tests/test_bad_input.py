@@ -35,7 +35,9 @@ def one_line(done: object) -> str:
         ("a,a,target\n1,1,x\n2,2,x\n3,3,y\n4,5,y\n", "has two columns named 'a'"),
     ],
 )
-def test_a_table_that_cannot_be_learned_from_is_said(tmp_path: Path, table: str, says: str):
+def test_a_table_that_no_model_can_be_trained_on_is_an_error_of_one_line(
+    tmp_path: Path, table: str, says: str
+):
     (tmp_path / "table.csv").write_text(table)
     data = SETTINGS["data"] | {"source": str(tmp_path / "table.csv")}
     project = new_project(tmp_path / "p", SETTINGS | {"data": data})
@@ -51,7 +53,7 @@ def test_a_table_that_cannot_be_learned_from_is_said(tmp_path: Path, table: str,
         ("http://127.0.0.1:9/table.csv", "does not answer"),
     ],
 )
-def test_data_that_is_not_there_is_said(tmp_path: Path, source: str, says: str):
+def test_missing_data_is_an_error_of_one_line(tmp_path: Path, source: str, says: str):
     project = new_project(
         tmp_path / "p", SETTINGS | {"data": SETTINGS["data"] | {"source": source}}
     )
@@ -72,31 +74,31 @@ def test_data_that_is_not_there_is_said(tmp_path: Path, source: str, says: str):
         ("", "is empty"),
     ],
 )
-def test_a_config_that_cannot_be_meant_is_said(tmp_path: Path, config: str, says: str):
+def test_a_config_that_is_not_valid_is_an_error_of_one_line(tmp_path: Path, config: str, says: str):
     project = new_project(tmp_path / "p")
     (project / "one.yaml").write_text(config)
     assert says in one_line(run_step(project, "train", config="one.yaml"))
     assert not (project / "mlflow.db").exists()
 
 
-def test_settings_with_an_unknown_key_name_the_nearest(tmp_path: Path):
+def test_an_unknown_key_in_the_settings_is_an_error_with_the_nearest_key(tmp_path: Path):
     project = new_project(tmp_path / "p", SETTINGS | {"metrik": "f1"})
     said = one_line(run_step(project, "train", config="configs/models/baseline.yaml"))
     assert "unknown key 'metrik'; did you mean 'metric'?" in said
 
 
-def test_a_run_that_does_not_exist_is_said(tmp_path: Path):
+def test_a_run_that_does_not_exist_is_an_error_of_one_line(tmp_path: Path):
     project = new_project(tmp_path / "p")
     assert "The store has no run 'abc'" in one_line(run_step(project, "reproduce", run_id="abc"))
 
 
-def test_a_folder_without_configs_is_said(tmp_path: Path):
+def test_a_folder_without_configs_is_an_error_of_one_line(tmp_path: Path):
     project = new_project(tmp_path / "p")
     (project / "empty").mkdir()
     assert "empty holds no model config" in one_line(run_step(project, "train", config="empty"))
 
 
-def test_a_value_of_the_wrong_kind_is_said():
+def test_a_value_of_the_wrong_type_is_an_error_of_one_line():
     with pytest.raises(InputError, match="force=yes: expected true or false"):
         entry._convert("force", "yes", bool)
     with pytest.raises(InputError, match="jobs=two: expected a whole number"):

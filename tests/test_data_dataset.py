@@ -30,7 +30,7 @@ def from_query(folder: Path, query: str, target: str = "y", **more: object) -> T
     return load(settings(path, target, **more))
 
 
-def test_every_kind_of_column_is_found(tmp_path: Path) -> None:
+def test_every_kind_of_column_is_detected(tmp_path: Path) -> None:
     table = mixed_table(tmp_path)
     assert table.kinds == {
         "age": "numeric",
@@ -71,13 +71,13 @@ def test_every_kind_of_column_is_found(tmp_path: Path) -> None:
         (["007", "008"], ["007", "008"]),
     ],
 )
-def test_a_class_is_a_text_a_whole_number_or_true_and_false(
+def test_classes_can_be_texts_whole_numbers_or_booleans(
     tmp_path: Path, labels: list[str], classes: list[object]
 ) -> None:
     assert labelled(tmp_path, labels * 4).classes.tolist() == classes
 
 
-def test_twenty_classes_are_no_more_trouble_than_two(tmp_path: Path) -> None:
+def test_twenty_classes_work_like_two(tmp_path: Path) -> None:
     assert len(mixed_table(tmp_path, classes=20).classes) == 20
     assert len(mixed_table(tmp_path, classes=2).classes) == 2
 
@@ -108,13 +108,13 @@ def test_codes_with_leading_zeros_stay_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("gap", ["", "NA", "N/A", "NaN", "nan", "NULL", "null"])
-def test_every_usual_spelling_of_a_gap_is_one(tmp_path: Path, gap: str) -> None:
+def test_every_usual_spelling_of_a_missing_value_is_recognized(tmp_path: Path, gap: str) -> None:
     table = column(tmp_path, ["1.5", gap, "2"])
     assert table.kinds == {"x": "numeric"}
     assert table.features.x.isna().sum() == 4
 
 
-def test_a_gap_may_be_spelt_as_the_project_likes(tmp_path: Path) -> None:
+def test_the_settings_can_say_how_a_missing_value_is_written(tmp_path: Path) -> None:
     assert column(tmp_path, ["1", "?"], missing=["?"]).kinds == {"x": "numeric"}
     assert column(tmp_path, ["1", "?"], missing=[]).kinds == {"x": "categorical"}
 
@@ -124,7 +124,7 @@ def test_infinity_is_a_missing_number(tmp_path: Path) -> None:
     assert table.features.v.isna().sum() == 1
 
 
-def test_dates_before_1970_with_zones_and_gaps_become_utc(tmp_path: Path) -> None:
+def test_dates_before_1970_with_time_zones_and_missing_values_become_utc(tmp_path: Path) -> None:
     table = column(tmp_path, ["1950-05-01T02:00:00+02:00", "", "2024-02-29T12:00:00Z"])
     assert table.kinds == {"x": "date"}
     assert table.features.x.tolist()[::4] == [
@@ -151,7 +151,7 @@ def test_a_date_in_parquet_is_the_same_date_in_any_precision(tmp_path: Path, val
     assert str(table.features.d.dtype) == "datetime64[us]"
 
 
-def test_parquets_other_types_find_a_kind(tmp_path: Path) -> None:
+def test_the_other_types_of_parquet_have_a_kind(tmp_path: Path) -> None:
     table = from_query(
         tmp_path,
         "1.5::DECIMAL(8, 2) AS decimal, 5::HUGEINT AS huge, 3::UTINYINT AS tiny, TIME '10:30' AS t,"
@@ -201,7 +201,7 @@ def test_booleans_as_categories_are_the_same_from_csv_and_parquet(tmp_path: Path
         ("DATE '2024-01-01'", "numeric", "it holds dates"),
     ],
 )
-def test_a_kind_that_the_values_are_not_is_refused(
+def test_a_kind_that_does_not_fit_the_values_is_refused(
     tmp_path: Path, value: str, kind: str, said: str
 ) -> None:
     with pytest.raises(InputError) as refused:
@@ -209,7 +209,7 @@ def test_a_kind_that_the_values_are_not_is_refused(
     assert said in str(refused.value)
 
 
-def test_a_column_may_be_dropped_and_still_slice(tmp_path: Path) -> None:
+def test_a_dropped_column_can_still_be_a_slice(tmp_path: Path) -> None:
     table = mixed_table(tmp_path)
     sliced = load(settings(tmp_path / "mixed.parquet", drop=["city"], slices=["city", "outcome"]))
     assert "city" not in sliced.features
@@ -233,7 +233,7 @@ def test_a_nested_column_can_be_dropped(tmp_path: Path) -> None:
         ({"drop": ["outcome"]}, "'outcome' is the target and stands in data.drop; choose one"),
     ],
 )
-def test_a_column_that_is_not_there_is_named_with_the_nearest(
+def test_a_missing_column_is_an_error_with_the_nearest_name(
     tmp_path: Path, named: dict[str, object], said: str
 ) -> None:
     path = write(mixed_frame(), tmp_path / "a.parquet")
@@ -259,7 +259,7 @@ def test_a_column_that_is_not_there_is_named_with_the_nearest(
         ([], "has no rows with a target and a feature; add some"),
     ],
 )
-def test_a_target_that_nothing_can_be_learned_from_is_refused(
+def test_a_target_that_no_model_can_learn_is_refused(
     tmp_path: Path, labels: list[str], said: str
 ) -> None:
     with pytest.raises(InputError) as refused:
@@ -268,7 +268,7 @@ def test_a_target_that_nothing_can_be_learned_from_is_refused(
     assert "\n" not in str(refused.value)
 
 
-def test_a_target_alone_is_no_table(tmp_path: Path) -> None:
+def test_a_table_with_only_the_target_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no rows with a target and a feature"):
         load(settings(write_text(tmp_path / "a.csv", "y\na\nb\na\nb\n"), "y"))
 
@@ -299,7 +299,7 @@ CELLS = st.sampled_from([*NUMBERS, *DATES, "", "NA", "true", "False", "yes", "x"
     st.sampled_from([",", ";", "\t"]),
     st.sampled_from(["x,y", "x,y,z", "y", "x,x", "x,X,y", "", "x,y,"]),
 )
-def test_any_csv_is_a_table_or_refused(
+def test_any_csv_is_read_or_refused(
     tmp_path: Path, rows: list[list[str]], mark: str, header: str
 ) -> None:
     text = "\n".join([header.replace(",", mark), *(mark.join(row) for row in rows * 2)])

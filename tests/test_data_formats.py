@@ -43,7 +43,7 @@ def test_a_csv_with_semicolons_and_decimal_commas_gives_numbers(
     assert ("the encoding is" in line) == (encoding in ("cp1252", "utf-16"))
 
 
-def test_what_the_settings_say_is_neither_guessed_nor_printed(
+def test_a_dialect_in_the_settings_is_neither_guessed_nor_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "a.csv"
@@ -103,7 +103,7 @@ def test_latin_1_and_decimal_commas_inside_gzip_and_zip(tmp_path: Path) -> None:
         assert read(tmp_path / name)["Preis"].tolist() == PRICES
 
 
-def test_a_zip_holds_one_table(tmp_path: Path) -> None:
+def test_a_zip_must_hold_one_file_or_the_parts_of_one_table(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "parts.zip", "w") as archive:
         archive.writestr("1.csv", "a,b\n1,2\n")
         archive.writestr("2.csv", "a,b\n3,4\n")

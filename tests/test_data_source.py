@@ -52,14 +52,14 @@ def test_a_toy_is_read_by_its_name(name: str, shape: tuple[int, int]) -> None:
     assert read(name).shape == shape
 
 
-def test_a_toys_columns_can_be_written_in_json_and_its_classes_have_names() -> None:
+def test_a_toy_has_plain_column_names_and_named_classes() -> None:
     iris = read("iris")
     assert list(iris)[:2] == ["sepal_length", "sepal_width"]
     assert list(iris.target.unique()) == ["setosa", "versicolor", "virginica"]
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
-def test_what_separates_the_values_is_found(tmp_path: Path, mark: str) -> None:
+def test_the_separator_is_detected(tmp_path: Path, mark: str) -> None:
     frame = read(write_text(tmp_path / "a.csv", ROWS.replace(",", mark)))
     assert frame.to_dict("list") == {"a": [1, 2], "b": ["x", "y"]}
 
@@ -116,7 +116,7 @@ def test_files_of_a_glob_with_different_columns_are_refused(tmp_path: Path) -> N
     assert "cannot be read as Parquet" in error_of(tmp_path / "*.parquet")
 
 
-def test_a_partitions_folder_names_are_a_column(tmp_path: Path) -> None:
+def test_the_folder_names_of_a_partition_become_a_column(tmp_path: Path) -> None:
     for year in (2023, 2024):
         (tmp_path / f"year={year}").mkdir()
         _parquet(tmp_path / f"year={year}" / "a.parquet", "SELECT 'x' AS b")
@@ -161,7 +161,7 @@ def test_an_address_that_does_not_answer_is_refused_within_seconds() -> None:
     assert time.monotonic() - began < 5
 
 
-def test_an_address_that_takes_the_call_and_is_silent_is_given_up(
+def test_an_address_that_accepts_the_connection_but_never_answers_times_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(files, "SECONDS", 1)
@@ -193,7 +193,7 @@ def test_an_address_that_takes_the_call_and_is_silent_is_given_up(
         ("zip://x.csv::none.zip", "does not answer"),
     ],
 )
-def test_where_there_is_nothing_that_is_said(address: str, said: str) -> None:
+def test_a_source_without_files_is_an_error(address: str, said: str) -> None:
     assert said in error_of(address)
 
 
@@ -215,7 +215,7 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path: Path) -> Non
     assert "cannot be read as Parquet, as its name says" in said
 
 
-def test_a_csv_that_is_not_in_the_encoding_of_the_settings_is_refused_with_the_place(
+def test_a_csv_in_another_encoding_than_the_settings_say_is_refused_with_the_position(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "a.csv").write_bytes("name,b\nJosé,1\n".encode("latin-1"))
@@ -268,7 +268,7 @@ def test_a_nested_column_is_refused_unless_it_is_dropped(
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_a_table_read_by_way_of_arrow_is_the_one_that_duckdb_gives(
+def test_a_table_read_through_arrow_equals_the_table_from_duckdb(
     tmp_path: Path, suffix: str
 ) -> None:
     path = str(write(mixed_frame(), tmp_path / f"a.{suffix}"))

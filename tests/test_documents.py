@@ -17,7 +17,7 @@ def said_of(folder: Path, text: str, name: str = "a.yaml") -> str:
     return str(refused.value)
 
 
-def test_yaml_and_json_say_the_same(tmp_path: Path) -> None:
+def test_yaml_and_json_with_the_same_content_are_read_alike(tmp_path: Path) -> None:
     yaml = write_text(tmp_path / "a.yaml", "estimator: SVC\nparams:\n  C: 0.5\n")
     json = write_text(tmp_path / "a.json", '{"estimator": "SVC", "params": {"C": 0.5}}')
     assert read_mapping(yaml) == read_mapping(json) == {"estimator": "SVC", "params": {"C": 0.5}}
@@ -32,7 +32,7 @@ def test_1e_3_in_yaml_is_a_number(tmp_path: Path, text: str, number: float) -> N
 
 
 @pytest.mark.parametrize("text", ["e5", "1e", "1e5x", "v1.0", "1.2.3"])
-def test_what_only_looks_like_a_number_stays_text(tmp_path: Path, text: str) -> None:
+def test_a_text_that_only_looks_like_a_number_stays_text(tmp_path: Path, text: str) -> None:
     assert read_mapping(write_text(tmp_path / "a.yaml", f"tol: {text}")) == {"tol": text}
 
 
@@ -42,7 +42,7 @@ def test_a_repeated_key_is_refused(tmp_path: Path) -> None:
     assert "key 'C' is given twice" in said_of(tmp_path, '{"p": {"C": 1, "C": 2}}', "a.json")
 
 
-def test_anchors_and_merged_keys_are_yaml_too(tmp_path: Path) -> None:
+def test_anchors_and_merged_keys_in_yaml_are_read(tmp_path: Path) -> None:
     text = "a: &common {n: 1, m: 2}\nb: {<<: *common, m: 3}\n"
     assert read_mapping(write_text(tmp_path / "a.yaml", text))["b"] == {"n": 1, "m": 3}
 
@@ -51,7 +51,9 @@ def test_a_file_saved_by_windows_with_a_byte_order_mark_is_read(tmp_path: Path) 
     assert read_mapping(write_text(tmp_path / "a.json", '\ufeff{"a": 1}')) == {"a": 1}
 
 
-def test_no_file_a_folder_and_a_foreign_name_are_told_apart(tmp_path: Path) -> None:
+def test_a_missing_file_a_folder_and_an_unknown_extension_have_different_errors(
+    tmp_path: Path,
+) -> None:
     for path, said in [
         (tmp_path / "a.yaml", "no such file"),
         (tmp_path / "a", "no such file"),
@@ -67,7 +69,7 @@ def test_an_empty_file_is_refused(tmp_path: Path, text: str) -> None:
     assert said_of(tmp_path, text).endswith("is empty; expected a mapping of keys to values")
 
 
-def test_a_list_and_a_word_are_no_config(tmp_path: Path) -> None:
+def test_a_list_or_a_word_is_refused_as_a_config(tmp_path: Path) -> None:
     expected = "; expected a mapping of keys to values"
     assert said_of(tmp_path, "- a\n- b").endswith("holds a list" + expected)
     assert said_of(tmp_path, "[1]", "a.json").endswith("holds a list" + expected)
@@ -92,7 +94,7 @@ def test_a_tag_that_would_make_an_object_is_refused(tmp_path: Path) -> None:
     assert "is not valid YAML" in said_of(tmp_path, "a: !!python/object/apply:os.system [ls]")
 
 
-def test_a_date_is_no_value_unless_quoted(tmp_path: Path) -> None:
+def test_a_date_is_refused_unless_it_is_quoted(tmp_path: Path) -> None:
     assert "a date, 2024-01-01; for text put it in quotes" in said_of(tmp_path, "a: 2024-01-01")
     assert read_mapping(write_text(tmp_path / "a.yaml", "a: '2024-01-01'")) == {"a": "2024-01-01"}
 
@@ -114,11 +116,11 @@ def test_a_date_is_no_value_unless_quoted(tmp_path: Path) -> None:
     ],
     ids=lambda text: text[:20],
 )
-def test_yaml_made_to_break_a_reader_is_refused_in_a_line(tmp_path: Path, text: str) -> None:
+def test_malicious_yaml_is_refused_with_one_line(tmp_path: Path, text: str) -> None:
     assert "is not valid YAML" in said_of(tmp_path, text)
 
 
-def test_json_nested_without_end_is_refused(tmp_path: Path) -> None:
+def test_deeply_nested_json_is_refused(tmp_path: Path) -> None:
     assert "is not valid JSON" in said_of(tmp_path, '{"a": ' + "[" * 100_000, "a.json")
 
 
@@ -130,7 +132,7 @@ PIECES = st.sampled_from([*TAGS, *WORDS, *MARKS])
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(PIECES, max_size=14), st.sampled_from([" ", "", "\n"]), st.booleans())
-def test_any_text_is_a_mapping_or_refused_in_a_line(
+def test_any_text_is_read_as_a_mapping_or_refused_with_one_line(
     tmp_path: Path, pieces: list[str], between: str, json: bool
 ) -> None:
     path = tmp_path / ("a.json" if json else "a.yaml")
@@ -141,17 +143,17 @@ def test_any_text_is_a_mapping_or_refused_in_a_line(
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=40))
-def test_any_bytes_are_a_mapping_or_refused(tmp_path: Path, content: bytes) -> None:
+def test_any_bytes_are_read_as_a_mapping_or_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.yaml"
     path.write_bytes(content)
     with suppress(InputError):
         assert isinstance(read_mapping(path), dict)
 
 
-def test_an_error_is_one_line_whatever_names_it_quotes() -> None:
+def test_an_error_stays_one_line_even_if_a_name_has_line_breaks() -> None:
     assert str(InputError("key 'a\nb'\tis \ud800 wrong")) == "key 'a b' is \\ud800 wrong"
 
 
-def test_the_nearest_known_word_is_named_or_all_of_them() -> None:
+def test_an_error_suggests_the_nearest_known_word_or_lists_all() -> None:
     assert nearest("holdot", ["holdout", "seed"]) == "did you mean 'holdout'?"
     assert nearest("qqq", ["holdout", "seed"]) == "known: holdout, seed"

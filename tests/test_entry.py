@@ -37,7 +37,7 @@ runpy.run_module(f"steps.{step}", run_name="__main__", alter_sys=True)
 """
 
 
-def test_every_step_is_tried():
+def test_every_step_is_in_the_list_of_tested_steps():
     steps = Path(__file__).parent.parent / "steps"
     assert {step for step, _, _ in STEPS} == {path.stem for path in steps.glob("[!_]*")}
 
@@ -82,7 +82,9 @@ def test_mlflow_run_shows_no_traceback_either(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_a_traceback_that_the_folder_cannot_take_goes_to_the_temporary_folder(tmp_path: Path):
+def test_a_traceback_goes_to_the_temporary_folder_if_the_projects_folder_is_not_writable(
+    tmp_path: Path,
+):
     project = new_project(tmp_path)
     command = own_step(project, "raise ValueError")
     (project / "reports").write_text("a file, where the folder would be")

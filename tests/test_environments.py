@@ -33,7 +33,7 @@ def imports_six(python: Path) -> bool:
     )
 
 
-def test_an_environment_is_created_once_and_named_by_the_locks_hash(
+def test_an_environment_is_created_once_and_is_named_after_the_hash_of_its_lock(
     lock: Path, capsys: pytest.CaptureFixture[str]
 ):
     first = python_of(lock)
@@ -44,7 +44,7 @@ def test_an_environment_is_created_once_and_named_by_the_locks_hash(
     assert list(first.parents[1].glob("lib/*/site-packages/__pycache__/six.*.pyc"))
 
 
-def test_a_kill_leaves_no_half_of_an_environment(lock: Path):
+def test_a_kill_leaves_no_incomplete_environment(lock: Path):
     making = "from pathlib import Path; from ratchet.environments import python_of; import sys;"
     command = [sys.executable, "-c", making + "python_of(Path(sys.argv[1]))", str(lock)]
     env = environment()
@@ -89,7 +89,7 @@ def test_without_a_network_the_step_fails_with_one_line(tmp_path: Path):
     assert not (project / "mlflow.db").exists()
 
 
-def test_a_full_disk_is_one_line(tmp_path: Path):
+def test_a_full_disk_is_an_error_of_one_line(tmp_path: Path):
     project = new_project(tmp_path / "p")
     shutil.copy(REPOSITORY / "requirements-automl.txt", project)
     small = project / ".ratchet"

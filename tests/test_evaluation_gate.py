@@ -53,20 +53,20 @@ def verdict(
     return judge(one, rival, CLASSES, slices, metric, settings, seed=1, is_audit=audit)
 
 
-def test_without_prod_the_floor_decides():
+def test_the_floor_decides_if_there_is_no_prod():
     assert verdict(answering(0.9)).passed
     assert not verdict(answering(0.9), settings=GateSettings(floor=0.95)).passed
     assert "accuracy floor" in verdict(answering(0.9), settings=GateSettings(floor=0.95)).reason
 
 
-def test_the_floor_unless_set_is_what_guessing_scores():
+def test_the_default_floor_is_the_score_of_guessing():
     truth = np.array([0] * 90 + [1] * 10)
     always_no = Answers(truth, np.ones(100, dtype=int), None, 2)
     assert guessing_score(always_no, "accuracy") == 0.9
     assert not verdict(always_no, settings=GateSettings()).passed
 
 
-def test_what_is_worse_with_confidence_is_blocked():
+def test_a_significantly_worse_model_is_blocked():
     prod = answering(0.9)
     worse = on_the_same_rows(prod, np.random.default_rng(1).random(1000) < 0.1)
     judged = verdict(worse, prod)
@@ -76,7 +76,7 @@ def test_what_is_worse_with_confidence_is_blocked():
     assert judged.comparison.high < 0
 
 
-def test_what_may_be_as_good_passes():
+def test_a_model_that_may_be_as_good_passes():
     prod = answering(0.9, rows=30)
     one_flip = np.arange(30) == int(np.flatnonzero(prod.correct)[0])
     judged = verdict(on_the_same_rows(prod, one_flip), prod)
@@ -86,7 +86,7 @@ def test_what_may_be_as_good_passes():
     assert judged.comparison.mcnemar_p == 1.0
 
 
-def test_the_same_answers_pass():
+def test_a_model_with_the_same_answers_passes():
     prod = answering(0.9)
     judged = verdict(prod, prod)
     assert judged.passed
@@ -101,7 +101,7 @@ def test_a_tolerance_lets_a_slightly_worse_model_through():
     assert verdict(worse, prod, settings=GateSettings(floor=0.5, tolerance=0.03)).passed
 
 
-def test_a_class_that_is_lost_is_named_though_the_mean_is_better():
+def test_a_class_with_lost_recall_is_named_even_if_the_mean_is_better():
     truth = np.array([0] * 900 + [1] * 100)
     prod = Answers(truth, np.where(np.arange(1000) < 100, 1, truth), None, 2)
     candidate = Answers(truth, np.where(np.arange(1000) >= 970, 0, truth), None, 2)
@@ -120,7 +120,7 @@ def test_a_lower_log_loss_is_better():
     assert verdict(sharp, blunt, metric="log_loss", settings=GateSettings(floor=1.0)).passed
 
 
-def test_a_broken_model_is_a_verdict_and_says_why():
+def test_a_broken_model_gets_a_verdict_with_the_reason():
     assert verdict(None).reason == "it is broken: no column 'a'"
 
 
@@ -136,7 +136,7 @@ def test_a_model_without_probabilities_cannot_be_judged_by_them():
     assert "CalibratedClassifierCV" in judged.reason
 
 
-def test_limits_of_latency_and_size_hold():
+def test_limits_of_latency_and_size_are_enforced():
     settings = GateSettings(floor=0.5, max_latency_ms=5, max_size_mb=1)
     assert verdict(answering(0.9), settings=settings, latency_ms=4, size_mb=0.9).passed
     assert "latency in ms" in verdict(answering(0.9), settings=settings, latency_ms=6).reason
@@ -152,7 +152,7 @@ def test_slices_are_reported_with_their_rows():
     assert (rows, ours) == (400, theirs)
 
 
-def test_the_best_of_equals_is_the_surer_then_the_older():
+def test_the_best_of_equal_models_has_the_lower_log_loss_or_is_older():
     def passed(version: str, score: float, log_loss: float, ok: bool = True) -> Verdict:
         return Verdict(version, ok, "", score, {"log_loss": log_loss})
 
@@ -163,7 +163,7 @@ def test_the_best_of_equals_is_the_surer_then_the_older():
     assert best([], "accuracy") is None
 
 
-def test_the_report_says_what_thirty_rows_cannot_show():
+def test_the_report_says_which_difference_thirty_rows_cannot_show():
     prod = answering(0.9, rows=30)
     judged = verdict(answering(0.9, rows=30, seed=0), prod)
     assert judged.comparison is not None

@@ -30,7 +30,7 @@ def activate(github: GitHub, *names: str) -> None:
     ]
 
 
-def test_a_fresh_fork_is_told_everything_that_is_missing(github: GitHub, tmp_path: Path):
+def test_the_doctor_lists_everything_that_a_fresh_fork_lacks(github: GitHub, tmp_path: Path):
     github.has_issues = False
     activate(github, "ci", "train")
     assert missing(github, tmp_path) == [

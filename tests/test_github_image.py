@@ -42,7 +42,7 @@ def test_an_image_is_named_by_the_bentos_digest_and_pushed_once(commands: Path):
     assert outputs.startswith(f"name=ghcr.io/me/ratchet\ndigest={DIGEST}\n")
 
 
-def test_prod_and_staging_are_moving_tags(commands: Path, monkeypatch: pytest.MonkeyPatch):
+def test_prod_and_staging_are_tags_that_move(commands: Path, monkeypatch: pytest.MonkeyPatch):
     image.main()
     create = "buildx imagetools create --tag=ghcr.io/me/ratchet:prod"
     both = f"{create} --tag=ghcr.io/me/ratchet:staging ghcr.io/me/ratchet:0123abcd"

@@ -59,13 +59,13 @@ def test_a_drift_episode_is_one_issue_until_it_is_over(github: GitHub):
     assert [one["state"] for one in github.issues] == ["closed", "open"]
 
 
-def test_no_drift_and_no_issue_is_nothing_to_send(github: GitHub):
+def test_nothing_is_sent_if_there_is_no_drift_and_no_issue(github: GitHub):
     send(github, "issue", STATE="closed", BODY="stable", TITLE="The data drifted")
     assert github.issues == []
     assert github.comments == []
 
 
-def test_a_found_config_is_one_pull_request(github: GitHub):
+def test_a_config_of_automl_becomes_one_pull_request(github: GitHub):
     for body in ("first", "second"):
         send(github, "pull-request", BRANCH="ratchet/automl", TITLE="A config", BODY=body)
     (pull,) = github.pulls

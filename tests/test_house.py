@@ -45,7 +45,7 @@ def asked(file: str) -> list[Requirement]:
     return [Requirement(line) for line in lines if line and not line.startswith("-")]
 
 
-def test_every_entry_is_a_step_and_every_step_an_entry():
+def test_every_entry_is_a_step_and_every_step_is_an_entry():
     assert sorted(ENTRIES) == STEPS
 
 
@@ -62,13 +62,13 @@ def test_the_readme_has_a_row_for_every_entry():
     assert rows == list(ENTRIES)
 
 
-def test_every_make_word_of_the_readme_exists():
+def test_every_make_target_in_the_readme_exists():
     readme = (ROOT / "README.md").read_text()
     words = set(re.findall(r"(?:`|^)make ([a-z]+)", readme, re.M))
     assert words <= set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
 
 
-def test_the_pages_show_the_pictures_there_are_and_no_others():
+def test_the_pages_show_every_picture_and_every_shown_picture_exists():
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     shown = {
         (page.parent / picture).resolve()
@@ -80,7 +80,7 @@ def test_the_pages_show_the_pictures_there_are_and_no_others():
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_a_lock_holds_what_is_asked_for_each_with_its_hash(name: str):
+def test_a_lock_has_every_requirement_with_its_hash(name: str):
     locked = pins(f"{name}.txt")
     for wanted in asked(f"{name}.in"):
         versions = locked[wanted.name.lower()]
@@ -94,7 +94,7 @@ def test_the_development_lock_adds_to_the_main_one_and_changes_nothing():
     assert {name: development[name] for name in main} == main
 
 
-def test_the_lock_of_a_bento_is_part_of_the_main_one_and_holds_no_training():
+def test_the_lock_of_a_bento_is_a_part_of_the_main_lock_without_training_packages():
     main, bento = pins("requirements.txt"), pins("bentos/requirements.txt")
     assert {name: main[name] for name in bento} == bento
     assert not {"mlflow", "mlflow-skinny", "pycaret", "duckdb", "matplotlib"} & set(bento)
@@ -106,12 +106,12 @@ def test_the_cluster_reads_with_the_versions_of_the_main_lock():
     assert {name: cluster[name] for name in shared} == {name: main[name] for name in shared}
 
 
-def test_mlflow_is_the_same_at_scale():
+def test_mlflow_has_the_same_version_in_the_deployment():
     main, deployed = pins("requirements.txt"), pins("deploy/requirements.txt")
     assert deployed["mlflow"] == main["mlflow"]
 
 
-def test_make_lock_writes_the_uv_that_make_setup_installs(tmp_path: Path):
+def test_make_lock_writes_the_version_of_uv_that_make_setup_installs(tmp_path: Path):
     for name in ("Makefile", "requirements.txt"):
         (tmp_path / name).write_text((ROOT / name).read_text())
     (tmp_path / ".ci").mkdir()
@@ -119,11 +119,11 @@ def test_make_lock_writes_the_uv_that_make_setup_installs(tmp_path: Path):
     assert (tmp_path / ".ci/uv.txt").read_text() == (ROOT / ".ci/uv.txt").read_text()
 
 
-def test_make_installs_the_uv_that_is_locked():
+def test_make_installs_the_locked_version_of_uv():
     assert pins(".ci/uv.txt")["uv"] == pins("requirements.txt")["uv"]
 
 
-def test_the_main_environment_knows_no_pycaret():
+def test_the_main_environment_does_not_have_pycaret():
     assert "pycaret" not in pins("requirements-dev.txt")
 
 
@@ -175,13 +175,13 @@ def room_of(module: str) -> str:
     return parts[1] if parts[0] == "ratchet" and len(parts) > 1 else parts[0]
 
 
-def test_every_folder_of_the_library_has_its_row():
+def test_every_folder_of_the_library_has_a_row_in_the_layers():
     rooms = {file.name for file in (ROOT / "ratchet").iterdir() if (file / "__init__.py").exists()}
     assert rooms == {room for row in ROWS[1:] for room in row}
 
 
 @pytest.mark.parametrize("file", PYTHON_FILES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_imports_point_down(file: Path):
+def test_modules_import_only_from_lower_layers(file: Path):
     room = room_of(".".join(file.relative_to(ROOT).with_suffix("").parts))
     others = {room_of(name) for name in imported(file) if name.split(".")[0] in OURS} - {"ratchet"}
     is_step = file.parent.name == "steps"
@@ -192,12 +192,12 @@ def test_imports_point_down(file: Path):
 
 
 @pytest.mark.parametrize("file", PYTHON_FILES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_the_library_names_no_step_and_no_service(file: Path):
+def test_the_library_does_not_name_a_step(file: Path):
     if file.relative_to(ROOT).parts[0] == "ratchet":
         assert not re.findall(r"[\"']steps\.[a-z]+", file.read_text())
 
 
-def test_what_the_code_imports_is_asked_for_in_the_requirements():
+def test_every_imported_package_is_in_the_requirements():
     names = {name.split(".")[0] for file in PYTHON_FILES for name in imported(file)}
     others = names - set(sys.stdlib_module_names) - OURS - SEARCH_MODULES
     wanted = (
@@ -219,11 +219,11 @@ def test_what_the_code_imports_is_asked_for_in_the_requirements():
 
 
 @pytest.mark.parametrize("file", PYTHON_FILES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_no_file_has_taken_in_a_second_idea(file: Path):
+def test_no_file_is_longer_than_300_lines(file: Path):
     assert len(file.read_text().splitlines()) <= 300
 
 
-def test_only_the_room_registry_writes_to_the_registry():
+def test_only_the_folder_registry_writes_to_the_registry():
     writes = r"\.(create|delete|set|rename|update|transition)_(registered_model|model_version)"
     writers = [file for file in PYTHON_FILES if re.search(writes, file.read_text())]
     assert [file.name for file in writers] == ["lock.py", "registry.py"]
@@ -263,7 +263,7 @@ def test_no_docstring_starts_with_a_preposition_or_a_question_word(folder: str):
     assert wrong == []
 
 
-def test_the_formatter_is_switched_off_nowhere():
+def test_the_formatter_is_never_switched_off():
     marker = re.compile(r"# *fmt: *(skip|off)")
     files = [
         file

@@ -127,7 +127,7 @@ def test_every_stage_is_in_the_table_at_the_end(said: str):
         assert outcome in outcomes[stage]
 
 
-def test_every_step_is_a_run_below_the_line_s(checkout: Path, said: str):
+def test_every_step_is_a_child_run_of_the_line(checkout: Path, said: str):
     (line,) = runs(checkout, "tags.step = 'main'")
     below = runs(checkout, f"tags.mlflow.parentRunId = '{line.info.run_id}'")
     assert sorted(run.data.tags["step"] for run in below) == [
@@ -145,11 +145,11 @@ def test_every_step_is_a_run_below_the_line_s(checkout: Path, said: str):
     assert {run.info.status for run in runs(checkout)} == {"FINISHED"}
 
 
-def test_the_ledger_tells_it_all(checkout: Path, said: str):
+def test_the_ledger_has_a_line_for_every_move(checkout: Path, said: str):
     assert told(checkout, [*FIRST, *TESTED]) == [*FIRST, *TESTED]
 
 
-def test_what_is_made_up_is_said_and_marked_in_the_registry(checkout: Path, said: str):
+def test_the_demonstration_is_announced_and_marked_in_the_registry(checkout: Path, said: str):
     assert "Demonstration: the next 500 requests are rows of the holdout, shifted by" in said
     assert "Demonstration: the labels of the next 800 requests are drawn so that" in said
     steps = {run.data.tags["step"] for run in runs(checkout, "tags.demo = 'true'")}
@@ -172,7 +172,7 @@ def test_a_table_of_text_dates_and_gaps_is_served_and_leaves_the_tree_clean(
 
 
 @pytest.mark.parametrize("how", ["Ctrl-C under mlflow run", "kill"])
-def test_stopped_amid_traffic_it_leaves_no_process_and_no_open_run(
+def test_a_line_stopped_during_traffic_leaves_no_process_and_no_open_run(
     how: str, checkout: Path, said: str
 ):
     before = requests_logged(checkout)
@@ -223,7 +223,7 @@ def runs_on(process: psutil.Process) -> bool:
         return False
 
 
-def test_it_runs_again_on_the_same_store(checkout: Path, said: str):
+def test_the_line_runs_again_on_the_same_store(checkout: Path, said: str):
     done = run(ALONE, checkout, BENTOML_HOME=bentos(checkout))
     assert done.returncode == 0, done.stdout + done.stderr
     again = {"train": "trained=0", "evaluate": "moved=false", "history": "moves=13"}
@@ -234,7 +234,7 @@ def test_it_runs_again_on_the_same_store(checkout: Path, said: str):
     assert run(["git", "status", "--porcelain"], checkout).stdout == ""
 
 
-def test_on_a_table_of_ones_own_nothing_is_made_up_unless_asked_for(checkout: Path, said: str):
+def test_the_demonstration_runs_on_the_users_own_table_only_if_requested(checkout: Path, said: str):
     before = requests_logged(checkout), len(ledger(checkout))
     done = run(ALONE[:3], checkout, BENTOML_HOME=bentos(checkout))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -251,7 +251,7 @@ def test_on_a_table_of_ones_own_nothing_is_made_up_unless_asked_for(checkout: Pa
     assert requests_logged(checkout) == before[0]
 
 
-def test_it_ends_where_it_is_told_to(tmp_path: Path):
+def test_the_line_ends_after_the_requested_stage(tmp_path: Path):
     done = run_step(
         new_project(tmp_path), "main", config="configs/models/baseline.yaml", until="evaluate"
     )
@@ -259,7 +259,7 @@ def test_it_ends_where_it_is_told_to(tmp_path: Path):
     assert list(end_table(done.stdout)) == ["train", "evaluate"]
 
 
-def test_stages_of_the_demonstration_are_refused_without_it(tmp_path: Path):
+def test_stages_of_the_demonstration_are_refused_if_it_is_off(tmp_path: Path):
     project = new_project(tmp_path, SETTINGS)
     done = run_step(project, "main", until="drift")
     assert (done.returncode, done.stdout) == (2, "")
@@ -282,7 +282,7 @@ def test_stages_of_the_demonstration_are_refused_without_it(tmp_path: Path):
         ("test", {"MLFLOW_TRACKING_URI": "http://db"}, "MLFLOW_TRACKING_URI is a server's"),
     ],
 )
-def test_what_it_cannot_do_is_said_in_one_line_before_anything_is_done(
+def test_wrong_arguments_are_an_error_of_one_line_before_anything_runs(
     until: str, env: dict[str, str], said: str, tmp_path: Path
 ):
     done = run_step(new_project(tmp_path), "main", env, config="configs/models", until=until)

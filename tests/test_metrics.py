@@ -53,7 +53,9 @@ def by_scikit_learn(given: Answers) -> dict[str, float]:
 @pytest.mark.parametrize("classes", [2, 3, 20])
 @pytest.mark.parametrize("decimals", [None, 1], ids=["continuous", "ties"])
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_every_metric_is_scikit_learns(classes: int, decimals: int | None, seed: int) -> None:
+def test_every_metric_equals_that_of_scikit_learn(
+    classes: int, decimals: int | None, seed: int
+) -> None:
     given = answers(400, classes, seed, decimals)
     ours = scores(given)
     assert list(ours) == list(METRICS)
@@ -63,7 +65,7 @@ def test_every_metric_is_scikit_learns(classes: int, decimals: int | None, seed:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(2, 6), st.integers(0, 2**32 - 1), st.integers(0, 30))
-def test_labels_are_scored_as_by_scikit_learn_where_some_class_is_never_predicted(
+def test_labels_are_scored_as_by_scikit_learn_if_a_class_is_never_predicted(
     classes: int, seed: int, more: int
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -86,7 +88,7 @@ def test_log_loss_of_a_certain_mistake_is_large_and_finite() -> None:
     assert scores(wrong)["roc_auc"] == 0.0
 
 
-def test_calibration_error_by_hand() -> None:
+def test_calibration_error_equals_a_calculation_by_hand() -> None:
     # Bin 0.6-0.7: 0.62 right, 0.68 wrong -> |1 - 1.30| = 0.30. Bin 0.9-1: 0.95, 1.0 right -> 0.05.
     sure = np.array([0.62, 0.68, 0.95, 1.0])
     given = Answers(
@@ -95,12 +97,12 @@ def test_calibration_error_by_hand() -> None:
     assert calibration_error(given) == pytest.approx((0.30 + 0.05) / 4, abs=1e-12)
 
 
-def test_calibration_error_is_zero_where_confidence_is_what_comes_true() -> None:
+def test_calibration_error_is_zero_if_confidence_equals_accuracy() -> None:
     given = Answers(np.array([0, 0, 0, 1]), np.zeros(4, int), np.tile([0.75, 0.25], (4, 1)), 2)
     assert calibration_error(given) == 0.0
 
 
-def test_a_class_that_is_absent_from_the_truth_leaves_the_others_their_auc() -> None:
+def test_a_class_that_is_absent_from_the_truth_does_not_change_the_auc_of_the_others() -> None:
     given = answers(60, 3, seed=4).take(np.arange(60))
     kept = np.flatnonzero(given.truth != 2)
     parts = [
@@ -119,12 +121,12 @@ def test_one_class_alone_has_no_auc() -> None:
     assert np.isnan(scores(given)["roc_auc"])
 
 
-def test_recall_by_class_says_nothing_of_a_class_without_rows() -> None:
+def test_recall_by_class_is_nan_for_a_class_without_rows() -> None:
     given = Answers(np.array([0, 0, 1]), np.array([0, 1, 1]), None, 3)
     np.testing.assert_array_equal(recall_by_class(given), [0.5, 1.0, np.nan])
 
 
-def test_rows_can_be_taken_twice_as_a_bootstrap_does() -> None:
+def test_rows_can_be_taken_twice_as_in_a_bootstrap() -> None:
     given = answers(50, 3, seed=5)
     rows = np.random.default_rng(0).integers(0, 50, 50)
     taken = given.take(rows)
@@ -132,7 +134,7 @@ def test_rows_can_be_taken_twice_as_a_bootstrap_does() -> None:
     np.testing.assert_array_equal(taken.probabilities, given.probabilities[rows])
 
 
-def test_a_score_of_probabilities_wants_probabilities() -> None:
+def test_a_metric_of_probabilities_needs_probabilities() -> None:
     with pytest.raises(ValueError, match="labels only"):
         METRICS["brier"](Answers(np.array([0]), np.array([0]), None, 2))
 

@@ -33,7 +33,7 @@ def test_a_fresh_clone_trains_with_the_current_environment(tmp_path: Path) -> No
     assert run(["git", "status", "--porcelain"], tree).stdout == ""
 
 
-def test_a_git_address_trains_into_the_callers_store(tmp_path: Path) -> None:
+def test_mlflow_run_with_a_git_address_trains_into_the_callers_store(tmp_path: Path) -> None:
     """Use git://, because MLflow treats file:// of an existing path as a project folder."""
     clone(tmp_path / "ratchet.git", "--bare")
     caller, port = tmp_path / "caller", free_port()

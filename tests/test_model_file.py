@@ -76,7 +76,7 @@ def test_every_allowed_estimator_is_loaded_as_it_was_saved(
 @quiet
 @pytest.mark.parametrize("estimator", sorted(ALLOWED))
 @pytest.mark.parametrize("kind", ["int64", pytest.param("bool", marks=pytest.mark.slow)])
-def test_classes_may_be_numbers_or_true_and_false(
+def test_classes_may_be_numbers_or_booleans(
     estimator: str, kind: str, two: Table, tmp_path: Path
 ) -> None:
     target = (two.target == two.classes[0]).astype(kind)
@@ -90,7 +90,7 @@ def test_classes_may_be_numbers_or_true_and_false(
 @pytest.mark.parametrize(
     ("estimator", "params"), VARIANTS, ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_what_parameters_bring_in_is_loaded_too(
+def test_objects_in_parameters_are_loaded(
     estimator: str, params: dict[str, Any], three: Table, tmp_path: Path
 ) -> None:
     assert_loads_the_same(fit(three, estimator, params), three, tmp_path)
@@ -102,7 +102,7 @@ def test_what_parameters_bring_in_is_loaded_too(
     TWO_CLASS_VARIANTS,
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_two_classes_allow_is_loaded_too(
+def test_estimators_for_two_classes_only_are_loaded(
     estimator: str, params: dict[str, Any], two: Table, tmp_path: Path
 ) -> None:
     assert_loads_the_same(fit(two, estimator, params), two, tmp_path)
@@ -135,7 +135,7 @@ class Stranger(ClassifierMixin, BaseEstimator):
         (Stranger(), "tests.test_model_file.Stranger"),
     ],
 )
-def test_a_file_with_any_other_type_is_refused_naming_it(
+def test_a_file_with_another_type_is_refused_with_the_name_of_the_type(
     step: Any, named: str, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError) as refused:
@@ -203,7 +203,7 @@ def test_a_tampered_file_is_refused(good: Path, old: str, new: str) -> None:
     assert "\n" not in str(refused.value)
 
 
-def test_a_file_that_is_cut_short_or_no_model_at_all_is_refused(good: Path) -> None:
+def test_a_file_that_is_incomplete_or_not_a_model_is_refused(good: Path) -> None:
     file = good / model_file.FILE
     for content in (file.read_bytes()[:-200], b"", b"\x80\x04pickle", b"PK\x03\x04"):
         file.write_bytes(content)

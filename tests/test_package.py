@@ -131,7 +131,7 @@ def test_a_staging_version_with_other_classes_than_prods_is_not_packed(tmp_path:
 
 
 @pytest.mark.slow
-def test_without_prod_there_is_nothing_to_pack(tmp_path: Path) -> None:
+def test_packing_without_prod_is_an_error(tmp_path: Path) -> None:
     done = run_step(new_project(tmp_path), "package", smoke="false")
     assert done.returncode == 2
     assert done.stderr.startswith("package: No alias 'prod' on model 'iris'.")

@@ -29,11 +29,11 @@ def test_raising_the_split_moves_users_only_from_a_to_b(
 
 
 @given(st.text(), st.text(max_size=8))
-def test_nobody_is_in_b_at_0_and_everybody_at_1(user: str, staging: str) -> None:
+def test_nobody_is_in_arm_b_at_a_split_of_0_and_everybody_at_1(user: str, staging: str) -> None:
     assert (arm_of(user, staging, 0.0), arm_of(user, staging, 1.0)) == ("A", "B")
 
 
-def test_without_staging_all_traffic_is_a() -> None:
+def test_all_users_are_in_arm_a_if_there_is_no_staging() -> None:
     assert {arm_of(user, None, 1.0) for user in USERS} == {"A"}
 
 
@@ -45,7 +45,7 @@ def test_users_are_spread_evenly(staging: str) -> None:
     assert chisquare(counts).pvalue > 0.001
 
 
-def test_each_test_assigns_the_users_anew() -> None:
+def test_each_test_assigns_the_users_independently() -> None:
     """A fifth of the users in B under one staging version is in B under the next one."""
     before = [user for user in USERS if arm_of(user, "2", 0.2) == "B"]
     again = sum(arm_of(user, "3", 0.2) == "B" for user in before)

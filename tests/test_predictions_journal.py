@@ -116,7 +116,7 @@ def test_a_service_that_starts_while_postgresql_is_away_has_the_last_known_split
     assert ids_in(url) == [record.request_id]
 
 
-def test_a_frozen_postgresql_is_left_and_nothing_is_there_twice_when_it_is_back(
+def test_records_are_not_duplicated_when_a_frozen_postgresql_comes_back(
     url: str, cluster: Cluster
 ) -> None:
     log = PredictionLog(url)
@@ -131,7 +131,7 @@ def test_a_frozen_postgresql_is_left_and_nothing_is_there_twice_when_it_is_back(
     assert ids_in(url) == [one.request_id for one in records]
 
 
-def test_the_very_first_start_needs_no_postgresql(url: str, cluster: Cluster) -> None:
+def test_the_first_start_needs_no_postgresql(url: str, cluster: Cluster) -> None:
     cluster.stop()
     log = PredictionLog(url, ABSettings(split=0.1))
     assert log.split.value == 0.1

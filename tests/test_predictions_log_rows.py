@@ -89,7 +89,7 @@ def test_a_log_on_postgresql_is_read_in_batches(url, tmp_path, monkeypatch):
     assert other.profile.rows == 300
 
 
-def test_the_log_has_the_profile_of_the_rows_that_were_asked(url):
+def test_the_log_has_the_profile_of_its_requests(url):
     append(url, features_of(frame(seed=1)))
     found, schema = read(url)
     direct, _ = read_current(frame(seed=1), PROJECT, reference())
@@ -100,14 +100,14 @@ def test_the_log_has_the_profile_of_the_rows_that_were_asked(url):
         assert found.profile.features[name].missing == 0
 
 
-def test_gaps_are_missing_and_a_feature_that_no_one_knows_is_named(url):
+def test_missing_values_are_counted_and_an_unknown_feature_is_named(url):
     append(url, [json_text({"age": None, "city/town": "Oslo", "joined": "2024-01-05", "x": 1})] * 3)
     found, schema = read(url)
     assert found.profile.features["age"].missing == 3
     assert schema.extra == ["x"]
 
 
-def test_predictions_count_where_the_reference_answered_and_labels_where_they_came(url):
+def test_only_predictions_of_the_reference_model_and_existing_labels_count(url):
     rows = features_of(frame(rows=40))
     append(url, rows[:20], said="a", label="a")
     append(url, rows[20:30], said="a", label="b")
@@ -129,19 +129,19 @@ def test_older_requests_and_other_models_are_left_out(url):
     assert read(url, days=9.0)[0].profile.rows == 20
 
 
-def test_a_log_without_requests_is_said(url):
+def test_a_log_without_requests_is_an_error(url):
     append(url, features_of(frame(rows=3)), at=time.time() - 30 * DAY)
     with pytest.raises(InputError, match=r"holds no request to model 'iris' of the last 7 days"):
         read(url)
 
 
-def test_a_log_that_is_not_there_is_said_and_not_made(url, tmp_path):
+def test_a_log_that_does_not_exist_is_an_error_and_is_not_created(url, tmp_path):
     with pytest.raises(InputError, match="no such file; expected the address of a prediction log"):
         read(url)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_database_that_is_no_log_is_said(url, tmp_path):
+def test_a_database_without_a_log_is_an_error(url, tmp_path):
     (tmp_path / "predictions.db").write_text("no database at all, but text" * 100)
     with pytest.raises(InputError, match="cannot be read as a prediction log"):
         read(url)

@@ -68,7 +68,7 @@ def test_a_record_is_in_the_log_with_all_fields_when_append_returns(tmp_path: Pa
     log.close()
 
 
-def test_a_record_sent_twice_is_kept_once_as_it_came_first(tmp_path: Path) -> None:
+def test_a_record_sent_twice_is_kept_once_in_its_first_form(tmp_path: Path) -> None:
     record = a_record()
     log = PredictionLog(url_of(tmp_path))
     log.append_now([record, record])
@@ -105,7 +105,7 @@ def test_labels_are_set_once_and_conflicts_recorded(tmp_path: Path) -> None:
         (Label("1", f'"{"a" * 499}"', 1.0), "A label has at most 500 characters"),
     ],
 )
-def test_a_label_that_no_answer_can_have_is_refused(
+def test_a_request_id_or_a_label_that_is_too_long_is_refused(
     tmp_path: Path, label: Label, message: str
 ) -> None:
     log = PredictionLog(url_of(tmp_path))
@@ -115,7 +115,7 @@ def test_a_label_that_no_answer_can_have_is_refused(
     log.close()
 
 
-def test_a_new_label_comes_with_the_answer_it_is_about(tmp_path: Path) -> None:
+def test_a_new_label_is_returned_with_its_answer(tmp_path: Path) -> None:
     log = PredictionLog(url_of(tmp_path))
     record = a_record(arm="B", model_version="7", prediction='"setosa"')
     log.append_now([record])
@@ -279,7 +279,7 @@ def test_a_log_that_cannot_be_opened_is_an_input_error(tmp_path: Path) -> None:
         PredictionLog(f"{url_of(tmp_path)}?synchronous=OFF")
 
 
-def test_a_closed_log_takes_nothing(tmp_path: Path) -> None:
+def test_a_closed_log_refuses_records(tmp_path: Path) -> None:
     log = PredictionLog(url_of(tmp_path))
     log.close()
     with pytest.raises(LogError, match="closed"):
@@ -376,7 +376,7 @@ print(kept == sorted(answered))
 
 
 @pytest.mark.slow
-def test_a_full_disk_refuses_what_it_cannot_keep_and_goes_on_when_there_is_room(
+def test_a_full_disk_refuses_records_until_there_is_room_again(
     tmp_path: Path,
 ) -> None:
     """The disk is a small tmpfs in a mount namespace that ends with the process."""

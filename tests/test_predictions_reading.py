@@ -100,7 +100,7 @@ def lines(url: str, of: Window | None = None, **more: object) -> list[list[str]]
     return list(csv.reader(io.StringIO(text)))
 
 
-def test_the_csv_has_the_columns_of_the_contract_and_a_line_a_request(
+def test_the_csv_has_the_documented_columns_and_one_line_per_request(
     url: str, week: list[Record]
 ) -> None:
     header, *rows = lines(url)
@@ -171,7 +171,7 @@ def test_the_first_line_of_the_csv_comes_before_most_of_the_log_is_read(
     read.close()
 
 
-def test_a_csv_that_the_database_breaks_off_says_so_in_its_last_line(tmp_path: Path) -> None:
+def test_a_csv_that_the_database_interrupts_says_so_in_its_last_line(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'log.db'}"
     log = PredictionLog(url)
     log.append_now([a_record() for _ in range(5000)])

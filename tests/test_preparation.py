@@ -43,7 +43,7 @@ def fitted(request: pytest.FixtureRequest, mixed: Table) -> Any:
         return model(request.param, mixed).fit(mixed.features, mixed.target)
 
 
-def test_a_model_takes_the_same_rows_in_the_types_they_are_served_in(
+def test_a_model_predicts_the_same_for_all_types_that_rows_are_served_in(
     fitted: Any, mixed: Table
 ) -> None:
     rows = mixed.features.head(20)
@@ -64,7 +64,7 @@ def test_a_model_takes_the_same_rows_in_the_types_they_are_served_in(
         np.testing.assert_array_equal(fitted.predict_proba(frame), expected, err_msg=what)
 
 
-def test_a_model_takes_one_row_as_json_brings_it(fitted: Any, mixed: Table) -> None:
+def test_a_model_predicts_for_one_row_from_json(fitted: Any, mixed: Table) -> None:
     expected = fitted.predict_proba(mixed.features.head(8))
     for number, row in enumerate(mixed.features.head(8).to_dict("records")):
         np.testing.assert_allclose(
@@ -73,7 +73,7 @@ def test_a_model_takes_one_row_as_json_brings_it(fitted: Any, mixed: Table) -> N
 
 
 @pytest.mark.parametrize("missing", [None, np.nan])
-def test_a_model_takes_a_row_of_which_nothing_is_known(
+def test_a_model_predicts_for_a_row_of_missing_values(
     fitted: Any, mixed: Table, missing: object
 ) -> None:
     row = pd.DataFrame([dict.fromkeys(mixed.features, missing)])
@@ -86,7 +86,9 @@ def test_a_category_unseen_in_training_is_answered(fitted: Any, mixed: Table) ->
 
 
 @pytest.mark.parametrize("estimator", PREPARED)
-def test_thousands_of_categories_are_held_in_bounds(estimator: str, tmp_path: Path) -> None:
+def test_thousands_of_categories_give_a_limited_number_of_columns(
+    estimator: str, tmp_path: Path
+) -> None:
     rows = [f"{n},user {n},{'left' if n % 2 else 'stayed'}" for n in range(3000)]
     path = write_text(tmp_path / "a.csv", "n,user,y\n" + "\n".join(rows))
     table = load(settings(path, "y"))

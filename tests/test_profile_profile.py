@@ -93,7 +93,7 @@ def shapes(rng, size):
 )
 @pytest.mark.parametrize("shape", list(shapes(np.random.default_rng(0), 2)))
 @pytest.mark.parametrize("sizes", [(20_000, 7_000), (400, 900), (120, 40)])
-def test_ks_is_within_two_thousandths_of_scipys(shape, change, sizes):
+def test_ks_differs_from_scipy_by_at_most_two_thousandths(shape, change, sizes):
     before = shapes(np.random.default_rng(1), sizes[0])[shape]
     after = change(shapes(np.random.default_rng(2), sizes[1])[shape])
     bins = number_bins(before)
@@ -160,7 +160,7 @@ def test_one_row_is_a_profile():
     assert found.counts.tolist() == [0, 1, 0]
 
 
-def test_a_profile_survives_json():
+def test_a_profile_is_the_same_after_json():
     rng = np.random.default_rng(4)
     frame = pd.DataFrame({"x": rng.normal(size=5000), "word": rng.choice(["a", "b"], 5000)})
     text = to_json(profile_of(frame))
@@ -257,5 +257,5 @@ def test_the_same_file_gives_the_same_sample(tmp_path):
     assert samples[0]["x"].to_numpy().mean() == pytest.approx(100_000, rel=0.03)
 
 
-def test_counts_that_one_part_lacks_add_up_to_none():
+def test_counts_that_one_part_lacks_are_none_in_the_sum():
     assert summed(None, None) is None

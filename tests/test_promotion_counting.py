@@ -80,7 +80,7 @@ def test_late_labels_without_a_maturity_stop_the_decision():
     assert checks["label maturity"] is False
 
 
-def test_an_arm_whose_labels_are_missing_is_no_comparison():
+def test_an_arm_without_labels_stops_the_comparison():
     rows = rows_of_test(users=4000, prod=0.9, staging=0.9)
     wrong_in_b = (rows["arm"] == "B") & (rows["prediction"] != rows["label"])
     trial = counted(rows.assign(label=rows["label"].mask(wrong_in_b)))
@@ -117,7 +117,7 @@ def test_each_split_is_compared_with_its_own_users():
     assert counted(wrong).sample_ratio_log_e > 6.9
 
 
-def test_where_prod_had_to_answer_for_staging_staging_was_wrong():
+def test_staging_counts_as_wrong_if_prod_had_to_answer_for_it():
     rows = rows_of_test(users=1000, prod=0.9, staging=0.9)
     rows["fallback"] = (rows["arm"] == "B") & (np.arange(1000) % 3 == 0)
     trial = counted(rows)
@@ -128,7 +128,7 @@ def test_where_prod_had_to_answer_for_staging_staging_was_wrong():
     ]
 
 
-def test_the_assigned_arm_counts_not_the_one_that_answered():
+def test_the_assigned_arm_counts_even_if_the_other_one_answered():
     rows = rows_of_test(users=200)
     rows.loc[rows["arm"] == "B", "arm"] = "A"
     assert counted(rows).b.users > 50
@@ -172,7 +172,7 @@ def test_pairs_are_judged_by_both_answers_of_each_request():
     assert trial.evidence.difference == pytest.approx(0.08)
 
 
-def test_an_empty_log_is_a_decision_and_no_error():
+def test_an_empty_log_gives_a_decision_and_not_an_error():
     trial = counted(rows_of_test(users=10).iloc[:0])
     verdict = decide(trial, PromotionSettings())
     assert verdict.decision == "keep_testing"
@@ -190,7 +190,7 @@ def never(version: str, rows: pd.DataFrame) -> list[Any]:
     raise AssertionError(f"version {version} was asked {len(rows)} times")
 
 
-def test_shadow_answers_spare_the_models():
+def test_shadow_answers_replace_rescoring_by_the_models():
     rows = shadowed(rows_of_test(users=300))
     answers = both_answers(rows, PAIR, never)
     assert answers.prod is not None
@@ -215,7 +215,7 @@ def test_only_the_answers_that_the_log_lacks_are_asked_for():
     assert not answers.prod.isna().any()
 
 
-def test_agreement_is_a_covariate_and_no_assumption():
+def test_agreement_is_a_covariate_and_not_an_assumption():
     """Staging right where prod is not on 7 %, the reverse on 2 %."""
     rng = np.random.default_rng(55)
     drawn = rng.random(6000)
@@ -281,7 +281,7 @@ def test_some_missing_labels_delay_a_promotion_and_do_not_prevent_it():
     assert counted(some).evidence.first == "promote"
 
 
-def test_the_mean_of_a_users_window_counts_not_the_first_request_alone():
+def test_the_mean_of_a_users_window_counts_and_not_only_the_first_request():
     """Staging is right on first requests and wrong later; prod is right on 0.9 of all."""
     rows = rows_of_test(users=600, requests=5, prod=0.9, staging=0.85, seed=1)
     is_first = ~rows["user_id"].duplicated()
@@ -360,7 +360,7 @@ def test_a_log_that_deleted_the_start_of_its_test_decides_nothing():
     assert trial.days == pytest.approx(13, abs=0.1)
 
 
-def test_rows_become_what_the_service_passes_to_a_model():
+def test_logged_rows_become_the_rows_that_the_service_passes_to_a_model():
     columns = (Column("age", "double"), Column("member", "boolean"), Column("city", "string"))
     given = [
         {"age": "3", "member": "true", "city": "Oslo"},

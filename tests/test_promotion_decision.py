@@ -70,7 +70,7 @@ def failed(made: Trial, settings: PromotionSettings = SETTINGS) -> list[str]:
     return [check.name for check in decide(made, settings).checks if not check.passed]
 
 
-def test_without_proof_it_keeps_testing_and_says_how_long():
+def test_a_test_without_proof_continues_and_says_how_long():
     verdict = decide(trial(), SETTINGS)
     assert verdict.decision == "keep_testing"
     assert verdict.reason == "staging leads by 1.8 points, about 870 more labelled users decide"
@@ -86,13 +86,13 @@ def test_proof_promotes_and_the_reason_holds_its_numbers():
     )
 
 
-def test_proof_of_the_reverse_rejects():
+def test_proof_that_staging_is_worse_rejects():
     verdict = decide(trial(evidence=REJECT), SETTINGS)
     assert verdict.decision == "reject"
     assert verdict.reason.startswith("staging is worse: -4.0 points")
 
 
-def test_a_margin_is_said_in_words():
+def test_the_reason_names_the_margin():
     settings = PromotionSettings(margin=0.02, min_days=0)
     reason = decide(trial(evidence=PROMOTE), settings).reason
     assert reason.startswith("staging is not worse by 2.0 points: +1.8 points")
@@ -116,7 +116,7 @@ def test_a_fault_stops_the_decision_whatever_the_evidence(fault: dict[str, Any],
     assert failed(trial(**fault)) == [name]
 
 
-def test_switched_users_below_one_in_a_hundred_stop_nothing():
+def test_fewer_than_one_percent_of_switched_users_stop_nothing():
     assert failed(trial(switched_users=20)) == []
 
 
@@ -140,14 +140,14 @@ def test_a_slow_request_among_thousands_breaks_no_guardrail():
 
 
 @pytest.mark.parametrize("few", [{"labelled": 99}, {"wrong": 4}])
-def test_too_few_labels_or_errors_in_an_arm_wait(few: dict[str, int]):
+def test_a_promotion_waits_if_an_arm_has_too_few_labels_or_errors(few: dict[str, int]):
     made = trial(evidence=PROMOTE, b=arm("2", 718, **few))
     verdict = decide(made, SETTINGS)
     assert (verdict.decision, failed(made)) == ("keep_testing", ["enough"])
     assert verdict.reason.startswith("too early to decide")
 
 
-def test_at_the_deadline_few_are_enough_and_evidence_decides():
+def test_evidence_decides_at_the_deadline_even_with_few_labels():
     made = trial(evidence=PROMOTE, b=arm("2", 718, wrong=2), window=(0.0, 31 * A_DAY))
     assert decide(made, SETTINGS).decision == "promote"
 
@@ -155,7 +155,7 @@ def test_at_the_deadline_few_are_enough_and_evidence_decides():
 @pytest.mark.parametrize(
     "fault", [{}, {"sample_ratio_log_e": 7.0}, {"b": arm("2", 40, labelled=50)}]
 )
-def test_at_the_deadline_prod_stays_where_nothing_is_proved(fault: dict[str, Any]):
+def test_prod_stays_at_the_deadline_if_nothing_is_proved(fault: dict[str, Any]):
     made = trial(window=(0.0, 30 * A_DAY), **fault)
     verdict = decide(made, SETTINGS)
     assert verdict.decision == "reject"
@@ -173,13 +173,13 @@ def test_a_slice_that_is_worse_blocks_the_promotion_and_is_named():
     assert "better on the whole, but staging is worse in region=south" in verdict.reason
 
 
-def test_ten_slices_are_not_ten_chances():
+def test_ten_slices_do_not_raise_the_rate_of_false_alarms():
     """3.2 is beyond log(1/.05) = 3.0 and short of log(10/.05) = 5.3."""
     slices = [Slice(f"s={i}", (120, 120), (0.9, 0.9), 3.2 if i == 0 else 0.0) for i in range(10)]
     assert decide(trial(evidence=PROMOTE, slices=slices), SETTINGS).decision == "promote"
 
 
-def test_no_end_in_sight_is_said():
+def test_the_reason_says_that_no_end_can_be_predicted():
     verdict = decide(trial(evidence={"more_needed": None, "difference": 0.0001}), SETTINGS)
     assert verdict.reason == (
         "staging and prod are level, and at this rate no number of labels decides before the"

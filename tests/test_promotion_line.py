@@ -78,7 +78,9 @@ def promote(project: Path, **arguments: str) -> dict[str, Any]:
     return dict(json.loads((project / "reports/promote/decision.json").read_text()))
 
 
-def test_promoted_then_a_bad_one_rejected_then_rolled_back(project: Path, tmp_path: Path):
+def test_a_version_is_promoted_then_a_bad_one_is_rejected_then_prod_is_rolled_back(
+    project: Path, tmp_path: Path
+):
     store = f"sqlite:///{project}/mlflow.db"
     registry = Registry(MlflowClient(store, store), "iris")
     with serving(project, tmp_path) as service:

@@ -109,7 +109,7 @@ def test_a_move_that_is_killed_is_finished_by_the_next_call(
     assert registry.finish_moves() == []
 
 
-def test_a_move_tags_versions_and_its_line_says_so(registry: Registry):
+def test_a_move_tags_versions_and_its_ledger_line_names_the_tags(registry: Registry):
     registered(registry, 1)
     registry.move({"staging": "1"}, "try", "none", {"1": {"decision": "tried"}})
     assert registry.version("1").tags["decision"] == "tried"

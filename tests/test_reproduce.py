@@ -53,7 +53,7 @@ def tampered(project: Path, request: pytest.FixtureRequest) -> Iterator[Run]:
 
 
 @pytest.mark.parametrize("config", SHIPPED)
-def test_each_shipped_config_is_the_same_again(project: Path, config: str) -> None:
+def test_each_shipped_config_can_be_reproduced(project: Path, config: str) -> None:
     run_id = latest_run(project, config).info.run_id
     assert f"{config}, run {run_id}: same\n" in reproduce(project, run_id)
     assert run(["git", "worktree", "list"], project).stdout.count("\n") == 1

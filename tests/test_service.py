@@ -67,7 +67,7 @@ def salt(state: Path) -> str | None:
     return salt_of(secret, "2")
 
 
-def test_same_user_always_gets_the_same_arm(service: Service, state: Path) -> None:
+def test_a_user_always_gets_the_same_arm(service: Service, state: Path) -> None:
     arms = {service.predict("user-7")[1]["variant"] for _ in range(20)}
     assert arms == {arm_of("user-7", salt(state), 0.5)}
 
@@ -164,7 +164,9 @@ def test_a_number_that_no_model_can_take_is_named(service: Service, literal: str
     ],
     ids=["half", "no utf-8", "deep", "half a surrogate", "empty list", "a form", "too large"],
 )
-def test_what_is_no_request_is_a_4xx(service: Service, body: bytes, kind: str, status: int) -> None:
+def test_a_body_that_is_not_a_request_is_a_4xx(
+    service: Service, body: bytes, kind: str, status: int
+) -> None:
     assert service.send("/predict", body, kind)[0] in (status, 422)
 
 
@@ -181,7 +183,7 @@ def test_a_label_is_set_once(service: Service, state: Path) -> None:
     assert row(request_id, state)["label"] == '"setosa"'
 
 
-def test_feedback_for_no_request_is_a_404(service: Service) -> None:
+def test_feedback_for_an_unknown_request_is_a_404(service: Service) -> None:
     unknown = {"request_id": "0193a5e8-7b1c-7abc-8def-0123456789ab", "label": "setosa"}
     assert service.post("/feedback", unknown)[0] == 404
 
@@ -205,7 +207,7 @@ def test_a_label_may_come_with_the_request(service: Service, state: Path) -> Non
     assert row(request_id, state)["label"] == '"setosa"'
 
 
-def test_the_split_is_changed_by_whoever_has_the_token(service: Service, state: Path) -> None:
+def test_only_a_client_with_the_token_can_change_the_split(service: Service, state: Path) -> None:
     assert service.put("/split", {"ab_split_b": 0.3}, token="wrong")[0] == 401
     assert service.put("/split", {"ab_split_b": 0.3}, token=None)[0] == 401
     assert service.get("/split")[1]["ab_split_b"] == 0.5
@@ -217,7 +219,7 @@ def test_the_split_is_changed_by_whoever_has_the_token(service: Service, state: 
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.1, "half", None, True])
-def test_a_split_that_is_no_share_is_refused(service: Service, value: object) -> None:
+def test_a_split_that_is_not_between_0_and_1_is_refused(service: Service, value: object) -> None:
     assert service.put("/split", {"ab_split_b": value})[0] == 422
     assert service.get("/split")[1]["ab_split_b"] == 0.5
 
@@ -322,7 +324,7 @@ def test_the_pages_numbers_count_what_is_in_the_log(service: Service, state: Pat
     assert any("labelled users in arm B" in need for need in numbers["missing"])
 
 
-def test_admin_routes_are_closed_where_no_token_is_set(project: Path, tmp_path: Path) -> None:
+def test_admin_routes_are_closed_if_no_token_is_set(project: Path, tmp_path: Path) -> None:
     with serving(project, tmp_path, RATCHET_ADMIN_TOKEN="", RATCHET_PREDICT_TOKEN="p") as service:
         assert service.put("/split", {"ab_split_b": 1}, token="")[0] == 403
         assert service.put("/split", {"ab_split_b": 1}, token="p")[0] == 403
@@ -347,7 +349,9 @@ def test_the_aliases_are_followed_without_a_restart(project: Path, tmp_path: Pat
         service.until(lambda: versions() == ("1", "2"))
 
 
-def test_it_serves_what_it_has_while_the_registry_is_down(project: Path, tmp_path: Path) -> None:
+def test_the_loaded_versions_are_served_while_the_registry_is_down(
+    project: Path, tmp_path: Path
+) -> None:
     with serving(project, tmp_path) as service:
         service.until(lambda: service.get("/status")[1]["staging"])
     down = "http://127.0.0.1:9"
@@ -357,7 +361,7 @@ def test_it_serves_what_it_has_while_the_registry_is_down(project: Path, tmp_pat
         assert service.get("/status")[1]["staging"]["version"] == "2"
 
 
-def test_prod_answers_where_staging_is_too_slow_and_the_failure_is_logged_as_its_own(
+def test_prod_answers_if_staging_is_too_slow_and_the_failure_is_logged_for_staging(
     project: Path, tmp_path: Path
 ) -> None:
     """A forest takes milliseconds; it is given one tenth of one."""
@@ -388,7 +392,7 @@ def test_prod_answers_where_staging_is_too_slow_and_the_failure_is_logged_as_its
         move(project, staging="2")
 
 
-def test_with_shadow_each_request_is_scored_by_the_other_version_too(
+def test_in_shadow_mode_the_other_version_scores_each_request_too(
     project: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "shadowed").mkdir()

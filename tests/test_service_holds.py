@@ -71,7 +71,7 @@ def logged_in(url: str) -> list[str]:
     return found
 
 
-def test_what_was_answered_is_in_the_log_once_whatever_is_killed(
+def test_every_answer_is_in_the_log_once_whichever_process_is_killed(
     project: Path, tmp_path: Path
 ) -> None:
     """A worker is started again by the service itself, the service by whoever supervises it."""
@@ -147,7 +147,9 @@ def test_two_replicas_share_one_split_and_one_log(
         assert set(logged_in(url)) == {answer["request_id"] for answer in answers}
 
 
-def test_on_a_full_disk_nothing_is_answered_that_is_not_kept(project: Path, tmp_path: Path) -> None:
+def test_a_request_that_cannot_be_logged_on_a_full_disk_is_not_answered(
+    project: Path, tmp_path: Path
+) -> None:
     """The log on a small tmpfs, in a mount namespace that ends with the service."""
     if not shutil.which("unshare"):
         pytest.skip("unshare is not installed")

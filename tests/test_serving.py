@@ -91,7 +91,7 @@ def test_records_and_split_are_answered_alike(service: Service) -> None:
     assert service.answers(dataframe_records=records()) == split
 
 
-def test_each_row_alone_is_answered_as_in_a_batch(service: Service) -> None:
+def test_a_single_row_gets_the_same_answer_as_in_a_batch(service: Service) -> None:
     """A lone row of gaps has no types to infer from."""
     batch = service.answers(dataframe_records=records())
     assert [service.answers(dataframe_records=[row])[0] for row in records()] == batch

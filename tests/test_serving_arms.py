@@ -37,7 +37,7 @@ async def follow_while_asked(in_force: ArmsInForce, active: list[ActiveVersions]
     return await asyncio.wait_for(asyncio.gather(*waiting), 5)
 
 
-def test_no_request_is_dropped_when_another_version_comes(
+def test_no_request_is_dropped_when_the_version_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     active = [ActiveVersions("iris", "8"), ActiveVersions("iris", "9")]

@@ -79,7 +79,7 @@ def test_a_request_in_time_is_answered_however_long_the_answer_takes(
 
 
 @pytest.mark.parametrize("start", [b"GET /", b"GET / HTTP/1.1\r\nX: "])
-def test_a_url_or_a_header_without_end_is_refused(start: bytes) -> None:
+def test_an_endless_url_or_header_is_refused(start: bytes) -> None:
     with server() as (_, connect), connect() as client:
         client.sendall(start)
         received = b""
@@ -132,7 +132,7 @@ def test_the_time_that_an_idle_connection_stays_open_can_be_set(
         assert everything(client).endswith(b"ok")
 
 
-def test_a_keep_alive_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_keep_alive_that_is_not_a_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RATCHET_KEEP_ALIVE_SECONDS", "soon")
     with pytest.raises(connections.InputError, match="RATCHET_KEEP_ALIVE_SECONDS=soon"):
         use_limited_connections()

@@ -155,7 +155,7 @@ def test_only_a_linear_model_is_quick_enough_for_the_event_loop(tmp_path: Path) 
         assert served(folder, estimator, 3).is_quick is is_quick
 
 
-def test_an_answer_is_json_whatever_its_classes_are_called(tmp_path: Path) -> None:
+def test_an_answer_is_valid_json_for_all_class_names(tmp_path: Path) -> None:
     model = served(tmp_path, "LogisticRegression", 3)
     rows = model.example()
     classes, probabilities = model.by_pipeline(rows)

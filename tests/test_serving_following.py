@@ -75,7 +75,7 @@ def test_a_damaged_file_of_active_versions_is_written_again(
     assert versions(models) == ("1", "2")
 
 
-def test_a_full_disk_refuses_no_version_for_ever(
+def test_a_version_refused_because_of_a_full_disk_is_loaded_later(
     registry: SmallRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models, real = tmp_path / "models", shutil.copyfile
@@ -114,7 +114,7 @@ def test_a_version_that_cannot_be_loaded_is_refused_until_the_follower_starts_ag
     assert versions(models) == ("1", "2")
 
 
-def test_a_disk_that_takes_no_active_versions_does_not_end_the_follower(
+def test_a_full_disk_does_not_end_the_follower(
     registry: SmallRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:

@@ -66,9 +66,7 @@ def send(client: TestClient, path: str, body: bytes | str) -> Any:
 
 @pytest.mark.parametrize("depth", [100, 500, 900, 2_000, 100_000])
 @pytest.mark.parametrize("path", ROUTES)
-def test_a_body_nested_as_deep_as_one_likes_is_a_4xx(
-    client: TestClient, path: str, depth: int
-) -> None:
+def test_a_deeply_nested_body_is_a_4xx(client: TestClient, path: str, depth: int) -> None:
     nested = "[" * depth + "]" * depth
     for body in (
         nested,
@@ -88,7 +86,7 @@ def test_a_body_of_a_million_arrays_is_refused_in_a_short_answer(client: TestCli
 
 
 @pytest.mark.parametrize("value", [["x"] * 1000, {"x": 1}, "x" * 1000, 10**300])
-def test_a_value_that_is_refused_is_shown_short(client: TestClient, value: object) -> None:
+def test_the_error_shortens_a_refused_value(client: TestClient, value: object) -> None:
     answer = send(client, "/predict", json.dumps({"user_id": "u", "features": {"width": value}}))
     assert (answer.status_code, answer.json()["field"]) == (422, "features.width")
     assert len(answer.content) < 1000
@@ -101,7 +99,7 @@ def test_an_empty_list_is_a_422_everywhere(client: TestClient, path: str) -> Non
 
 
 @pytest.mark.parametrize("label", ["banana", "Big", "x" * 8000, "a\0b", 1, None, [], True])
-def test_a_label_that_is_no_class_is_refused(client: TestClient, label: object) -> None:
+def test_a_label_that_is_not_a_class_is_refused(client: TestClient, label: object) -> None:
     request_id = send(client, "/predict", json.dumps(ROW)).json()["request_id"]
     answer = send(client, "/feedback", json.dumps({"request_id": request_id, "label": label}))
     assert (answer.status_code, answer.json()["field"]) == (422, "label")
@@ -112,7 +110,7 @@ def test_a_label_that_is_no_class_is_refused(client: TestClient, label: object) 
         assert (with_row.status_code, with_row.json()["field"]) == (422, "label")
 
 
-def test_no_route_and_no_method_are_answered_in_json(client: TestClient) -> None:
+def test_errors_for_an_unknown_route_or_method_are_json(client: TestClient) -> None:
     missing = client.get("/nothing")
     assert (missing.status_code, missing.json()) == (404, {"error": "Not Found"})
     for path, allowed in (("/split", "GET, PUT, HEAD"), ("/predict", "POST")):
@@ -146,9 +144,7 @@ def test_a_token_may_have_any_characters(client: TestClient) -> None:
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-def test_hashed_users_are_assigned_by_the_hash_that_the_log_has(
-    client: TestClient, folder: Path
-) -> None:
+def test_hashed_users_are_assigned_by_the_hash_in_the_log(client: TestClient, folder: Path) -> None:
     rows = [ROW | {"user_id": f"user-{number}"} for number in range(400)]
     answers = send(client, "/predict", json.dumps(rows)).json()
     database = sqlite3.connect(folder / "predictions.db")
@@ -170,7 +166,7 @@ def test_a_full_queue_is_a_503_that_says_when_to_try_again(
     assert "try again later" in answer.json()["error"]
 
 
-def test_every_version_says_how_it_answers(client: TestClient) -> None:
+def test_the_status_names_the_scoring_path_of_every_version(client: TestClient) -> None:
     prod = client.get("/status").json()["prod"]
     assert prod == {
         "version": "1",
@@ -208,7 +204,9 @@ def test_the_page_counts_the_running_test(client: TestClient) -> None:
     assert arms["A"]["requests"] + arms["B"]["requests"] > 0
 
 
-def test_nothing_is_answered_while_the_logs_file_is_gone(client: TestClient, folder: Path) -> None:
+def test_no_request_is_answered_while_the_file_of_the_log_is_missing(
+    client: TestClient, folder: Path
+) -> None:
     file = folder / "predictions.db"
     assert client.get("/readyz").status_code == 200
     file.rename(folder / "elsewhere.db")

@@ -67,7 +67,7 @@ def test_settings_cannot_be_changed(tmp_path: Path) -> None:
         ("1: 2", "1: keys should be strings, got 1"),
     ],
 )
-def test_what_it_does_not_know_is_refused_with_the_nearest_key(
+def test_an_unknown_key_is_refused_with_the_nearest_known_key(
     tmp_path: Path, more: str, said: str
 ) -> None:
     assert said_of(tmp_path, LEAST + more) == said
@@ -98,7 +98,7 @@ def test_an_unknown_metric_is_refused_with_the_known_ones(tmp_path: Path) -> Non
         ),
     ],
 )
-def test_a_value_of_a_wrong_type_is_refused_with_its_place(
+def test_a_value_of_a_wrong_type_is_refused_with_its_key(
     tmp_path: Path, data: str, said: str
 ) -> None:
     assert said_of(tmp_path, f"model: m\ndata: {{source: iris, {data}}}") == said
@@ -112,7 +112,7 @@ def test_a_model_name_that_the_registry_would_refuse_is_refused_here(tmp_path: P
     assert said_of(tmp_path, LEAST.replace("churn\n", "a/b\n")).startswith("model: string should")
 
 
-def test_a_list_and_an_empty_file_are_no_settings(tmp_path: Path) -> None:
+def test_a_list_or_an_empty_file_is_refused_as_settings(tmp_path: Path) -> None:
     assert "holds a list" in said_of(tmp_path, "- model")
     assert "is empty" in said_of(tmp_path, "")
     with pytest.raises(InputError, match="no such file"):

@@ -67,7 +67,7 @@ def test_a_shipped_config_trains_without_a_warning(file: Path, mixed: Table) -> 
             assert fitted.predict_proba(chosen.holdout[0]).shape[1] == 3
 
 
-def test_one_config_is_a_folder_of_one(tmp_path: Path) -> None:
+def test_one_config_file_is_read_like_a_folder_of_one(tmp_path: Path) -> None:
     path = write_text(tmp_path / "b.yaml", "estimator: GaussianNB")
     write_text(tmp_path / "a.json", '{"estimator": "GaussianNB"}')
     write_text(tmp_path / "notes.md", "")
@@ -78,7 +78,7 @@ def test_one_config_is_a_folder_of_one(tmp_path: Path) -> None:
         config_files(tmp_path / "empty")
 
 
-def test_of_two_files_of_one_name_the_second_is_refused(tmp_path: Path) -> None:
+def test_the_second_of_two_files_with_the_same_name_is_refused(tmp_path: Path) -> None:
     write_text(tmp_path / "a.json", '{"estimator": "GaussianNB"}')
     write_text(tmp_path / "a.yaml", "estimator: SVC")
     (first,), broken = read_specs(config_files(tmp_path))
@@ -107,7 +107,7 @@ def test_the_sha256_tells_a_number_from_its_text() -> None:
     assert len({spec.sha256 for spec in specs}) == 3
 
 
-def test_flat_params_name_what_is_inside() -> None:
+def test_flat_params_contain_the_inner_params() -> None:
     content = {"estimator": "BaggingClassifier", "params": {"estimator": TREE, "n_estimators": 3}}
     assert parse_spec("a", content, "a.yaml").flat_params == {
         "estimator": "BaggingClassifier",
@@ -116,7 +116,7 @@ def test_flat_params_name_what_is_inside() -> None:
     }
 
 
-def test_an_unknown_estimator_is_refused_with_the_nearest() -> None:
+def test_an_unknown_estimator_is_refused_with_the_nearest_name() -> None:
     said = said_of("LogisticRegresion")
     assert said == (
         "a.yaml: estimator 'LogisticRegresion' is not on the list;"
@@ -157,7 +157,7 @@ def test_an_unknown_key_is_refused_with_the_nearest() -> None:
 
 
 @pytest.mark.parametrize("params", [[], [1], 0, "C=1", ""])
-def test_params_are_a_mapping(params: object) -> None:
+def test_params_that_are_not_a_mapping_are_refused(params: object) -> None:
     with pytest.raises(InputError, match="must map names to values"):
         parse_spec("a", {"estimator": "SVC", "params": params}, "a.yaml")
 
@@ -203,7 +203,7 @@ def test_a_parameter_is_checked_before_anything_is_fitted(
     assert said in said_of(estimator, **params)
 
 
-def test_an_inner_estimator_that_is_unknown_is_named_with_where_it_stands() -> None:
+def test_an_unknown_inner_estimator_is_refused_with_its_position() -> None:
     bagging = {"estimator": "BaggingClassifier", "params": {"estimator": {"estimator": "Foo"}}}
     assert said_of("VotingClassifier", estimators={"one": bagging}).startswith(
         "a.yaml: params.estimators.one: params.estimator: estimator 'Foo' is not on the list"
@@ -248,7 +248,7 @@ VALUES = st.recursive(
 
 @hypothesis.settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_any_value_of_any_parameter_is_taken_or_refused(data: st.DataObject) -> None:
+def test_any_value_of_any_parameter_is_accepted_or_refused(data: st.DataObject) -> None:
     allowed = ALLOWED[data.draw(st.sampled_from(sorted(ALLOWED)))]
     names = list(defaults(allowed))
     params = data.draw(st.dictionaries(st.sampled_from(names), VALUES, max_size=3))
@@ -258,7 +258,7 @@ def test_any_value_of_any_parameter_is_taken_or_refused(data: st.DataObject) -> 
         assert build(spec, {"x": "numeric"}, {"x": np.dtype("float64")}, 0) is not None
 
 
-def test_a_seed_in_the_config_is_respected_and_otherwise_the_projects_is_taken(
+def test_a_seed_in_the_config_is_used_and_the_projects_seed_otherwise(
     mixed: Table,
 ) -> None:
     def seeds(**params: Any) -> int:

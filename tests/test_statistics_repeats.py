@@ -39,7 +39,7 @@ def check(reference: pd.DataFrame, current: pd.DataFrame) -> Drift:
     return compare(before.profile, now.profile, together, LIMITS, share)
 
 
-def test_different_rows_all_count():
+def test_each_of_many_different_rows_counts():
     assert worth(table(rows(0, 500)), table(rows(1, 4000)), 1_000_000) > 0.5
     assert worth(table(rows(0, 500)), table(rows(1, 500)), 500) == pytest.approx(1, abs=0.02)
 

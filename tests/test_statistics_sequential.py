@@ -44,7 +44,7 @@ def by_hand(
 
 
 @pytest.mark.parametrize("null", [0.0, -0.02])
-def test_the_vectorised_process_is_the_formula_unit_by_unit(null: float):
+def test_the_vectorised_process_equals_the_formula_for_each_unit(null: float):
     split = np.where(np.arange(400) < 200, 0.5, 0.1)
     data = played(400, 0.8, 0.9, split, seed=3)
     process = betting(randomised(*data), null, 0.05)
@@ -68,7 +68,7 @@ def test_the_rejection_mirrors_the_promotion():
     assert np.allclose(there.reject, back.promote)
 
 
-def test_a_prefix_of_the_units_has_the_evidence_it_had():
+def test_later_units_do_not_change_the_evidence_of_earlier_ones():
     right, arm_b, split = played(500, 0.9, 0.95, 0.5, seed=5)
     whole = betting(randomised(right, arm_b, split), 0.0, 0.05)
     begun = betting(randomised(right[:200], arm_b[:200], split[:200]), 0.0, 0.05)
@@ -101,7 +101,7 @@ def test_with_a_margin_an_equal_model_is_found_not_worse():
     assert betting(randomised(*data), 0.0, 0.05).promote.max() < np.log(20)
 
 
-def test_costs_between_nothing_and_all_are_compared_too():
+def test_outcomes_between_0_and_1_are_compared():
     rng = np.random.default_rng(9)
     arm_b, split = rng.random(3000) < 0.5, np.full(3000, 0.5)
     worth = np.where(rng.random(3000) < np.where(arm_b, 0.9, 0.8), 1.0, 0.6)
@@ -110,7 +110,7 @@ def test_costs_between_nothing_and_all_are_compared_too():
     assert process.reject.max() < np.log(20)
 
 
-def test_where_both_answer_alike_nothing_is_won_and_nothing_lost():
+def test_equal_answers_of_both_versions_are_no_evidence():
     right, arm_b, split = played(300, 0.9, 0.9, 0.5, seed=10)
     alike = np.ones(300, dtype=bool)
     process = betting(randomised(right, arm_b, split, alike, answer_decides=True), 0.0, 0.05)
@@ -118,7 +118,7 @@ def test_where_both_answer_alike_nothing_is_won_and_nothing_lost():
     assert np.allclose(process.reject, 0)
 
 
-def test_answers_on_record_need_a_third_of_the_requests():
+def test_a_test_with_logged_answers_of_both_versions_needs_a_third_of_the_requests():
     rng = np.random.default_rng(11)
     drawn, arm_b = rng.random((100, 3000)), rng.random((100, 3000)) < 0.5
     right = np.where(arm_b, drawn < 0.95, (drawn < 0.88) | (drawn > 0.98)).astype(float)
@@ -134,7 +134,7 @@ def test_answers_on_record_need_a_third_of_the_requests():
     assert firsts[1] < 0.45 * firsts[0]
 
 
-def test_the_mcnemar_is_the_integral_it_stands_for():
+def test_the_sequential_mcnemar_test_equals_its_integral():
     b, c = 14, 5
     uniform = quad(lambda q: 2 * (2 * q) ** b * (2 - 2 * q) ** c, 0.5, 1)[0]
     points = [(2 * q) ** b * (2 - 2 * q) ** c for q in (0.66, 0.8)]
@@ -142,7 +142,7 @@ def test_the_mcnemar_is_the_integral_it_stands_for():
     assert float(np.exp(mcnemar_log_e(b, c))) == pytest.approx(expected)
 
 
-def test_the_mcnemar_stays_finite_at_a_million():
+def test_the_sequential_mcnemar_test_stays_finite_at_a_million():
     assert float(mcnemar_log_e(600_000, 400_000)) == pytest.approx(17_681.5, rel=0.2)
     assert float(mcnemar_log_e(0, 1_000_000)) < -20
     assert float(mcnemar_log_e(0, 0)) == pytest.approx(0)
@@ -182,13 +182,13 @@ def test_the_interval_of_the_difference_ends_where_evidence_begins():
     assert betting(scores, high + 0.002, 0.05).reject[-1] >= np.log(20)
 
 
-def test_one_unit_alone_says_next_to_nothing():
+def test_one_unit_alone_is_almost_no_evidence():
     scores = randomised(np.array([1.0]), np.array([True]), np.array([0.5]))
     assert confidence_interval(scores, 0.05, 0.05) == pytest.approx((-1, 1), abs=0.01)
     assert paired(np.array([1.0]), np.array([1.0])).difference.tolist() == [0.0]
 
 
-def test_the_forecast_is_about_what_it_takes():
+def test_the_forecast_is_close_to_the_real_duration():
     right, arm_b, split = played(400, 0.9, 0.95, 0.5, seed=15)
     scores = randomised(right, arm_b, split)
     up, down = growth(scores, 0.0, 0.05)

@@ -57,7 +57,7 @@ def test_every_shipped_config_becomes_a_version(line: Path):
     assert len(versions) == len(names)
 
 
-def test_a_run_holds_everything_that_made_it(line: Path):
+def test_a_run_has_everything_that_produced_its_model(line: Path):
     client = client_of(line)
     version = next(
         v for v in client.search_model_versions("name = 'iris'") if v.tags["config"] == "baseline"
@@ -79,7 +79,7 @@ def test_a_run_holds_everything_that_made_it(line: Path):
     assert run.info.status == "FINISHED"
 
 
-def test_the_model_is_an_ordinary_one_with_signature_and_example(
+def test_the_model_is_an_ordinary_mlflow_model_with_signature_and_example(
     line: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(line)
@@ -116,7 +116,7 @@ def test_a_second_evaluate_has_nothing_to_judge(line: Path):
     assert "No version waits for the gate" in run_step(line, "evaluate").stdout
 
 
-def test_prod_itself_is_not_judged(line: Path):
+def test_evaluate_refuses_to_judge_prod(line: Path):
     done = run_step(line, "evaluate", version="prod")
     assert (done.returncode, done.stdout) == (2, "")
     assert "is prod; the gate compares others with it" in done.stderr
@@ -199,7 +199,7 @@ def test_a_kill_leaves_no_version_without_a_model_and_the_next_train_ends_the_ru
     assert client.search_runs(["0"], "attributes.status = 'RUNNING'") == []
 
 
-def test_watch_trains_what_appears_and_waits_for_what_is_half_written(tmp_path: Path):
+def test_watch_trains_new_configs_and_waits_for_incomplete_ones(tmp_path: Path):
     project = new_project(tmp_path / "p")
     models = project / "configs/models"
     for file in models.iterdir():
@@ -239,7 +239,7 @@ def test_watch_trains_what_appears_and_waits_for_what_is_half_written(tmp_path: 
         assert watching.wait(300) == 130
 
 
-def test_in_actions_the_summary_the_outputs_and_the_ci_run_are_left(tmp_path: Path):
+def test_a_step_in_actions_writes_the_summary_the_outputs_and_the_ci_run(tmp_path: Path):
     project = new_project(tmp_path / "p")
     env = {
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),

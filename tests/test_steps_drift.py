@@ -117,7 +117,9 @@ def test_the_run_has_the_report_and_metrics_per_feature(project: Path):
     assert names == {"drift.json", "drift.md", "drift.html"}
 
 
-def test_needed_window_and_cooldown_decide_on_retraining(project: Path, tmp_path: Path):
+def test_the_settings_needed_window_and_cooldown_decide_on_retraining(
+    project: Path, tmp_path: Path
+):
     limit(project, needed=2, window=3, cooldown_hours=24)
     out = tmp_path / "out"
     verdicts = []
@@ -229,7 +231,7 @@ def test_an_unknown_name_in_drift_features_is_an_error(project: Path):
     assert "did you mean 'petal_width'" in done.stderr
 
 
-def test_a_kill_at_any_moment_leaves_whole_reports(project: Path):
+def test_a_kill_at_any_moment_leaves_complete_reports(project: Path):
     command = [sys.executable, "-m", "steps.drift", "--current", "same.csv", "--reference", "prod"]
     started = time.monotonic()
     assert drift(project, "shifted.parquet").returncode == 0

@@ -104,7 +104,7 @@ def test_a_better_staging_becomes_prod_and_one_command_takes_it_back(project: Pa
     assert (nowhere.returncode, "nothing to go back to" in nowhere.stderr) == (2, True)
 
 
-def test_the_report_holds_all_that_was_used(project: Path):
+def test_the_report_has_everything_that_the_decision_used(project: Path):
     write_log(project, users=500, prod=0.9, staging=0.92, seed=2)
     summary = project / "summary.md"
     outputs = project / "outputs.txt"
@@ -143,7 +143,7 @@ def test_a_worse_staging_is_rejected_and_linked_to_its_evidence(project: Path):
     assert promote(project)["reason"] == "No version is staging: nothing is being tested."
 
 
-def test_the_same_pair_forced_back_is_tested_anew(project: Path):
+def test_a_pair_that_is_forced_back_is_tested_again_from_the_start(project: Path):
     write_log(project, users=1000, prod=0.95, staging=0.85, seed=3)
     assert promote(project)["decision"] == "reject"
     registry_of(project).move({"staging": "2"}, "by force", "none")
@@ -151,7 +151,7 @@ def test_the_same_pair_forced_back_is_tested_anew(project: Path):
     assert (found["decision"], found["evidence"]["labelled"]) == ("keep_testing", 0)
 
 
-def test_by_hand_needs_a_reason_and_says_that_it_was_by_hand(project: Path):
+def test_a_decision_by_hand_needs_a_reason_and_says_that_it_was_by_hand(project: Path):
     done = run_step(project, "promote", action="promote")
     assert (done.returncode, done.stderr) == (
         2,
@@ -178,7 +178,9 @@ def test_by_hand_needs_a_reason_and_says_that_it_was_by_hand(project: Path):
         ({"plan": "true", "split": "half"}, "split=half: expected a number"),
     ],
 )
-def test_wrong_input_is_one_line_that_helps(project: Path, arguments: dict[str, str], says: str):
+def test_wrong_input_is_an_error_of_one_line_with_a_remedy(
+    project: Path, arguments: dict[str, str], says: str
+):
     done = run_step(project, "promote", **arguments)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert says in done.stderr
@@ -186,7 +188,7 @@ def test_wrong_input_is_one_line_that_helps(project: Path, arguments: dict[str, 
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet", "contract.csv"])
-def test_an_export_decides_as_the_log_itself(project: Path, kind: str):
+def test_an_export_gives_the_same_decision_as_the_log(project: Path, kind: str):
     """`contract.csv` has what /log.csv promises and no more: no split, no pair of versions."""
     made = {"users": 2000, "prod": 0.85, "staging": 0.95, "seed": 1}
     write_log(project, **made)
@@ -232,7 +234,7 @@ def test_a_plan_says_how_long_a_test_takes(project: Path):
 PAIRED = "promotion:\n  method: paired\n  min_labelled: 20\n  min_errors: 0\n"
 
 
-def test_pairs_are_rescored_by_the_models_where_the_log_lacks_an_answer(project: Path):
+def test_the_models_rescore_pairs_if_the_log_lacks_an_answer(project: Path):
     """Iris' own rows as traffic: each version is asked for what the other one answered."""
     from ratchet.data.dataset import load_split
     from ratchet.settings import read_settings
@@ -288,7 +290,7 @@ registry.move(move, "promote: better", "run-b", {"2": {"decision": "promoted"}},
 
 
 @pytest.mark.parametrize("at", range(1, 12))
-def test_a_promotion_that_is_killed_is_finished_or_was_never_begun(project: Path, at: int):
+def test_a_killed_promotion_is_either_complete_or_has_no_effect(project: Path, at: int):
     died = run_python(["-c", KILLED, str(at)], project)
     registry = registry_of(project)
     before = {"prod": "1", "staging": "2"}
@@ -307,7 +309,7 @@ def test_a_promotion_that_is_killed_is_finished_or_was_never_begun(project: Path
     assert names == ["iris"]
 
 
-def test_of_two_promotions_at_once_one_moves_and_the_other_says_so(project: Path):
+def test_one_of_two_simultaneous_promotions_moves_and_the_other_says_so(project: Path):
     write_log(project, users=2000, prod=0.85, staging=0.95, seed=1)
     command = [sys.executable, "-m", "steps.promote"]
     for name in ("action=auto", "reason=", "log=RATCHET_LOG_URL"):
@@ -334,7 +336,7 @@ def test_of_two_promotions_at_once_one_moves_and_the_other_says_so(project: Path
     assert last_lines[1].startswith("promote: staging is better")
 
 
-def test_aliases_that_moved_since_the_decision_stop_the_move(project: Path):
+def test_a_move_stops_if_the_aliases_have_moved_since_the_decision(project: Path):
     registry = registry_of(project)
     seen = registry.aliases()
     registry.move({"staging": None}, "reject by hand: first", "none")
@@ -343,7 +345,7 @@ def test_aliases_that_moved_since_the_decision_stop_the_move(project: Path):
     assert registry.aliases() == {"prod": "1"}
 
 
-def test_a_second_rollback_goes_one_further_back(project: Path):
+def test_a_second_rollback_goes_one_version_further_back(project: Path):
     registry = registry_of(project)
     for config in ("forest", "boosting"):
         done = run_step(project, "train", config=f"configs/models/{config}.yaml")

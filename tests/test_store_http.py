@@ -65,7 +65,9 @@ def first_state(checkout: Checkout) -> None:
     state.put(git, folder)
 
 
-def test_a_store_is_put_taken_locked_and_restored(checkout: Checkout, remote: Path, tmp_path: Path):
+def test_the_store_can_be_put_taken_locked_and_restored_over_http(
+    checkout: Checkout, remote: Path, tmp_path: Path
+):
     first_state(checkout)
     assert not lock_is_held(remote)
     git, folder = checkout("second")

@@ -42,7 +42,7 @@ def stored(registry: Registry) -> list[str]:
     ]
 
 
-def test_old_versions_that_nothing_names_lose_their_artifacts_and_stay_versions(
+def test_old_versions_outside_the_ledger_lose_their_artifacts_but_stay_registered(
     registry: Registry,
 ):
     registry.move({"prod": "1"}, "first", "none")

@@ -84,7 +84,7 @@ def test_two_copies_that_were_trained_at_the_same_time_are_both_kept(
 
 
 @pytest.mark.slow
-def test_what_another_run_has_trained_meanwhile_is_not_registered_twice(checkout: Checkout):
+def test_a_config_that_another_run_trained_meanwhile_is_not_registered_twice(checkout: Checkout):
     copies = [checkout(name) for name in ("one", "two")]
     for git, folder in copies:
         state.take(git, folder, to_change=False)
@@ -102,7 +102,7 @@ def test_what_another_run_has_trained_meanwhile_is_not_registered_twice(checkout
 
 
 @pytest.mark.slow
-def test_alias_moves_that_happened_meanwhile_stay(checkout: Checkout):
+def test_alias_moves_of_another_run_are_kept(checkout: Checkout):
     git, folder = checkout("first")
     state.take(git, folder, to_change=True)
     add_version(folder, "baseline")

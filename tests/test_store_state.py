@@ -147,7 +147,7 @@ def test_the_store_of_an_old_fork_moves_from_its_branch_to_the_ref(
     assert runs(store_on(remote, tmp_path / "seen")) == ["run1", "run2"]
 
 
-def test_a_run_before_the_first_training_puts_nothing_back_and_is_no_error(checkout, remote: Path):
+def test_a_run_before_the_first_training_puts_nothing_back_and_succeeds(checkout, remote: Path):
     git, folder = checkout("monitor")
     state.take(git, folder, to_change=True)
     assert state.put(git, folder) is None
@@ -239,7 +239,7 @@ def test_a_damaged_store_is_not_put_back_and_the_lock_is_freed(
     assert runs(store_on(remote, tmp_path / "seen")) == ["run1"]
 
 
-def test_a_push_past_the_lock_is_not_overwritten(filled, remote: Path, tmp_path: Path):
+def test_a_push_that_ignored_the_lock_is_not_overwritten(filled, remote: Path, tmp_path: Path):
     git, folder = filled("locked")
     state.take(git, folder, to_change=True)
     add_version(folder / "mlflow.db", 2)
@@ -338,7 +338,7 @@ def test_the_lock_is_broken_if_github_says_that_the_run_has_ended(
 
 
 @pytest.mark.slow
-def test_a_store_that_is_too_large_is_kept_and_only_alias_moves_may_lock_it(filled, remote: Path):
+def test_a_store_that_is_too_large_is_kept_and_only_alias_moves_can_lock_it(filled, remote: Path):
     git, folder = filled("growing")
     state.take(git, folder, to_change=True)
     with (folder / "mlruns/0/run1/artifacts/large").open("wb") as file:
@@ -582,7 +582,7 @@ def test_the_store_of_an_older_mlflow_is_upgraded(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_an_unknown_action_names_the_nearest(tmp_path: Path):
+def test_an_unknown_action_is_refused_with_the_nearest_one(tmp_path: Path):
     done = run_step(tmp_path, "store", action="tak")
     assert done.returncode == 2
     assert done.stderr.strip() == "store: 'tak' is not an action: did you mean 'take'?"

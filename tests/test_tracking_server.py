@@ -95,7 +95,9 @@ def test_the_steps_work_with_the_server_and_leave_no_local_store(
 
 
 @pytest.mark.parametrize("scheme", ["http", "postgresql"])
-def test_a_server_that_is_down_is_one_line_and_no_long_wait(scheme: str, tmp_path: Path) -> None:
+def test_a_server_that_is_down_is_an_error_of_one_line_within_seconds(
+    scheme: str, tmp_path: Path
+) -> None:
     port = free_port()
     started = time.monotonic()
     done = run_step(

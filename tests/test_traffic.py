@@ -75,7 +75,7 @@ def test_the_values_of_a_file_are_sent_as_json_types(tmp_path: Path) -> None:
     assert types["joined"] == {str}
 
 
-def test_drawn_labels_give_each_arm_its_accuracy() -> None:
+def test_simulated_labels_give_each_arm_its_accuracy() -> None:
     truth = read_truth("A=0.90,B=0.95", 0.0, CLASSES)
     lucks = np.random.default_rng(0).random(40_000)
     for arm, accuracy in (("A", 0.90), ("B", 0.95)):
@@ -161,7 +161,7 @@ def test_the_report_has_addresses_without_passwords() -> None:
     assert (message["url"], message["accuracy"]) == ("http://here", "real")
 
 
-def test_what_is_missing_twice_or_different_is_named() -> None:
+def test_missing_duplicate_and_different_records_are_named() -> None:
     answer = {"variant": "A", "model_version": "1", "prediction": "setosa"}
     sent = [
         Sent(a_request(), answer | {"request_id": name}, 0.1, "setosa", "set") for name in "abcdef"
@@ -222,7 +222,7 @@ def test_the_log_agrees_with_the_answers_and_each_arm_has_its_accuracy(
 
 
 @pytest.mark.slow
-def test_the_service_itself_keeps_what_it_answered(tmp_path: Path) -> None:
+def test_the_service_logs_every_answer(tmp_path: Path) -> None:
     project = iris_project(tmp_path)
     with serving(project, tmp_path) as service:
         service.until(lambda: service.get("/status")[1]["staging"])
@@ -253,7 +253,9 @@ def test_a_service_that_loses_changes_or_fails_is_detected(
 
 
 @pytest.mark.slow
-def test_a_log_is_sent_again_in_its_order_by_its_users_with_its_labels(tmp_path: Path) -> None:
+def test_a_log_is_sent_again_in_the_same_order_with_the_same_users_and_labels(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "again").mkdir()
     project = new_project(tmp_path)
     with small_service(tmp_path) as url:

@@ -147,7 +147,7 @@ def test_a_process_that_dies_is_an_error_of_one_line() -> None:
         Task("os.abort").result()
 
 
-def test_what_a_task_prints_goes_to_its_log(tmp_path: Path) -> None:
+def test_the_output_of_a_task_goes_to_its_log(tmp_path: Path) -> None:
     log = tmp_path / "log"
     assert Task("os.system", "echo printed by a library", log=log).result() == 0
     assert log.read_text() == "printed by a library\n"

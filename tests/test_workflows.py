@@ -130,7 +130,7 @@ def test_no_training_and_no_search_holds_the_lock(name: str, key: str):
     assert not {"python -m steps.train", "python -m steps.automl"} & set(commands)
 
 
-def test_reviewers_are_asked_before_a_move_and_not_before_a_look():
+def test_reviewers_are_asked_before_a_move_and_not_before_a_check():
     assert job("promote", "move")["environment"] == "production"
     assert "environment" not in job("promote", "look")
     assert not writes("promote", "look")
@@ -180,7 +180,7 @@ def test_the_required_check_is_one_job_that_no_event_skips():
         ("maintenance", "maintain"),
     ],
 )
-def test_a_button_on_another_branch_moves_nothing(name: str, key: str):
+def test_a_manual_run_on_another_branch_moves_nothing(name: str, key: str):
     condition = job(name, key)["if"]
     assert "github.ref_name == github.event.repository.default_branch" in condition
     needs = {other: job(name, other).get("needs", []) for other in workflow(name)["jobs"]}

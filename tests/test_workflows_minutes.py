@@ -54,7 +54,7 @@ def runs_a_month(cron: str) -> float:
     return 30.4 * (hours or len(parts))
 
 
-def test_a_cron_line_is_counted():
+def test_the_runs_of_a_cron_line_are_counted():
     assert runs_a_month("17 5 * * *") == 30.4
     assert runs_a_month("41 */6 * * *") == 30.4 * 4
     assert runs_a_month("41 1-5,7-11,13-17,19-23 * * *") == 30.4 * 20

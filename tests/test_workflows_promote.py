@@ -104,7 +104,7 @@ def test_the_schedule_promotes_on_evidence_and_tags_the_version(fork: Fork, gith
     assert not lock_is_held(fork.remote)
 
 
-def test_too_few_labels_keep_testing_and_open_no_move(fork: Fork):
+def test_too_few_labels_continue_the_test_and_open_no_move(fork: Fork):
     variables = {"RATCHET_LOG": str(log(fork.folder, 60))}
     acted = fork.act("schedule", "promote", fork.checkout("tree"), SCHEDULE, variables=variables)
     assert acted.code == 0, acted.output
@@ -113,14 +113,14 @@ def test_too_few_labels_keep_testing_and_open_no_move(fork: Fork):
     assert aliases(fork) == {"prod": 1, "staging": 2}
 
 
-def test_a_dry_run_looks_and_moves_nothing(fork: Fork):
+def test_a_dry_run_decides_and_moves_nothing(fork: Fork):
     acted = push_button(fork, "promote", "it is time", dry_run="true")
     assert acted.code == 0, acted.output
     assert acted.jobs == {"look": "success"}
     assert aliases(fork) == {"prod": 1, "staging": 2}
 
 
-def test_a_promotion_by_hand_is_taken_back_by_one_button(fork: Fork, github: GitHub):
+def test_a_promotion_by_hand_is_rolled_back_by_one_manual_run(fork: Fork, github: GitHub):
     acted = push_button(fork, "promote", '"; exit 1; $(exit 1)')
     assert acted.code == 0, acted.output
     assert aliases(fork) == {"prod": 2, "previous": 1}

@@ -96,7 +96,7 @@ def test_the_summary_shows_the_candidates_the_pictures_and_the_verdict(first):
     assert (seen / link[2] / "confusion_matrix.png").exists()
 
 
-def test_a_push_of_a_config_trains_that_one_and_moves_staging(fork: Fork):
+def test_a_push_of_a_config_trains_that_config_and_moves_staging(fork: Fork):
     tree = fork.checkout("tree")
     add_config(tree, "neighbours.json")
     fork.push(tree, "A second model")
@@ -148,7 +148,7 @@ def test_a_broken_config_fails_its_run_and_the_others_are_kept_and_packaged(fork
     assert not lock_is_held(fork.remote)
 
 
-def test_text_in_a_button_is_an_argument_and_never_a_command(fork: Fork):
+def test_text_in_an_input_of_a_manual_run_is_an_argument_and_never_a_command(fork: Fork):
     witness = fork.folder / "witness"
     typed = f'"; touch {witness}; $(touch {witness}) `touch {witness}` #'
     tree = fork.checkout("tree")
@@ -161,7 +161,7 @@ def test_text_in_a_button_is_an_argument_and_never_a_command(fork: Fork):
     assert not lock_is_held(fork.remote)
 
 
-def test_the_button_trains_an_unchanged_config_if_forced(fork: Fork):
+def test_a_manual_run_trains_an_unchanged_config_if_forced(fork: Fork):
     inputs = {"config": "configs/models/baseline.yaml", "force": "true"}
     acted = fork.act(
         "workflow_dispatch", "train", fork.checkout("tree"), inputs=inputs, job="train"
@@ -223,7 +223,7 @@ def test_the_lock_of_a_run_that_has_ended_is_broken(
     assert not lock_is_held(fork.remote)
 
 
-def test_with_a_server_the_store_on_the_ref_is_left_alone(fork: Fork):
+def test_the_store_on_the_ref_is_not_changed_if_a_server_is_set(fork: Fork):
     secrets = {"MLFLOW_TRACKING_URI": f"sqlite:///{fork.folder}/team.db"}
     before = registry(fork)
     acted = fork.act("push", "train", fork.checkout("tree"), secrets=secrets, job="train")

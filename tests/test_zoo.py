@@ -21,7 +21,7 @@ TABLES = 3
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(TABLES))
-def test_a_table_works_or_one_line_says_what_is_wrong(number: int):
+def test_each_table_works_or_gives_an_error_of_one_line(number: int):
     name = sample(TABLES, SEED)[number]
     estimator = estimators(len(ALLOWED))[(SEED * TABLES + number) % len(ALLOWED)]
     print(f"ZOO_SEED={SEED}: {name} with {estimator}")
@@ -39,7 +39,7 @@ def test_the_target_is_the_last_column_with_few_values():
     assert target_of(frame[["c", "d"]]) == "d"
 
 
-def test_there_are_more_than_five_hundred_tables_and_every_estimator_has_its_turn():
+def test_there_are_more_than_five_hundred_tables_and_every_estimator_is_trained():
     assert len(table_files()) > 500
     assert set(estimators(len(table_files()))) == set(ALLOWED)
     assert sample(3, seed=1) == sample(3, seed=1) != sample(3, seed=2)
