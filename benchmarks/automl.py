@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def make_project(folder: Path) -> list[str]:
-    """PyCaret alone is given the training split, its folds and its seed."""
+    """Make the project and return PyCaret's arguments: training split, folds and seed."""
     shutil.copytree(REPOSITORY / "configs", folder / "configs")
     shutil.copy(REPOSITORY / LOCK, folder)
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)

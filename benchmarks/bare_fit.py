@@ -1,7 +1,7 @@
-"""The least that training beside MLflow can be: import it, fit and score the same pipeline.
+"""The minimum of a training with MLflow: import it, then fit and score the same pipeline.
 
-The baseline's preparation and holdout, without this repository's code. holdout.npy, in the working
-folder, says of each row of Iris whether it is held out; `benchmarks.train` leaves it there.
+It uses the baseline's preparation and holdout, but not this repository's code. `benchmarks.train`
+writes holdout.npy into the working folder: it says for each row of Iris whether it is held out.
 """
 
 import mlflow

@@ -1,4 +1,4 @@
-"""Cases of real data, played through the code that decides: logs with missing and late labels,
+"""Cases like real data, run through the code that decides: logs with missing and late labels,
 users whose later requests differ from their first, repeated rows, chosen ids, deleted rows.
 
 Each case gives one decision per test (promote, reject or neither) and the labelled users it took.
@@ -34,7 +34,7 @@ class Case:
     least_promoted: float = 0.0
     most_rejected: float = 1.0
     most_mean: float = float("inf")
-    before: dict[str, Any] | None = None  # the settings that are nearest to the earlier rule
+    before: dict[str, Any] | None = None  # the settings that come closest to the earlier rule
     slices: tuple[str, ...] = ()
 
 
@@ -74,7 +74,7 @@ def without_labels(log: pd.DataFrame, missing: np.ndarray) -> pd.DataFrame:
 
 
 def missing_by_outcome(at_random: float) -> Callable[[np.random.Generator], pd.DataFrame]:
-    """Half of staging's wrong answers never get a label, and a share of all requests neither."""
+    """Return a log without labels for half of staging's errors and a share of all requests."""
 
     def logs(rng: np.random.Generator) -> pd.DataFrame:
         log = single(rng, 5000, 0.9, 0.9)
@@ -90,7 +90,7 @@ def missing_at_random(rng: np.random.Generator) -> pd.DataFrame:
 
 
 def later_requests_differ(rng: np.random.Generator) -> pd.DataFrame:
-    """Five requests a user: staging is right on .97 of the first and .85 of the later ones."""
+    """Return five requests a user: staging is right on .97 of first and .85 of later ones."""
     users, requests = 1500, 5
     user = np.tile(np.arange(users), requests)
     arm_b = (rng.random(users) < 0.5)[user]
@@ -100,7 +100,7 @@ def later_requests_differ(rng: np.random.Generator) -> pd.DataFrame:
 
 
 def novelty(rng: np.random.Generator) -> pd.DataFrame:
-    """300 users a day for 30 days: staging is right on .96 for 1,200 users, then on .84."""
+    """Return a log of 300 users a day: staging is right on .96 for 1,200 users, then on .84."""
     users = 9000
     arm_b = rng.random(users) < 0.5
     staging = np.where(np.arange(users) < 1200, 0.96, 0.84)
@@ -109,7 +109,7 @@ def novelty(rng: np.random.Generator) -> pd.DataFrame:
 
 
 def worse_in_a_fifth(rng: np.random.Generator) -> pd.DataFrame:
-    """Staging is 10 points worse in one of five regions and 5 points better in the others."""
+    """Return a log: staging is 10 points worse in one of five regions, else 5 better."""
     users = 5000
     arm_b, region = rng.random(users) < 0.5, rng.integers(0, 5, users)
     staging = np.where(region == 0, 0.8, 0.95)
@@ -129,12 +129,12 @@ def _with_region(log: pd.DataFrame, region: np.ndarray) -> pd.DataFrame:
 
 
 def repeated(rng: np.random.Generator) -> pd.DataFrame:
-    """Each row of an export four times."""
+    """Return an export in which each row is there four times."""
     return single(rng, 1000, 0.9, 0.9).loc[np.repeat(np.arange(1000), 4)].reset_index(drop=True)
 
 
 def chosen_ids(secret: bool) -> Callable[[np.random.Generator], pd.DataFrame]:
-    """100 ids, always right, and 100, always wrong; 1800 honest users.
+    """Return a log of 100 ids always right, 100 always wrong, and 1800 honest users.
 
     The ids were chosen so that the right ones are in arm B if the salt is the version.
     """
@@ -267,9 +267,9 @@ def at_the_end(log: pd.DataFrame, promotion: PromotionSettings) -> tuple[str, in
 
 
 def at_the_first_look(log: pd.DataFrame, promotion: PromotionSettings) -> tuple[str, int]:
-    """Decide at the first look, of one every 100 requests, at which the evidence is there.
+    """Decide at the first look with enough evidence; there is a look every 100 requests.
 
-    Faults of the test are e-processes too: one that stops a look stops all later ones.
+    Faults of the test are e-processes too: a fault that stops a look stops all later ones.
     """
     now = float(log["time"].max()) + HOUR
     requests = requests_of(log, promotion, now)
@@ -297,7 +297,7 @@ def looked_at(case: Case, log: pd.DataFrame, promotion: PromotionSettings) -> tu
 
 
 def kept_for_seven_days(rng: np.random.Generator) -> Ends:
-    """Equal versions, 300 users a day, looked at daily for 30 days; rows are kept for 7 days."""
+    """Test equal versions: 300 users a day, a look a day for 30 days, rows kept for 7 days."""
     promotion = PromotionSettings.model_validate(QUIET)
     log = single(rng, 9000, 0.9, 0.9, DAY / 300)
     for day in range(1, 31):

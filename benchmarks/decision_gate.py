@@ -65,7 +65,7 @@ def _row(name: str, rejected: float) -> dict[str, object]:
 
 
 def identical_row() -> dict[str, object]:
-    """Three positives of 30 rows: an identical model must never be rejected."""
+    """Judge an identical model on 30 rows with three positives: it must never be rejected."""
     rejected = 0
     for seed in range(100):
         yes = np.random.default_rng(seed).random(30)
@@ -80,7 +80,7 @@ def identical_row() -> dict[str, object]:
 
 
 def selected_rows() -> list[dict[str, object]]:
-    """Prod is the best of 50 equal models: with the audit half, and without it."""
+    """Judge equal models if prod is the best of 50 equal ones, with and without the audit half."""
     table = []
     for rows in (300, 3000):
         halves = np.arange(rows) % 2 == 0

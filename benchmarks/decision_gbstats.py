@@ -1,6 +1,7 @@
-"""gbstats' sequential test on counts, in an environment of its own: counts.npz in, looks.json out.
+"""gbstats' sequential test on counts, in its own environment: reads counts.npz, writes looks.json.
 
-Its confidence sequence at the same error a side; `sequential_tuning_parameter` is its default.
+Its confidence sequence has the same error on each side; `sequential_tuning_parameter` is the
+default.
 """
 
 import json
@@ -13,7 +14,7 @@ from gbstats.models.statistics import ProportionStatistic
 
 
 def first_look(counts: np.ndarray, config: SequentialConfig) -> tuple[int, int]:
-    """The look, from 1, at which one test is promoted and rejected; 0 is never."""
+    """Return the looks, counted from 1, at which a test is promoted and rejected; 0 means never."""
     for look, (n_a, right_a, n_b, right_b) in enumerate(counts.tolist(), 1):
         arms = [ProportionStatistic(n=n_a, sum=right_a), ProportionStatistic(n=n_b, sum=right_b)]
         low, high = SequentialTwoSidedTTest(*arms, config).compute_result().ci

@@ -41,7 +41,7 @@ from ratchet.statistics.betting import Bets
 from ratchet.statistics.sample_ratio import sample_ratio_log_e
 
 TESTS, BATCH = 2000, 100
-EQUAL_THIRDS: Bets = ((2.0, 1 / 3), (1.0, 1 / 3), (0.4, 1 / 3))  # what the mixture is compared with
+EQUAL_THIRDS: Bets = ((2.0, 1 / 3), (1.0, 1 / 3), (0.4, 1 / 3))  # the mixture is compared with it
 MOST_SECONDS = 3.0
 
 
@@ -49,7 +49,7 @@ MOST_SECONDS = 3.0
 class Scenario:
     """The true rates of one scenario, and the limits of its results.
 
-    Limited are the shares of promoted and rejected tests and the mean number of requests.
+    The limits are for the shares of promoted and rejected tests and the mean number of requests.
     """
 
     name: str
@@ -96,7 +96,7 @@ def traffic(scenario: Scenario, rng: np.random.Generator) -> Iterator[Traffic]:
 def both_answered(
     won: float, lost: float, split: float, rng: np.random.Generator
 ) -> Iterator[tuple[Traffic, Bools, Bools]]:
-    """Traffic, and where staging alone and prod alone are right; 3 % neither is."""
+    """Yield traffic, where only staging is right, and where only prod is; neither is on 3 %."""
     for _ in range(TESTS // BATCH):
         drawn = rng.random((BATCH, LENGTH))
         staging, prod = drawn < won, (drawn >= won) & (drawn < won + lost)
@@ -107,7 +107,7 @@ def both_answered(
 
 
 def correlated(rng: np.random.Generator) -> tuple[Ends, Ends]:
-    """Through the step's own counting, at the end of each test; the peer: z on requests."""
+    """Decide on correlated users at the end of a test; the peer is a z-test."""
     ours, theirs = [], []
     user = np.repeat(np.arange(250), 20)
     rng.shuffle(user)
@@ -121,8 +121,11 @@ def correlated(rng: np.random.Generator) -> tuple[Ends, Ends]:
 
 
 def late_labels(rng: np.random.Generator) -> tuple[Ends, Ends]:
-    """Ours: with maturity set to what the labels take, the requests that are old enough, in their
-    order. The peer: z on the labels that are there."""
+    """Decide on late labels, with our rule and with a z-test.
+
+    Our rule waits as long as labels take, and counts the requests that are old enough, in their
+    order. The z-test counts the labels that are there.
+    """
     scenario = Scenario("", 0.9, 0.9, 0.5)
     ours, theirs = [], []
     for tests in traffic(scenario, rng):
@@ -134,7 +137,7 @@ def late_labels(rng: np.random.Generator) -> tuple[Ends, Ends]:
 
 
 def sample_ratio(rng: np.random.Generator) -> tuple[float, float]:
-    """The share of tests of 50,000 users that are called faulty: two points off, and as split."""
+    """Return the shares of tests called faulty: with a split two points off, and a correct one."""
     shares = []
     for truth in (0.52, 0.50):
         called = 0
@@ -147,7 +150,7 @@ def sample_ratio(rng: np.random.Generator) -> tuple[float, float]:
 
 
 def seconds_for_a_million() -> tuple[float, float]:
-    """A decision on a million labelled requests, a user each; by the clock and by the processor."""
+    """Return the elapsed and the processor seconds of a decision on a million labelled users."""
     tests = next(traffic(Scenario("", 0.9, 0.905), np.random.default_rng(9)))
     flat = tests.as_one(1_000_000)
     log = log_of(flat, np.arange(1_000_000))

@@ -40,7 +40,7 @@ class Traffic:
         return Traffic(self.right[:, :length], self.arm_b[:, :length], self.split[:, :length])
 
     def as_one(self, length: int) -> "Traffic":
-        """All tests in a row, over and over, as one of so many requests."""
+        """Return one test of that many requests: all tests, one after the other, repeatedly."""
         rows = np.arange(length)[None] % self.right.size
         return Traffic(*(part.ravel()[rows] for part in (self.right, self.arm_b, self.split)))  # type: ignore[arg-type]
 
@@ -87,7 +87,7 @@ def by_betting(tests: Traffic, bets: Bets = BETS) -> Ends:
 
 
 def counts_at_looks(tests: Traffic) -> NDArray[np.int64]:
-    """Tests x looks x (n A, right A, n B, right B)."""
+    """Return an array: tests x looks x (n A, right A, n B, right B)."""
     columns = [
         np.cumsum(values, -1)[:, LOOK - 1 :: LOOK]
         for arm in (~tests.arm_b, tests.arm_b)
@@ -97,7 +97,7 @@ def counts_at_looks(tests: Traffic) -> NDArray[np.int64]:
 
 
 def z_test(counts: NDArray[np.int64]) -> Ends:
-    """Two proportions, pooled, .05 two-sided: what is done by hand, at each look."""
+    """Test two proportions at each look, as people do by hand: pooled, two-sided, at .05."""
     n_a, right_a, n_b, right_b = np.moveaxis(counts.astype(float), -1, 0)
     pooled = (right_a + right_b) / (n_a + n_b)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -150,7 +150,7 @@ def counts_so_far(tests: Traffic, here: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def log_of(test: Traffic, user: NDArray[np.int64], late: int = 0) -> pd.DataFrame:
-    """One test's rows as the log gives them; `late`: B's wrong labels, by so many seconds."""
+    """Return one test's rows as the log gives them; B's wrong labels come `late` seconds late."""
     right, arm_b = test.right[0], test.arm_b[0]
     time = np.arange(float(len(right)))
     delay = np.where((right == 0) & arm_b, float(late), 0.0)

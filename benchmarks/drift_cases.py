@@ -1,7 +1,7 @@
 """Cases of benchmarks.drift_quality beyond independent normal columns: ties, names, users, days.
 
-Each case returns for a seed if a check says drift. All run the whole check: profiles, samples, how
-features go together and joint shifts.
+Each case returns for a seed whether a check says drift. All run the whole check: profiles, samples,
+the dependence between features, and joint shifts.
 """
 
 from collections.abc import Callable

@@ -29,7 +29,7 @@ from ratchet.report import print_table
 from ratchet.settings import DriftSettings
 
 FEATURES, REFERENCE_ROWS = 20, 20_000
-CHECKS = 10  # of one reference: its bins are the slow part of a simulation
+CHECKS = 10  # checks of one reference, because computing its bins is the slow part of a simulation
 SETTINGS = DriftSettings()
 
 

@@ -1,6 +1,6 @@
-"""PyCaret as its documentation has it: pycaret_alone.py train.parquet folds seed how
+"""PyCaret as in its documentation: pycaret_alone.py train.parquet folds seed how
 
-It runs in PyCaret's environment, and knows nothing of this project.
+It runs in PyCaret's environment and uses no code of this project.
 """
 
 import sys

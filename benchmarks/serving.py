@@ -134,7 +134,7 @@ def ours(project: Path, port: int, workers: int) -> Iterator[Server]:
     command = ["bentoml", "serve", "bentos.service:service", "--port", str(port)]
     with served(project, Path(sys.executable), port, "/predict", ONE, *command, **more) as server:
         wait_for(f"http://127.0.0.1:{port}/readyz", server.process)
-        time.sleep(3)  # every worker has loaded what the first one has
+        time.sleep(3)  # every worker has loaded the same versions as the first one
         yield server
 
 

@@ -1,4 +1,4 @@
-"""The line on tables that nobody here chose: python -m benchmarks.zoo [--tables 40] [--seed 1]
+"""The line on many unselected tables: python -m benchmarks.zoo [--tables 40] [--seed 1]
 
 Each table comes from a package on PyPI, and its target from a rule. A table ends in one of two
 ways: it works, or one line says what is wrong. Anything else is a bug. Tables with more than
@@ -39,7 +39,7 @@ SECONDS_A_TABLE = 600
 AUTOML_TABLES = 10
 ALPHA = 0.01
 SKLEARN = ("iris", "wine", "breast_cancer", "digits", "diabetes")
-# What an estimator needs, or is quick enough with.
+# Parameters that an estimator needs, or that make it quick enough.
 PARAMS: dict[str, dict[str, Any]] = {
     **{
         name: {"estimator": {"estimator": "LogisticRegression"}}
@@ -210,7 +210,7 @@ def examine(name: str, estimator: str, configs: Sequence[str]) -> Outcome:
             go_through(outcome, Path(folder), estimator, [one for one in configs if one])
         except InputError as error:
             outcome.ending, outcome.reason = "refused", str(error)
-        except Exception:  # whatever it is, it is what this benchmark looks for
+        except Exception:  # any exception is a bug, and this benchmark looks for bugs
             outcome.ending, outcome.reason = "bug", traceback.format_exc()[-1500:]
         finally:
             os.chdir(here)

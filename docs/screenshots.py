@@ -42,7 +42,7 @@ class Photographer:
     def take(
         self, name: str, address: str, width: int, height: int, ready: str, last: str, act: str = ""
     ) -> None:
-        """Down to the element `last`, when the script `ready` says true and `act` has run."""
+        """Take the page down to `last`, when the script `ready` is true and `act` has run."""
         file = PICTURES / f"{name}.png"
         self.page.open(address, width, height, scale=2)
         self.page.until(ready)
@@ -114,7 +114,7 @@ def take_tracking(photographer: Photographer, line: Path) -> None:
 
 @contextmanager
 def ab_test(line: Path, folder: Path, summary: Path) -> Iterator[Service]:
-    """Half a minute of traffic whose truth is known: 80 % right by prod, 95 % by staging."""
+    """Serve half a minute of traffic with known accuracies: 80 % for prod, 95 % for staging."""
     with serving(line, folder) as service:
         service.until(lambda: service.get("/status")[1]["staging"])
         service.put("/split", {"ab_split_b": 0.5})

@@ -1,6 +1,6 @@
-"""Workflows run for real by act: on this machine, against a repository on this disk.
+"""Workflows that act really runs, against a repository on the disk.
 
-tests/actions replaces the actions of others; everything else is what GitHub would run.
+tests/actions replaces third-party actions; everything else is what GitHub would run.
 """
 
 import json
@@ -181,7 +181,7 @@ def bare_environment(cache: Path) -> dict[str, str]:
     path = os.pathsep.join((*programs, os.environ["PATH"]))
     known = {"HOME": os.environ["HOME"], "LANG": os.environ.get("LANG", "C.UTF-8"), "PATH": path}
     known |= {"UV_CACHE_DIR": str(Path.home() / ".cache" / "uv")} | kept
-    return known | {"XDG_CACHE_HOME": str(cache), "GIT_PAGER": "cat"}  # where act works
+    return known | {"XDG_CACHE_HOME": str(cache), "GIT_PAGER": "cat"}  # act's working folder
 
 
 def stubs() -> dict[str, Path]:

@@ -20,7 +20,9 @@ class Page:
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
         self._ids = itertools.count(1)
-        self.faults: list[str] = []  # what the page's scripts threw, and what its policy refused
+        self.faults: list[
+            str
+        ] = []  # exceptions of the page's scripts, and requests that its policy refused
         for domain in ("Page", "Runtime", "Log"):
             self.call(f"{domain}.enable")
 

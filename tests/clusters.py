@@ -24,7 +24,7 @@ class Cluster:
     port: int
 
     def create(self, database: str) -> str:
-        """Its address."""
+        """Create the database and return its address."""
         where = ("-h", "localhost", "-p", str(self.port), "-U", "ratchet")
         self.call("createdb", *where, database)
         return f"postgresql://ratchet@localhost:{self.port}/{database}"
@@ -41,7 +41,7 @@ class Cluster:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """All its processes stand still; the kernel still takes what is sent to them."""
+        """Stop all its processes with a signal; the kernel still accepts what is sent to them."""
         postmaster = psutil.Process(
             int((self.folder / "data/postmaster.pid").read_text().split()[0])
         )
@@ -65,7 +65,7 @@ class Cluster:
     def call(self, program: str, *arguments: str) -> None:
         user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         command = [*user, str(BINARIES[-1].parent / program), *arguments]
-        # Into a file, not a pipe: the server inherits it and would keep a pipe open.
+        # The output goes to a file: the server inherits it and would keep a pipe open.
         with (self.folder / f"{program}.txt").open("w") as output:
             done = subprocess.run(
                 command, cwd=self.folder, stdout=output, stderr=output, check=False
@@ -75,7 +75,7 @@ class Cluster:
 
 @contextmanager
 def new_cluster() -> Iterator[Cluster]:
-    """A running one. PostgreSQL refuses root, who therefore lends it a user."""
+    """Start a cluster. PostgreSQL refuses to run as root, so root starts it as another user."""
     if not BINARIES:
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
     cluster = Cluster(Path(tempfile.mkdtemp(prefix="pg")), free_port())

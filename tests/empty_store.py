@@ -1,4 +1,4 @@
-"""New MLflow databases, copied from a template: fifty migrations make the tables, in a second."""
+"""New MLflow databases, copied from a template, because fifty migrations take a second."""
 
 import sqlite3
 from collections.abc import Callable

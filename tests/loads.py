@@ -14,8 +14,8 @@ from tests.services import FEATURES
 class Load:
     def __init__(self, address: str) -> None:
         self.answered: list[str] = []
-        self.refused: list[tuple[int, str]] = []  # by an answer
-        self.broken = 0  # connections that ended without one
+        self.refused: list[tuple[int, str]] = []  # status and text of answers
+        self.broken = 0  # connections that ended without an answer
         self._address = urlsplit(address).netloc
         self._stop = threading.Event()
 

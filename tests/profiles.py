@@ -19,7 +19,7 @@ def profile_of(frame: pd.DataFrame, like: Profile | None = None, rows: int = 100
 
 
 def answered(right: int, wrong: int, unlabelled: int = 0, like: Profile | None = None) -> Profile:
-    """A profile of 1000 rows with one feature that stays the same, and these answers."""
+    """Return a profile of 1000 rows with one constant feature and these answers."""
     rng = np.random.default_rng(0)
     truth = np.array([True] * right + [False] * wrong + [None] * unlabelled, dtype=object)
     predictions = np.resize(["yes", "no"], len(truth))

@@ -1,4 +1,4 @@
-"""Projects, processes and ports of the tests that use the real thing."""
+"""Projects, processes and ports for the tests with real processes."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ BASELINE = "configs/models/baseline.yaml"
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process', without what a CI job or an outer run would slip in."""
+    """Return this process's environment without the variables of a CI job or an outer run."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "GITHUB_"))}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
     return kept | {"PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true"} | more
@@ -83,12 +83,12 @@ def run(command: list[str], folder: Path, **env: str) -> subprocess.CompletedPro
 
 
 def heed_ctrl_c() -> None:
-    """A shell's background job, and all that it starts, ignores Ctrl-C."""
+    """Restore the handling of Ctrl-C, which a shell's background job and its children ignore."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def clone(folder: Path, *options: str) -> Path:
-    """The repository as its last commit has it, with an author for commits of the test's own."""
+    """Clone the repository's last commit, and set an author for commits of the test."""
     done = run(["git", "clone", "--quiet", *options, str(REPOSITORY), str(folder)], REPOSITORY)
     assert done.returncode == 0, done.stderr
     for key, value in {"user.name": "Test", "user.email": "test@example.com"}.items():
@@ -104,7 +104,7 @@ def free_port() -> int:
 
 @contextmanager
 def process(command: list[str], folder: Path, port: int, **env: str) -> Iterator[None]:
-    """A server, once its port answers; it and all that it started are stopped at the end."""
+    """Start a server and wait until its port answers; at the end, stop it and all its children."""
     import psutil
 
     log = folder / f"{Path(command[0]).name}-{port}.log"
@@ -131,12 +131,12 @@ def _wait_for(port: int, started: subprocess.Popen[bytes], log: Path, seconds: i
             time.sleep(0.2)
         else:
             return
-    raise AssertionError(f"nothing answers on port {port}:\n{log.read_text()[-3000:]}")
+    raise AssertionError(f"no server answers on port {port}:\n{log.read_text()[-3000:]}")
 
 
 @contextmanager
 def tracking_server(folder: Path, store: str | None = None) -> Iterator[str]:
-    """An `mlflow server` of its own; its artifacts lie in the folder."""
+    """Start an `mlflow server` with its artifacts in the folder."""
     port = free_port()
     command = ["mlflow", "server", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", store or f"sqlite:///{folder}/server.db"]

@@ -130,14 +130,16 @@ def move(project: Path, **aliases: str) -> None:
 
 @contextmanager
 def serving(project: Path, state: Path, ready: bool = True, **env: str) -> Iterator[Service]:
-    """A service of that project, with a log and models of its own in the folder `state`."""
+    """Start a service of that project, with its own log and models in the folder `state`."""
     port = free_port()
     settings = {
         "RATCHET_ADMIN_TOKEN": TOKEN,
         "RATCHET_LOG_URL": f"sqlite:///{state}/predictions.db",
         "RATCHET_MODELS": str(state / "models"),
         "BENTOML_DO_NOT_TRACK": "True",
-        "BENTOML_HOME": str(state / "bentoml"),  # in a shared one, each that starts wipes /metrics
+        "BENTOML_HOME": str(
+            state / "bentoml"
+        ),  # in a shared folder, each service that starts would clear /metrics
     }
     command = ["bentoml", "serve", "bentos.service:service", "--port", str(port)]
     with (state / "service.log").open("a") as log:

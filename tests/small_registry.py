@@ -1,4 +1,4 @@
-"""A registry in a folder, of the smallest models that the service can serve."""
+"""A registry in a folder, with the smallest models that the service can serve."""
 
 import json
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 @dataclass
 class SmallRegistry:
-    """The four things that the follower asks of a registry, over a folder of MLflow models."""
+    """A registry with the four methods that the follower calls, over a folder of MLflow models."""
 
     at: Path
     model: str = "iris"

@@ -1,4 +1,4 @@
-"""Tables as people have them, drawn with a seed: text, dates, booleans, codes, missing values."""
+"""Realistic random tables with a seed: text, dates, booleans, codes, missing values."""
 
 from pathlib import Path
 from xml.sax.saxutils import escape

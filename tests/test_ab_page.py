@@ -1,4 +1,4 @@
-"""The page /ab in a real browser, on a desk and on a phone."""
+"""The page /ab in a real browser, in the sizes of a desktop and a phone."""
 
 import random
 from collections.abc import Iterator

@@ -33,7 +33,7 @@ from tests.projects import REPOSITORY
 from tests.tables import mixed_frame, write
 
 FOLDS = ({"accuracy": 0.9, "log_loss": 0.3}, {"accuracy": 1.0, "log_loss": 0.1})
-# As PyCaret's environment, scikit-learn 1.4, describes them.
+# Parameters as scikit-learn 1.4, in PyCaret's environment, reports them.
 LOGISTIC = {
     "C": 2.5,
     "class_weight": {},
@@ -217,7 +217,7 @@ def test_the_search_computes_the_same_metrics_as_the_project(classes: int):
     given = rng.dirichlet(np.ones(classes), 90)
     labels = given.argmax(axis=1)
     expected = scores(Answers(truth, labels, given, classes))
-    seen = given[:, 1] if classes == 2 else given  # as scikit-learn hands it to a metric
+    seen = given[:, 1] if classes == 2 else given  # as scikit-learn passes it to a metric
     for name, asks, metric in project_parts().metrics_of(classes):
         value = metric(truth, labels if asks == "pred" else seen, sample_weight=None)
         assert value == pytest.approx(expected.pop(name)), name

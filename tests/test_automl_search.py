@@ -1,4 +1,4 @@
-"""The step with PyCaret itself, in its own environment, with small searches."""
+"""The step with small searches of the real PyCaret in its own environment."""
 
 import json
 import shutil
@@ -51,7 +51,7 @@ IRIS = {"model": "iris", "data": {"source": "iris", "target": "target"}}
 
 @pytest.fixture(scope="session")
 def pycaret(request: pytest.FixtureRequest) -> Path:
-    """Made once, and kept where `make run` keeps it."""
+    """Create PyCaret's environment once, in the folder that `make run` uses."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(REPOSITORY)
         return python_of(Path(LOCK))
@@ -142,7 +142,7 @@ def test_a_seeded_search_gives_the_same_result_twice(pycaret_project: Any):
 def test_the_trained_config_scores_as_pycarets_model_does(
     table: str, pycaret: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Within one standard error, on the holdout: here it is the sample that PyCaret is asked."""
+    """The scores differ by at most one standard error of the holdout."""
     monkeypatch.chdir(tmp_path)
     data = {"model": table, "data": {"source": table, "target": "target"}}
     content = mixed_settings(tmp_path) if table == "mixed" else data
@@ -159,7 +159,7 @@ def test_the_trained_config_scores_as_pycarets_model_does(
         labels = pd.read_parquet(search.finalise(winner))["label"]
     theirs = float((split.table.classes[labels] == target).mean())
     ours = train(as_spec(winner, settings.data.seed, False), split, settings.data.seed)
-    # Of a share counted in n rows, none of which may be wrong: Laplace's.
+    # The standard error of a share, with Laplace's correction because the share may be 1.
     share = (theirs * len(target) + 1) / (len(target) + 2)
     error = float(np.sqrt(share * (1 - share) / len(target)))
     print(f"{table}: {winner.name}, ours {ours.metrics['accuracy']:.4f}, PyCaret's {theirs:.4f}")
@@ -192,7 +192,7 @@ def test_rare_classes_weigh_as_much_as_others_if_imbalance_is_set(
 def test_a_search_that_finds_nothing_says_why(
     table: str, automl: dict[str, Any], says: str, pycaret_project: Any, tmp_path: Path
 ):
-    """Numbers near the end of what a float holds have no variance that one could hold."""
+    """The variance of numbers near the largest float is too large for a float."""
     huge = np.random.default_rng(0).choice([1e308, -1e308], 60)
     pd.DataFrame({"a": huge, "target": ["x", "y"] * 30}).to_csv(tmp_path / "huge.csv", index=False)
     source = str(tmp_path / "huge.csv") if table == "huge" else table
@@ -286,7 +286,7 @@ def test_candidates_scored_before_a_kill_are_recorded(how: signal.Signals, pycar
 def test_a_search_that_ignores_the_budget_is_started_again_for_its_winner(
     pycaret: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """A fit in C lets no signal through; here the whole process is stopped."""
+    """A fit in C does not handle signals; this test stops the whole process instead."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("ratchet.automl.process.GRACE_SECONDS", 1.0)
     settings = Settings.model_validate({**IRIS, "automl": {**SMALL, "budget_minutes": 0.25}})
@@ -334,7 +334,7 @@ def test_a_dask_cluster_of_two_workers_finds_what_one_machine_finds(
         done = run_step(project, "automl")
     assert done.returncode == 0, done.stderr
     together = report(project)["leaderboard"]
-    # Which of two equals is tuned and blended, PyCaret leaves open where it compares in parallel.
+    # If PyCaret compares in parallel, either of two equal models may be tuned and blended.
     assert compared(together) == compared(alone)
     workers = {run.data.tags["worker"] for run in runs(project, "tags.worker LIKE 'tcp://%'")}
     assert len(workers) == 2

@@ -1,4 +1,4 @@
-"""Each of these exits 2, with one line that says what, where and how to mend it."""
+"""Wrong input: each exits with 2 and one line that says what is wrong, where, and what to do."""
 
 from pathlib import Path
 

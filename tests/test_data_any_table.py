@@ -1,4 +1,4 @@
-"""Property tests: any table ends in a split, or in an InputError of one line."""
+"""Property tests: any table gives a split or an InputError of one line."""
 
 import json
 from pathlib import Path
@@ -76,7 +76,7 @@ VALUES = st.one_of(
 
 
 def ends_well(path: Path, **more: Any) -> None:
-    """Fail on any exception other than an InputError, and on a split that is not one."""
+    """Fail on any exception other than an InputError, and on a split that is not valid."""
     try:
         split = load_split(settings(path, "y", **more))
     except InputError as error:
@@ -153,6 +153,6 @@ def test_any_data_frame_ends_in_a_split_or_an_input_error(
     else:
         try:
             frame.to_parquet(path, index=False)
-        except Exception:  # a column that Parquet has no type for
+        except Exception:  # Parquet has no type for a column
             frame.map(str).to_parquet(path, index=False)
     ends_well(path)

@@ -14,7 +14,7 @@ from tests.tables import CLASSES, mixed_frame, mixed_table, settings, write, wri
 
 
 def column(folder: Path, values: list[str], target: str = "y", **more: object) -> Table:
-    """A CSV with the column `x` and twice the target's two classes for each value."""
+    """Write a CSV with the column `x`; each value has both classes of the target twice."""
     rows = [f"{value},{label}" for value in values for label in ("left", "stayed") * 2]
     return load(settings(write_text(folder / "a.csv", "x,y\n" + "\n".join(rows)), target, **more))
 
@@ -36,7 +36,7 @@ def test_every_kind_of_column_is_detected(tmp_path: Path) -> None:
         "age": "numeric",
         "visits": "numeric",
         "city": "categorical",
-        "branch": "categorical",  # by data.kinds
+        "branch": "categorical",  # data.kinds says so
         "member": "boolean",
         "consent": "boolean",
         "joined": "date",

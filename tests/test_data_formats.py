@@ -1,4 +1,4 @@
-"""Files as people have them: each is read as it was meant, or one line says what is wrong."""
+"""Realistic files: each is read as intended, or one line says what is wrong."""
 
 import gzip
 import json
@@ -81,7 +81,9 @@ def test_decimal_commas_are_numbers_in_a_column_that_the_settings_call_numeric(
     path = write_text(tmp_path / "a.csv", f"x;y\n{rows}")
     late = write_text(tmp_path / "late.csv", f"x;y\n{rows * 5}1.234,5;yes\n")
     assert load(settings(path, "y")).features.x.iloc[-1] == 599.5
-    assert read(late).x.iloc[0] == "100,5"  # the thousands came after the rows that are looked at
+    assert (
+        read(late).x.iloc[0] == "100,5"
+    )  # the thousands separators are after the rows that are examined
     assert read(late, csv={"thousands": "."}).x.iloc[-1] == 1234.5
     with_a_word = write_text(tmp_path / "word.csv", f"x;y\n{rows}none;yes\n")
     with pytest.raises(InputError, match=r"cannot be read as numeric .* 'none'"):

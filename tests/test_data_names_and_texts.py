@@ -1,4 +1,4 @@
-"""Columns with names and texts that nobody would choose, from a CSV to served answers and drift."""
+"""Columns with unusual names and texts, from a CSV to served answers and drift."""
 
 import json
 from pathlib import Path
@@ -48,7 +48,7 @@ WORDS = ["slow", "fast", "late", "kind", "broken"]
 
 
 def odd_frame(rows: int = 300) -> pd.DataFrame:
-    """Numbers under odd names, an id, and reviews whose words tell the outcome."""
+    """Return numbers under odd names, an id, and reviews whose words predict the outcome."""
     rng = np.random.default_rng(3)
     words = rng.choice(WORDS, (rows, 6))
     frame = pd.DataFrame(rng.normal(size=(rows, len(NAMES))).round(3), columns=NAMES)

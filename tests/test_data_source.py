@@ -32,7 +32,7 @@ def error_of(address: object, **more: object) -> str:
 
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[str]:
-    """A web server without ranges or times: the least that an address may be."""
+    """Start a web server without ranges and modification times, the minimum that is supported."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
@@ -276,5 +276,7 @@ def test_a_table_read_through_arrow_equals_the_table_from_duckdb(
         assert set(rows.types) <= source.SAME_IN_ARROW
         expected = rows.relation.df()
     found = read(path)
-    found["consent"] = found["consent"].astype(expected["consent"].dtype)  # booleans with gaps
+    found["consent"] = found["consent"].astype(
+        expected["consent"].dtype
+    )  # booleans with missing values
     pd.testing.assert_frame_equal(found, expected)

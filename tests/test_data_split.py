@@ -1,4 +1,4 @@
-"""The same split every time, and the sha256 of what training sees."""
+"""The split, which is the same every time, and the sha256 of the training data."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def test_the_sha256_is_the_same_on_every_machine() -> None:
 
 
 def _held_out(chosen: Split) -> set[int]:
-    """Rows by their hash, so that they are found again in another order."""
+    """Return the hashes of the holdout's rows, which do not depend on the order of the rows."""
     return set(chosen.table.row_hashes[chosen.in_holdout].tolist())
 
 

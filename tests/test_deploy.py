@@ -35,7 +35,7 @@ DIGEST = "sha256:" + "7" * 64
 
 IMAGE = "registry.example.org/team/ratchet:1"
 
-# Docker and Kubernetes' server are mocked. Everything else is MLflow's.
+# Docker and the Kubernetes server are mocked. Everything else is MLflow's code.
 RENDER = f"""
 import json, sys
 from unittest import mock

@@ -1,7 +1,7 @@
-"""Every command that README, CONTRIBUTING and docs/ name is run here, or a row of HOW says why not.
+"""The commands in README, CONTRIBUTING and docs/: each is run, or a row of HOW says why not.
 
-A block is run as it stands, by a shell, in a clone with two versions and a service that `make
-serve` has started. A command in a sentence is checked as far as the sentence says it.
+A shell runs each block unchanged, in a clone with two versions and a service that `make serve` has
+started. A command in a sentence is checked as far as it is written there.
 """
 
 import re
@@ -59,7 +59,7 @@ def commands() -> Iterator[Command]:
 
 
 def logical_lines(block: str) -> Iterator[str]:
-    """A line, and what follows until its quotes are closed."""
+    """Yield each line together with the following ones until its quotes are closed."""
     held = ""
     for line in block.splitlines():
         held += line
@@ -171,7 +171,7 @@ def is_a_program(command: str) -> None:
 class Row(NamedTuple):
     pattern: str
     how: Callable[..., None]
-    why: str = ""  # no more than that is done here
+    why: str = ""  # why the command is not run here
 
 
 HOW_A_BLOCK = [
@@ -217,7 +217,7 @@ def cases() -> Iterator[object]:
 
 @pytest.fixture(scope="module")
 def served_clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    """prod is v1, staging v2, and 200 requests are answered and labelled."""
+    """Serve a clone: prod is v1, staging is v2, and 200 requests are answered and labelled."""
     tree = clone(tmp_path_factory.mktemp("documented") / "clone")
     for file in (tree / "configs/models").iterdir():
         if file.name not in ("baseline.yaml", "neighbours.json"):

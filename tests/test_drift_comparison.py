@@ -1,4 +1,4 @@
-"""The rule that calls a change drift, stable, or too little data."""
+"""The rule that decides: drift, stable, or too little data."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A change of dependence is found; a shift of a single feature is not one."""
+"""The test for changes of dependence between features; a shift of one feature is not a change."""
 
 import numpy as np
 import pyarrow
@@ -32,7 +32,7 @@ def test_the_same_dependence_alarms_in_at_most_alpha_of_checks():
 
 
 def test_rows_that_are_sent_repeatedly_alarm_no_more_often():
-    """500 requests of 30 rows: counted 500 times, they alarm in most of these checks."""
+    """If the 500 requests of 30 rows counted 500 times, most of these checks would alarm."""
 
     def again(seed):
         place = np.random.default_rng(seed).integers(0, 30, 500)
@@ -106,7 +106,7 @@ def a_number_with_categories(rng, rows):
 
 @pytest.mark.parametrize("table", [with_missing, eight_categories, a_number_with_categories])
 def test_tied_values_alarm_in_at_most_alpha_of_checks(table):
-    """A rank test takes the constant between the centred halves for a shift: 13 to 44 %."""
+    """A rank test would take the constant between the centred halves for a shift: 13 to 44 %."""
     alarms = 0
     for seed in range(100):
         rng = np.random.default_rng(seed)

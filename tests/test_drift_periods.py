@@ -1,4 +1,4 @@
-"""Days differ: the spread between the periods of the reference is not drift."""
+"""Periods such as days: the spread between the periods of the reference is not drift."""
 
 from typing import Any
 
@@ -82,7 +82,7 @@ def test_a_shift_of_columns_that_do_not_vary_between_days_is_still_found():
         effects = np.repeat([0.0, 0.4], [30, 7])
         found = check(rows(rng, effects, range(30), 150), rows(rng, effects, range(30, 37), 200))
         drifted += found.finding == "drifted"
-        assert not found.features["day"].drifted  # the time moves on
+        assert not found.features["day"].drifted  # the time column itself always changes
     assert drifted == 5
 
 

@@ -1,4 +1,4 @@
-"""Rows of one unit, such as a user, are alike. Each unit counts once."""
+"""Units such as users: their rows are alike, so each unit counts once."""
 
 from pathlib import Path
 

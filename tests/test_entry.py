@@ -1,4 +1,4 @@
-"""The command line of a step: whatever happens, a person reads one line and no traceback."""
+"""The command line of a step: every error is one line without a traceback."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Environments of a lock: complete, or not there."""
+"""Environments of a lock: each is complete or does not exist."""
 
 import re
 import shutil

@@ -208,7 +208,7 @@ def test_thirty_rows_block_an_equal_model_in_at_most_five_percent_of_gates(metri
 
 
 def test_three_positives_do_not_reject_an_identical_model_by_roc_auc():
-    """A draw without any positive made the interval, and so the check, undefined."""
+    """A bootstrap draw without a positive would make the interval, and so the check, undefined."""
     truth = np.array([1] * 3 + [0] * 27)
     for seed in range(4):
         yes = np.random.default_rng(seed).random(30)

@@ -1,4 +1,4 @@
-"""The gate and a promotion ask a version by the code that serves it."""
+"""The predictions for the gate and for promotions, made by the code that serves a version."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def test_the_gate_times_the_code_that_answers_in_the_service(
 def test_logged_requests_are_asked_again_by_the_code_that_served_them(
     registry: SmallRegistry, served_paths: list[str], widths: tuple[object, ...]
 ) -> None:
-    """An export holds texts alone."""
+    """An export contains only texts."""
     features = pd.Series([{"width": width} for width in widths])
     rows = pd.DataFrame({"features": features, "prediction": "wide"})
     answers = Rescorer(registry)("1", rows)  # type: ignore[arg-type]

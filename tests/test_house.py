@@ -1,4 +1,4 @@
-"""Locks, MLproject, steps, README and imports, kept in step. `make check` runs this file."""
+"""Rules for locks, MLproject, steps, README, imports and names. `make check` runs them."""
 
 import ast
 import inspect
@@ -40,7 +40,7 @@ def pins(lock: str) -> dict[str, list[str]]:
     return found
 
 
-def asked(file: str) -> list[Requirement]:
+def requirements_of(file: str) -> list[Requirement]:
     lines = [line.split("#")[0].strip() for line in (ROOT / file).read_text().splitlines()]
     return [Requirement(line) for line in lines if line and not line.startswith("-")]
 
@@ -82,7 +82,7 @@ def test_the_pages_show_every_picture_and_every_shown_picture_exists():
 @pytest.mark.parametrize("name", LOCKS)
 def test_a_lock_has_every_requirement_with_its_hash(name: str):
     locked = pins(f"{name}.txt")
-    for wanted in asked(f"{name}.in"):
+    for wanted in requirements_of(f"{name}.in"):
         versions = locked[wanted.name.lower()]
         assert all(wanted.specifier.contains(version) for version in versions), wanted
     blocks = re.split(r"^(?=[\w.-]+(?:\[.*\])?==)", (ROOT / f"{name}.txt").read_text(), flags=re.M)
@@ -149,8 +149,8 @@ def imported(file: Path) -> set[str]:
     return names
 
 
-# Every room may import the rooms in the rows below its own, and no other room in its own row.
-# What is not named here lies on the ground: ratchet/settings.py, report.py, errors.py, ...
+# A package may import the packages in lower rows, but no other package in its own row.
+# Every module may import those that are not listed: ratchet/settings.py, report.py, errors.py, ...
 LAYERS = """
 steps       bentos
 traffic     automl       packaging   evaluation   promotion
@@ -162,33 +162,37 @@ registry
 statistics  github
 """
 ROWS = [row.split() for row in LAYERS.strip().splitlines()]
-GROUND = len(ROWS)
+LOWEST_ROW = len(ROWS)
 
 
-def row_of(room: str) -> int:
-    return next((number for number, row in enumerate(ROWS) if room in row), GROUND)
+def row_of(package: str) -> int:
+    return next((number for number, row in enumerate(ROWS) if package in row), LOWEST_ROW)
 
 
-def room_of(module: str) -> str:
-    """Return the room of a module of the project: "ratchet.data.source" lies in "data"."""
+def package_of(module: str) -> str:
+    """Return the package of a module of the project: "ratchet.data.source" lies in "data"."""
     parts = module.split(".")
     return parts[1] if parts[0] == "ratchet" and len(parts) > 1 else parts[0]
 
 
 def test_every_folder_of_the_library_has_a_row_in_the_layers():
-    rooms = {file.name for file in (ROOT / "ratchet").iterdir() if (file / "__init__.py").exists()}
-    assert rooms == {room for row in ROWS[1:] for room in row}
+    packages = {
+        file.name for file in (ROOT / "ratchet").iterdir() if (file / "__init__.py").exists()
+    }
+    assert packages == {package for row in ROWS[1:] for package in row}
 
 
 @pytest.mark.parametrize("file", PYTHON_FILES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_modules_import_only_from_lower_layers(file: Path):
-    room = room_of(".".join(file.relative_to(ROOT).with_suffix("").parts))
-    others = {room_of(name) for name in imported(file) if name.split(".")[0] in OURS} - {"ratchet"}
+    package = package_of(".".join(file.relative_to(ROOT).with_suffix("").parts))
+    others = {package_of(name) for name in imported(file) if name.split(".")[0] in OURS} - {
+        "ratchet"
+    }
     is_step = file.parent.name == "steps"
-    others -= set() if is_step else {room}  # a step never imports another step
-    upwards = {other for other in others if row_of(other) <= row_of(room) < GROUND}
+    others -= set() if is_step else {package}  # a step never imports another step
+    upwards = {other for other in others if row_of(other) <= row_of(package) < LOWEST_ROW}
     assert not upwards
-    assert row_of(room) < GROUND or all(row_of(other) == GROUND for other in others)
+    assert row_of(package) < LOWEST_ROW or all(row_of(other) == LOWEST_ROW for other in others)
 
 
 @pytest.mark.parametrize("file", PYTHON_FILES, ids=lambda file: str(file.relative_to(ROOT)))
@@ -204,7 +208,7 @@ def test_every_imported_package_is_in_the_requirements():
         {
             canonicalize_name(one.name)
             for lock in ("requirements", "requirements-automl", "requirements-cluster")
-            for one in asked(f"{lock}.in")
+            for one in requirements_of(f"{lock}.in")
         }
         | OPTIONAL
         | {"cloudpickle", "imblearn", "py4j"}
@@ -223,7 +227,7 @@ def test_no_file_is_longer_than_300_lines(file: Path):
     assert len(file.read_text().splitlines()) <= 300
 
 
-def test_only_the_folder_registry_writes_to_the_registry():
+def test_only_the_package_registry_writes_to_the_registry():
     writes = r"\.(create|delete|set|rename|update|transition)_(registered_model|model_version)"
     writers = [file for file in PYTHON_FILES if re.search(writes, file.read_text())]
     assert [file.name for file in writers] == ["lock.py", "registry.py"]
@@ -234,8 +238,8 @@ def test_the_architecture_page_names_files_that_exist():
     page = (ROOT / "docs/architecture.md").read_text()
     named = set(re.findall(r"`((?:ratchet|steps|bentos|configs|tests)/[\w./]*)`", page))
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
-    rooms = {f"ratchet/{room}/" for row in ROWS[1:] for room in row}
-    assert rooms <= named
+    packages = {f"ratchet/{package}/" for row in ROWS[1:] for package in row}
+    assert packages <= named
 
 
 # A docstring is a full sentence, or a noun phrase. It does not start with one of these words.

@@ -1,4 +1,4 @@
-"""The whole line in a checkout with a table of one's own: once, stopped, once more, in part."""
+"""The whole line in a checkout with the user's own table: once, stopped, repeated, and in part."""
 
 import os
 import signal
@@ -67,7 +67,7 @@ TESTED = [
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Strings, dates, booleans and gaps; the second row, which is in the example, lacks a date."""
+    """Return a checkout with a mixed table; its second row, the example, lacks a date."""
     tree = share_environments(clone(tmp_path_factory.mktemp("line") / "checkout"))
     write(mixed_frame(600), tree / "customers.csv")
     (tree / "configs/project.yaml").write_text(yaml.safe_dump(SETTINGS))
@@ -192,7 +192,7 @@ def test_a_line_stopped_during_traffic_leaves_no_process_and_no_open_run(
     started = psutil.Process(line.pid).children(recursive=True)
     assert any("bentoml" in one.cmdline() for one in started)
     if how != "kill":
-        os.killpg(line.pid, signal.SIGINT)  # MLflow hears it too, and says the same once more:
+        os.killpg(line.pid, signal.SIGINT)  # MLflow gets the signal too, and prints the same again:
     line.terminate()
     said_last, _ = line.communicate(timeout=300)
     assert line.returncode == 130

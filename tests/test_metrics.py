@@ -1,4 +1,4 @@
-"""scikit-learn is the reference; our own are in NumPy, so that a bootstrap can ask often."""
+"""The metrics, compared with scikit-learn's. They are in NumPy to be quick in a bootstrap."""
 
 from pathlib import Path
 

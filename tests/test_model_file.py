@@ -1,4 +1,4 @@
-"""Every estimator of the allow-list is saved and loaded without pickle; nothing else is."""
+"""Model files without pickle: only estimators on the allow-list are saved and loaded."""
 
 import json
 import os
@@ -151,7 +151,7 @@ def good(three: Table, tmp_path: Path) -> Path:
 
 
 def rewritten(folder: Path, change: Any) -> Path:
-    """The same archive, its schema.json passed through `change`."""
+    """Return a copy of the archive whose schema.json has been changed."""
     file = folder / model_file.FILE
     with zipfile.ZipFile(file) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}

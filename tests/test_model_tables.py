@@ -1,4 +1,4 @@
-"""Every allowed estimator is trained, saved and loaded on tables of every kind."""
+"""All allowed estimators, trained, saved and loaded on tables of every kind."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -39,7 +39,7 @@ def counts_that(counts: ArmCounts, are_right: Callable[[Counts], bool]) -> Count
         if latest and latest.is_complete and are_right(latest):
             return latest
         time.sleep(0.02)
-    raise AssertionError("waited in vain")
+    raise AssertionError("the condition did not become true in time")
 
 
 def total(counts: Counts, arm: str, since: float = 0) -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-"""PostgreSQL goes away under load and comes back: no record is lost, none is there twice."""
+"""The journal, while PostgreSQL stops and starts under load: no record is lost or duplicated."""
 
 import fcntl
 import random
@@ -45,7 +45,7 @@ def url(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> st
 def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not true():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "the condition did not become true in time"
         time.sleep(0.05)
 
 
@@ -183,13 +183,15 @@ def test_labels_of_requests_in_the_journal_are_set_once_and_conflicts_recorded(
 def test_a_label_whose_request_waits_in_the_journal_is_not_unknown(
     url: str, tmp_path: Path
 ) -> None:
-    """The state between PostgreSQL's return and the end of the draining."""
+    """This is the state between the return of PostgreSQL and the end of the draining."""
     waiting, there = a_record(), a_record()
     journal = Journal(str(tmp_path / "journal.db"))
     log = PredictionLog(url)
     log.append_now([there])
     with (tmp_path / "journal.db.draining").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another process drains, and has not come to it yet
+        fcntl.flock(
+            lock, fcntl.LOCK_EX
+        )  # another process drains the journal and has not reached this record yet
         journal.write([[waiting]])
         labels = [Label(one.request_id, '"setosa"', 1.0) for one in (there, waiting)]
         outcomes = outcomes_of(log, *labels, Label("nobody", "1", 1.0))

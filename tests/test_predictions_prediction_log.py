@@ -1,4 +1,4 @@
-"""The log on SQLite: what is answered is kept, also if a process is killed or the disk is full."""
+"""The log on SQLite: it keeps every answer, even if a process is killed or the disk is full."""
 
 import asyncio
 import contextlib
@@ -132,7 +132,7 @@ def takes_writes(log: PredictionLog) -> bool:
 
 
 def test_nothing_is_appended_to_a_file_that_was_deleted(tmp_path: Path) -> None:
-    """SQLite itself would go on writing to it."""
+    """SQLite itself would continue to write to the deleted file."""
     log = PredictionLog(url_of(tmp_path))
     first, second = a_record(), a_record()
     log.append_now([first])
@@ -161,7 +161,9 @@ def test_a_file_that_was_replaced_becomes_the_log(tmp_path: Path) -> None:
         log.append_now([a_record()])
     record = a_record()
     log.append_now([record])
-    with contextlib.suppress(LogError):  # the connection of the split notices it by itself
+    with contextlib.suppress(
+        LogError
+    ):  # the connection that reads the split detects the new file itself
         log.put_split(0.6, "a test")
     log.put_split(0.7, "a test")
     log.close()
@@ -182,7 +184,7 @@ def shared_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, 
 def test_many_labels_at_once_have_the_same_outcomes_as_one_by_one(
     shared_log: tuple[str, PredictionLog], labels: list[tuple[int, str]]
 ) -> None:
-    """Labels of three known requests and an unknown one."""
+    """The labels belong to three known requests and an unknown one."""
     url, log = shared_log
     known = [a_record() for _ in range(3)]
     log.append_now(known)
@@ -317,7 +319,7 @@ def start_writer(folder: Path) -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 def test_no_kill_loses_an_answered_request_or_leaves_half_a_row(tmp_path: Path) -> None:
-    """Two workers on one file, killed together ten times, at any moment."""
+    """Two workers write to one file and are killed together ten times, at any moment."""
     rng, answered = random.Random(0), list[str]()
     for _ in range(10):
         workers = [start_writer(tmp_path) for _ in range(2)]

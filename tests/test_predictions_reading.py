@@ -224,7 +224,7 @@ def test_retention_deletes_what_is_older_and_nothing_else(tmp_path: Path) -> Non
     ]
     with engine.connect() as connection:
         refused = connection.exec_driver_sql("SELECT count(*) FROM refused_labels").scalar()
-    assert refused == 4 + 1  # the fourth was labelled true to begin with
+    assert refused == 4 + 1  # the fourth one was labelled true from the start
     engine.dispose()
 
 

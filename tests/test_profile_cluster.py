@@ -1,4 +1,4 @@
-"""A check's data read by Dask and by Spark: what DuckDB reads, bit for bit."""
+"""The data of a check, read by Dask and by Spark: bit for bit the same as DuckDB reads."""
 
 import json
 import shutil
@@ -40,7 +40,7 @@ def frame(rows: int, seed: int, shift: float = 0.0) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A reference, and the current data as files in folders that name a partition."""
+    """Write a reference, and the current data as files in folders that name a partition."""
     folder = tmp_path_factory.mktemp("data")
     frame(6000, seed=0).to_parquet(folder / "reference.parquet")
     for number, rows in enumerate(ROWS):
@@ -68,7 +68,7 @@ def in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A scheduler and two workers, which know the lock's packages and no checkout."""
+    """Start a scheduler and two workers that have the lock's packages but no checkout."""
     folder, port, ports = tmp_path_factory.mktemp("dask"), free_port(), [free_port(), free_port()]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(REPOSITORY)

@@ -1,4 +1,4 @@
-"""Profiles: mergeable, exact where they claim to be, small, and unmoved by extreme input."""
+"""Profiles: they can be merged, are exact and small, and handle extreme input."""
 
 import json
 

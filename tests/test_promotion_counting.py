@@ -216,7 +216,7 @@ def test_only_the_answers_that_the_log_lacks_are_asked_for():
 
 
 def test_agreement_is_a_covariate_and_not_an_assumption():
-    """Staging right where prod is not on 7 %, the reverse on 2 %."""
+    """Only staging is right on 7 % of the requests, only prod on 2 %."""
     rng = np.random.default_rng(55)
     drawn = rng.random(6000)
     rows = rows_of_test(users=6000, seed=5)
@@ -247,7 +247,7 @@ def test_a_request_that_an_export_repeats_counts_once(tmp_path: Path):
 
 
 def missing_by_outcome(seed: int, users: int = 3000, share: float = 0.5) -> pd.DataFrame:
-    """Two equal versions; half of staging's wrong answers never get a label, of others 30 %."""
+    """Return a log of equal versions; half of staging's errors and 30 % of others lack labels."""
     rows = rows_of_test(users=users, prod=0.9, staging=0.9, seed=seed)
     rng = np.random.default_rng(seed + 1000)
     is_wrong = (rows["arm"] == "B") & (rows["prediction"] != rows["label"])
@@ -256,7 +256,7 @@ def missing_by_outcome(seed: int, users: int = 3000, share: float = 0.5) -> pd.D
 
 
 def test_labels_that_are_missing_by_outcome_promote_no_equal_version():
-    """The coverage check speaks too late: without it most of these tests were promoted."""
+    """The coverage check alone alarms too late: most of these tests would be promoted."""
     quiet = {"deadline_days": None}
     default, at_random = [], []
     for seed in range(10):
@@ -298,7 +298,7 @@ def test_a_window_that_is_still_open_does_not_count():
     rows = rows_of_test(users=100, requests=2, seconds_apart=60.0)
     now = START + 3600.0 + 30 * 60.0
     trial = counted(rows, now, window_days=1 / 24)
-    assert trial.evidence.labelled == 31  # those whose first request is an hour old
+    assert trial.evidence.labelled == 31  # users whose first request is an hour old
 
 
 def test_a_window_ends_when_the_split_changes():

@@ -31,7 +31,7 @@ def arm(version: str, right: int, **changed: Any) -> Arm:
 
 
 def trial(**changed: Any) -> Trial:
-    """Healthy, and not decided yet."""
+    """Return a healthy trial that is not decided yet."""
     evidence = Evidence(
         method="betting, ab",
         log_e_promote=1.2,

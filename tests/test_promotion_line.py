@@ -1,4 +1,4 @@
-"""The story over real HTTP: better is promoted, worse rejected, one command takes it back."""
+"""A/B tests over real HTTP: a better version is promoted, a worse one rejected, a rollback."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ TREE = {"estimator": "DecisionTreeClassifier", "params": {"max_depth": 4}}
 
 
 def corners(rows: int, seed: int) -> pd.DataFrame:
-    """Opposite corners of a square are alike: no line divides them, a small tree does."""
+    """Return data whose opposite corners have one class: only a tree separates them."""
     rng = np.random.default_rng(seed)
     x, y = rng.uniform(-1, 1, (2, rows))
     corner = np.where((x > 0) == (y > 0), "even", "odd")
@@ -42,7 +42,7 @@ def corners(rows: int, seed: int) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """v1 guesses, v2 knows, v3 guesses again."""
+    """Make a project: v1 and v3 guess, v2 is right."""
     folder = new_project(tmp_path_factory.mktemp("story"), SETTINGS)
     corners(600, seed=0).to_csv(folder / "corners.csv", index=False)
     models = folder / "configs/models"
@@ -57,7 +57,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def send_traffic(service: Service, users: int, seed: int) -> None:
-    """Each a user of its own, with the label that the world gives."""
+    """Send each request as a different user, with its true label."""
     rows = corners(users, seed).itertuples()
     for start in range(0, users, 50):
         asked = [

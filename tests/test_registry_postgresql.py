@@ -1,4 +1,4 @@
-"""The steps on PostgreSQL: behind an `mlflow server`, and as the store itself."""
+"""The steps with PostgreSQL, behind an `mlflow server` and as the store itself."""
 
 from collections.abc import Iterator
 from pathlib import Path

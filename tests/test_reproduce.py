@@ -1,4 +1,4 @@
-"""Runs made again from their commit, lock and data, in a clone: same, or not and why."""
+"""Runs that are reproduced in a clone from their commit, lock and data, or the reason why not."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ SHIPPED = ["baseline", "blend", "boosting", "forest", "lightgbm", "neighbours"]
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone in which every shipped config is trained, once for all tests."""
+    """Return a clone in which every shipped config is trained, once for all tests."""
     folder = clone(tmp_path_factory.mktemp("reproduce") / "clone")
     done = run_step(folder, "train", config="configs/models")
     assert done.returncode == 0, done.stderr
@@ -42,7 +42,7 @@ def reproduce(project: Path, run_id: str, code: int = 0) -> str:
 
 @pytest.fixture
 def tampered(project: Path, request: pytest.FixtureRequest) -> Iterator[Run]:
-    """A run that says other things than it did: each tag as the test gives it."""
+    """Change tags of a run, so that it claims something else than it did."""
     trained, client = latest_run(project, "baseline"), store(project)
     kept = trained.data.tags
     for key, value in request.param.items():
@@ -83,7 +83,7 @@ def test_an_unknown_run_is_refused(project: Path) -> None:
 
 
 def test_data_that_changed_after_training_is_named(project: Path) -> None:
-    """Data outside git, at an address relative to the project and ignored by it."""
+    """The data are outside git, at an address relative to the project."""
     from sklearn.datasets import load_iris
 
     frame = load_iris(as_frame=True).frame

@@ -1,4 +1,4 @@
-"""The A/B service, asked as its users ask it: a real one, on real models and a real log."""
+"""The A/B service as its users call it: a real service with real models and a real log."""
 
 import csv
 import io
@@ -364,7 +364,7 @@ def test_the_loaded_versions_are_served_while_the_registry_is_down(
 def test_prod_answers_if_staging_is_too_slow_and_the_failure_is_logged_for_staging(
     project: Path, tmp_path: Path
 ) -> None:
-    """A forest takes milliseconds; it is given one tenth of one."""
+    """A forest takes milliseconds, and its limit is a tenth of a millisecond."""
     train(project, "forest.yaml")
     (tmp_path / "hasty").mkdir()
     hasty = new_project(

@@ -74,7 +74,7 @@ def logged_in(url: str) -> list[str]:
 def test_every_answer_is_in_the_log_once_whichever_process_is_killed(
     project: Path, tmp_path: Path
 ) -> None:
-    """A worker is started again by the service itself, the service by whoever supervises it."""
+    """The service itself restarts a worker; a supervisor restarts the service."""
     answered: list[str] = []
     kills = 0
     while kills < KILLS:
@@ -150,7 +150,7 @@ def test_two_replicas_share_one_split_and_one_log(
 def test_a_request_that_cannot_be_logged_on_a_full_disk_is_not_answered(
     project: Path, tmp_path: Path
 ) -> None:
-    """The log on a small tmpfs, in a mount namespace that ends with the service."""
+    """The log is on a small tmpfs, in a mount namespace that ends with the service."""
     if not shutil.which("unshare"):
         pytest.skip("unshare is not installed")
     disk, port = tmp_path / "disk", free_port()
@@ -245,7 +245,7 @@ def test_versions_come_and_go_under_load_without_a_failed_request(
 
 
 def test_a_version_that_does_not_work_is_refused_and_named(project: Path, tmp_path: Path) -> None:
-    """Its file is broken in the store, as a half copied one would be."""
+    """The model's file is damaged in the store, like a file that was copied only partly."""
     train(project, "forest.yaml")
     broken = max((project / "mlruns").rglob("model.skops"), key=lambda file: file.stat().st_mtime)
     broken.write_bytes(broken.read_bytes()[:1000])
@@ -264,7 +264,7 @@ def test_a_version_that_does_not_work_is_refused_and_named(project: Path, tmp_pa
 def test_a_service_that_is_stopped_answers_every_request_that_was_sent(
     project: Path, tmp_path: Path
 ) -> None:
-    """Sixteen clients keep their connections and ask until the service says that it closes."""
+    """Sixteen clients keep their connections and send requests until the service closes them."""
     body = json.dumps({"user_id": "u", "features": FEATURES})
     broken: list[BaseException] = []
     closed: list[int] = []

@@ -1,4 +1,4 @@
-"""A table of strings, dates, booleans and gaps, from CSV to raw rows answered over HTTP."""
+"""A table of strings, dates, booleans and missing values, from a CSV to answers over HTTP."""
 
 import json
 import urllib.request
@@ -92,7 +92,7 @@ def test_records_and_split_are_answered_alike(service: Service) -> None:
 
 
 def test_a_single_row_gets_the_same_answer_as_in_a_batch(service: Service) -> None:
-    """A lone row of gaps has no types to infer from."""
+    """A single row of missing values has no types to infer."""
     batch = service.answers(dataframe_records=records())
     assert [service.answers(dataframe_records=[row])[0] for row in records()] == batch
 

@@ -24,7 +24,7 @@ def slow(folder: Path) -> Any:
 
 
 async def follow_while_asked(in_force: ArmsInForce, active: list[ActiveVersions]) -> list[Any]:
-    """The model works on one request and two wait; then the next version comes."""
+    """Let the model work on one request while two wait, then change the version."""
     waiting = []
     while active:
         await in_force.look()
@@ -48,5 +48,5 @@ def test_no_request_is_dropped_when_the_version_changes(
     gc.collect()
     end = time.monotonic() + 5
     while any(thread.name.startswith("viris") for thread in threading.enumerate()):
-        assert time.monotonic() < end, "the thread of a version that is gone has not ended"
+        assert time.monotonic() < end, "the thread of a removed version has not ended"
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""The follower of the aliases: which versions it serves, and how its copies on disk heal."""
+"""The follower of the aliases: the versions it serves, and the repair of its copies on disk."""
 
 import errno
 import shutil

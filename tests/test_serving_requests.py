@@ -1,4 +1,4 @@
-"""Hostile and unusual requests, asked of the application in this process."""
+"""Hostile and unusual requests to the application in this process."""
 
 import json
 import sqlite3
@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def client(folder: Path) -> Iterator[TestClient]:
-    """The routes in front of an empty application; the versions are on disk already."""
+    """Return a client of the routes, without BentoML; the versions are on disk already."""
     registry = SmallRegistry(folder / "store", named={"prod": "1", "staging": "2"})
     registry.add("1", ["big", "small"])
     registry.add("2", ["big", "small"])

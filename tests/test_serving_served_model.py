@@ -1,4 +1,4 @@
-"""A version as it is served, from a table as people have them to an answer in JSON."""
+"""A served version, from a realistic table to an answer in JSON."""
 
 import json
 from pathlib import Path

@@ -27,7 +27,7 @@ def played(
 def by_hand(
     outcome: np.ndarray, arm_b: np.ndarray, split: np.ndarray, null: float, effect: float, sign: int
 ) -> float:
-    """The formula, a unit at a time, with plain numbers."""
+    """Compute the formula for one unit at a time, with plain numbers."""
     total, count, spread = 1.0, 2.0, 0.5
     wealth = [weight for _, weight in BETS]
     for y, b, pi in zip(outcome, arm_b, split, strict=True):
@@ -76,7 +76,7 @@ def test_later_units_do_not_change_the_evidence_of_earlier_ones():
 
 
 def test_e_values_average_at_most_one_when_staging_is_no_better():
-    """Not of this seed alone: the mean of a test martingale is one, of a supermartingale less."""
+    """The mean of a test martingale is one with any seed; that of a supermartingale is less."""
     shape, rng = (4000, 60), np.random.default_rng(6)
     for prod, staging, most in ((0.7, 0.7, 1.08), (0.7, 0.6, 0.9)):
         split = np.where(np.arange(60) < 30, 0.5, 0.8) * np.ones(shape)

@@ -1,4 +1,4 @@
-"""train, evaluate and history over a real store, as a person calls them."""
+"""The steps train, evaluate and history with a real store, called as a user calls them."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def outcomes(project: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All shipped configs trained and gated, once."""
+    """Train and gate all shipped configs, once for all tests."""
     project = new_project(tmp_path_factory.mktemp("line"))
     for step, arguments in (("train", {"config": "configs/models"}), ("evaluate", {})):
         done = run_step(project, step, **arguments)

@@ -1,4 +1,4 @@
-"""The step drift over a real store: what it finds, keeps, refuses, and shows in a browser."""
+"""The step drift with a real store: findings, reports, errors, and the page in a browser."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def iris(shift: float = 0.0) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Iris with a version that is prod, today's data as it was, and with two columns shifted."""
+    """Make an Iris project with a prod, unchanged data, and data with two shifted columns."""
     project = new_project(tmp_path_factory.mktemp("line"))
     for step, arguments in (("train", {"config": BASELINE}), ("evaluate", {})):
         done = run_step(project, step, **arguments)
@@ -56,7 +56,7 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(line: Path) -> Iterator[Path]:
-    """The store and the settings as they were, so that no test counts another's checks."""
+    """Restore the store and the settings, so that no test counts another test's checks."""
     store = line / "mlflow.db"
     kept = store.read_bytes()
     shipped = (line / "configs/project.yaml").read_text()

@@ -1,4 +1,4 @@
-"""The step promote over a real registry and a real log, as a person or a schedule calls it."""
+"""The step promote with a real registry and log, called as a user or a schedule calls it."""
 
 import html
 import json
@@ -26,7 +26,7 @@ NEIGHBOURS = "configs/models/neighbours.json"
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """v1 is prod; v2 is a version and nothing else."""
+    """Make a project in which v1 is prod and v2 is a version without an alias."""
     project = new_project(tmp_path_factory.mktemp("line"))
     for config in (BASELINE, NEIGHBOURS):
         done = run_step(project, "train", config=config)
@@ -46,7 +46,7 @@ def registry_of(project: Path) -> Registry:
 
 @pytest.fixture
 def project(trained: Path, tmp_path: Path) -> Path:
-    """v1 is prod and v2 staging, with a log and a store of their own."""
+    """Copy the project; v1 is prod, v2 is staging, and the log and the store are the test's own."""
     folder = tmp_path / "project"
     shutil.copytree(trained, folder)
     registry_of(folder).move({"staging": "2"}, "gate: best of 1", "none")
@@ -54,7 +54,7 @@ def project(trained: Path, tmp_path: Path) -> Path:
 
 
 def write_log(project: Path, **made: Any) -> None:
-    """The last request a moment ago."""
+    """Write a log whose last request was a moment ago."""
     rows = rows_of_test(**made)
     shift = time.time() - float(rows["time"].max()) - 5
     rows = rows.assign(time=rows["time"] + shift, label_time=rows["label_time"] + shift)
@@ -189,7 +189,7 @@ def test_wrong_input_is_an_error_of_one_line_with_a_remedy(
 
 @pytest.mark.parametrize("kind", ["csv", "parquet", "contract.csv"])
 def test_an_export_gives_the_same_decision_as_the_log(project: Path, kind: str):
-    """`contract.csv` has what /log.csv promises and no more: no split, no pair of versions."""
+    """`contract.csv` has only the columns that /log.csv promises: no split, no pair of versions."""
     made = {"users": 2000, "prod": 0.85, "staging": 0.95, "seed": 1}
     write_log(project, **made)
     expected = promote(project, dry_run="true")
@@ -235,7 +235,7 @@ PAIRED = "promotion:\n  method: paired\n  min_labelled: 20\n  min_errors: 0\n"
 
 
 def test_the_models_rescore_pairs_if_the_log_lacks_an_answer(project: Path):
-    """Iris' own rows as traffic: each version is asked for what the other one answered."""
+    """The traffic is Iris' own rows; each version rescores the requests that the other answered."""
     from ratchet.data.dataset import load_split
     from ratchet.settings import read_settings
 
@@ -295,12 +295,12 @@ def test_a_killed_promotion_is_either_complete_or_has_no_effect(project: Path, a
     registry = registry_of(project)
     before = {"prod": "1", "staging": "2"}
     after = {"prod": "2", "previous": "1"}
-    if at == 11:  # one more than there are steps
+    if at == 11:  # one more than the number of steps
         assert died.returncode == 0, died.stderr
     else:
         assert died.returncode == -9
     registry.finish_moves()
-    begun = at > 2  # the turn, then the line
+    begun = at > 2  # the registry lock, then the ledger line
     assert registry.aliases() == (after if begun else before)
     assert all(line.done for line in registry.ledger())
     assert registry.version("2").tags.get("decision") == ("promoted" if begun else None)

@@ -1,4 +1,4 @@
-"""Artifacts that nothing needs any more are deleted; runs, metrics and versions stay."""
+"""Deletion of artifacts that are no longer needed; runs, metrics and versions stay."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The store on a git ref: real git, real SQLite, processes that are really killed."""
+"""The store on a git ref, with real git, real SQLite and killed processes."""
 
 import json
 import os
@@ -262,7 +262,7 @@ def test_a_run_whose_lock_was_broken_puts_nothing_back(
 ):
     slow, slow_folder = filled("slow")
     monkeypatch.setattr(lock, "MINUTES", -1)
-    with pytest.MonkeyPatch.context() as patch:  # it waits, but what it holds is out of date
+    with pytest.MonkeyPatch.context() as patch:  # it waits, but its copy is out of date
         patch.setattr(lock, "MINUTES", 1)
         patch.setattr(time, "time", lambda: 1_000_000.0)
         state.take(slow, slow_folder, to_change=True)
@@ -353,7 +353,9 @@ def test_a_store_that_is_too_large_is_kept_and_only_alias_moves_can_lock_it(fill
     assert not lock_is_held(remote)
     state.take(git, folder, to_change=True, limit_size=False)  # a rollback
     state.put(git, folder)
-    state.take(git, folder, to_change=False)  # what moves the store to a server reads it
+    state.take(
+        git, folder, to_change=False
+    )  # the command that moves the store to a server reads it
     assert (folder / "mlruns/0/run1/artifacts/large").stat().st_size == 51_000_000
 
 
@@ -433,7 +435,7 @@ sys.exit(done.returncode)
 def test_a_run_killed_at_any_moment_leaves_the_old_store_or_the_new_one(
     filled, remote: Path, tmp_path: Path, after: str
 ):
-    """Kill it at each of the git commands that it calls, before and after the command."""
+    """The run is killed before and after each git command that it calls."""
     programs = tmp_path / "bin"
     programs.mkdir()
     git = programs / "git"

@@ -1,4 +1,4 @@
-"""Configs that fail at any place, next to one that does not."""
+"""Configs that fail in any stage, next to one that does not fail."""
 
 import os
 from pathlib import Path

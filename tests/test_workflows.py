@@ -1,4 +1,4 @@
-"""Rules for the workflows that neither act nor a linter checks, read from the files."""
+"""Rules for the workflow files that neither act nor a linter checks."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""ci.yml, run by act: what it checks, and the Bento. Of its tests it runs a few doctests."""
+"""ci.yml, run by act: its checks and the Bento. It runs only a few doctests as tests."""
 
 import shutil
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""monitor.yml, run by act: with and without drift, by schedule and by button."""
+"""monitor.yml, run by act: with and without drift, by schedule and by hand."""
 
 import sqlite3
 import time

@@ -1,4 +1,4 @@
-"""promote.yml, run by act: the schedule, and each of its buttons."""
+"""promote.yml, run by act: by schedule and by hand."""
 
 import shutil
 import sqlite3

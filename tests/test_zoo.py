@@ -1,7 +1,7 @@
-"""Tables that nobody here chose, through the line: each works, or one line says what is wrong.
+"""Tables that were not chosen by hand: each works in the line, or one line says what is wrong.
 
-Every day takes another sample, so that a year sees every table. `python -m benchmarks.zoo` takes
-all of them. To repeat a day: ZOO_SEED=739950 pytest tests/test_zoo.py
+Each day has another sample, so that every table is tested within a year. `python -m benchmarks.zoo`
+tests all of them. To repeat a day: ZOO_SEED=739950 pytest tests/test_zoo.py
 """
 
 import os

@@ -1,7 +1,7 @@
 """A process that has loaded the libraries of the steps, and forks for each command of a test.
 
-A step spends three to five seconds of processor time on imports. Its fork has them already, and is
-a process of its own like any other: with its own folder, environment, output and exit code.
+A step spends three to five seconds of processor time on imports. A fork has loaded them already. It
+is a normal process with its own folder, environment, output and exit code.
 """
 
 import atexit
@@ -92,7 +92,7 @@ def _next_command(address: str) -> list[str]:
         listener.bind(address)
         listener.listen(64)
         print("ready", flush=True)
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks that only wait
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # forks that have ended are not zombies
         while True:
             ready, _, _ = select.select([listener, sys.stdin], [], [])
             if sys.stdin in ready:

@@ -1,4 +1,4 @@
-"""An A/B router as people write them: Flask, two pyfunc models, a line of CSV per request."""
+"""A typical hand-written A/B router: Flask, two pyfunc models, a line of CSV per request."""
 
 import csv
 import hashlib

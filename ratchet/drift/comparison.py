@@ -46,12 +46,12 @@ class Drift:
 
     @property
     def drifted(self) -> list[str]:
-        """The features that drifted, worst first."""
+        """Return the features that drifted, worst first."""
         return [name for name in worst_first(self.features) if self.features[name].drifted]
 
     @property
     def changed(self) -> list[str]:
-        """The features that changed within the tolerances, worst first."""
+        """Return the features that changed within the tolerances, worst first."""
         return [name for name in worst_first(self.features) if self.features[name].changed]
 
 

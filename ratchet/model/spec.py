@@ -46,7 +46,7 @@ class ModelSpec:
 
     @property
     def sha256(self) -> str:
-        """The digest of the meaning: layout, comments and the file's name do not count."""
+        """Return the digest of the content, without layout, comments and the file's name."""
         content = json.dumps(_with_text_keys(self.as_config()), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 

@@ -90,12 +90,12 @@ class PredictionLog:
 
     @property
     def waiting(self) -> int:
-        """The number of writes that are not committed yet."""
+        """Return the number of writes that are not committed yet."""
         return self._queue.waiting
 
     @property
     def is_journalling(self) -> bool:
-        """True if PostgreSQL is away, or the journal is not drained yet."""
+        """Return whether PostgreSQL is away or the journal is not drained yet."""
         is_away = isinstance(self._database, PostgreSQLWithJournal) and self._database.is_away
         return is_away or (self._journal is not None and not self._journal.is_empty())
 

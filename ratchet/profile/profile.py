@@ -30,7 +30,7 @@ class NumberCounts:
 
     @property
     def shares(self) -> np.ndarray:
-        """The counts that PSI compares: the coarse bins, then the missing values."""
+        """Return the counts that PSI compares: the coarse bins, then the missing values."""
         return np.append(self.bins.to_coarse(self.counts), self.missing)
 
     def __add__(self, other: "NumberCounts") -> "NumberCounts":
@@ -74,7 +74,7 @@ class CategoryCounts:
 
     @property
     def shares(self) -> np.ndarray:
-        """The counts that PSI compares: common names, rare and unseen ones together, missing."""
+        """Return the counts that PSI compares: common names, all other names, missing values."""
         pooled = self.counts[-2:].sum()
         return np.concatenate([self.counts[:-2], [pooled, self.missing]])
 

@@ -1,1 +1,1 @@
-"""Runs, versions, aliases and the ledger. Only this room writes to MLflow's registry."""
+"""Runs, versions, aliases and the ledger. Only this package writes to MLflow's registry."""
