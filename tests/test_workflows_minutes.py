@@ -1,7 +1,7 @@
-"""GitHub's minutes that the workflows cost, computed from the workflow files.
+"""The minutes that the workflows cost on GitHub, computed from the workflow files.
 
 GitHub rounds each job up to a whole minute; a skipped job costs nothing. The seconds of the steps
-are those of `python -m benchmarks.push` on two cores, doubled, with a warm package cache.
+are estimated: those of `python -m benchmarks.push` on two cores with a warm package cache, doubled.
 """
 
 import math
@@ -60,8 +60,8 @@ def test_the_runs_of_a_cron_line_are_counted():
     assert runs_a_month("41 1-5,7-11,13-17,19-23 * * *") == 30.4 * 20
 
 
-def test_an_idle_repository_costs_less_than_150_minutes_a_month():
-    """The jobs of `monitor` and `promote` are skipped before they start if there is no log."""
+def test_an_idle_repository_costs_less_than_50_minutes_a_month():
+    """Without a log, the jobs of `monitor` and `promote` are skipped before they start."""
     for name in ("monitor", "promote"):
         assert "github.event_name == 'schedule' && " in workflow(name)["jobs"]["look"]["if"]
         assert "vars.RATCHET_LOG != ''" in workflow(name)["jobs"]["look"]["if"]
