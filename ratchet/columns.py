@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     Series = pd.Series[Any]
 
-GivenKind = Literal["numeric", "categorical", "boolean", "date"]  # what data.kinds can say
-TextKind = Literal["hash", "tfidf"]  # ids and free text; see data.text
+GivenKind = Literal["numeric", "categorical", "boolean", "date"]  # the kinds in data.kinds
+TextKind = Literal["hash", "tfidf"]  # the choices in data.text, for ids and free text
 Kind = GivenKind | TextKind
 ColumnType = Literal["double", "boolean", "datetime", "string"]
 
@@ -83,21 +83,21 @@ def kind_of_values(column: "Series") -> GivenKind:
 
 
 def is_boolean(column: "Series") -> bool:
-    """Return whether all values are booleans, or the words true and false, as a CSV has them."""
+    """Return whether all values are booleans, or the texts "true" and "false", as in a CSV."""
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
     if is_numeric_dtype(column) and not is_bool_dtype(column):
         return False
     present = column.dropna().unique()
-    if not 0 < len(present) <= 6:  # true, True and TRUE
+    if not 0 < len(present) <= 6:  # two words, each in three spellings: true, True, TRUE
         return False
     return {str(value).lower() for value in present} <= {"true", "false"}
 
 
 def as_kind(column: "Series", kind: Kind) -> "Series":
-    """Return the column with the one pandas type of its kind; raise ValueError if it does not fit.
+    """Convert the column to the pandas type of its kind; raise ValueError if the values do not fit.
 
-    A model therefore sees the same types from every source and from every request.
+    A model therefore gets the same types from every file format and from every request.
     """
     from pandas.api.types import is_numeric_dtype
 
@@ -111,7 +111,7 @@ def as_kind(column: "Series", kind: Kind) -> "Series":
 
 
 def _as_texts(column: "Series") -> "Series":
-    """Return texts and None; equal texts are one object, which saves most of the memory."""
+    """Return the values as texts, and None if missing. Equal texts share one object in memory."""
     import numpy as np
     import pandas as pd
 
@@ -126,7 +126,7 @@ def _as_dates(column: "Series") -> "Series":
     if pd.api.types.is_numeric_dtype(column):
         raise ValueError(f"{column.dropna().iloc[0]} may be seconds, days or a year; write dates")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pandas warns if it has to guess each value's format
+        warnings.simplefilter("ignore")  # pandas warns if it must guess the format of each value
         moments = pd.to_datetime(column, utc=True)
     return moments.dt.tz_localize(None).astype("datetime64[us]")
 
@@ -162,7 +162,7 @@ def from_json(values: Sequence[Any], type_: ColumnType) -> "Series":
 
 
 def from_text(values: "Series", type_: ColumnType) -> "Series":
-    """Return the cells of an exported prediction log, which may all be text, as a column."""
+    """Return the cells of an exported prediction log as a column; all cells may be text."""
     import pandas as pd
 
     if type_ == "double":

@@ -20,14 +20,15 @@ from ratchet.errors import InputError
 MLPROJECT = Path("MLproject")
 REPORTS = Path("reports")
 LONGEST_MESSAGE = 300
-OBJECTS_BETWEEN_COLLECTIONS = 50_000  # with Python's 700, loading libraries takes longer
+OBJECTS_BETWEEN_COLLECTIONS = 50_000  # Python's default, 700, makes the import of libraries slower
 
 
 def run(main: Callable[..., None]) -> None:
     """Run a step and set its exit code.
 
-    0: it did its work, whatever the verdict. 2: the input was wrong; one line says how to correct
-    it. 1: a bug; one line names the file that holds the traceback. 130: it was stopped.
+    0: the step did its work, whatever the verdict. 1: a bug; one line names the file that holds the
+    traceback. 2: the input was wrong, or the disk is full; one line says what to do. 130: the step
+    was stopped.
     """
     step = inspect.getmodule(main).__spec__.name.split(".")[-1]  # type: ignore[union-attr]
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
@@ -44,7 +45,7 @@ def run(main: Callable[..., None]) -> None:
 
 
 def failure(step: str, error: Exception) -> tuple[int, str]:
-    """Return the exit code and the line that the person reads."""
+    """Return the exit code and the message for the user."""
     if isinstance(error, InputError):
         return 2, str(error)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -69,9 +70,10 @@ def unexpected(step: str, error: Exception) -> str:
 
 
 def stop_once() -> None:
-    """Make SIGTERM, and a terminal that is closed, stop a step as Ctrl-C does.
+    """Make SIGTERM and SIGHUP (the terminal was closed) stop a step as Ctrl-C does.
 
-    `mlflow run` sends SIGTERM after Ctrl-C. It is ignored then, so that the step closes its files.
+    After Ctrl-C, `mlflow run` also sends SIGTERM. From the first signal on, SIGTERM is ignored, so
+    that the step can close its files.
     """
 
     def stop(*_: object) -> None:
@@ -79,12 +81,12 @@ def stop_once() -> None:
         raise KeyboardInterrupt
 
     for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(one) is not signal.SIG_IGN:  # as in the background, or under nohup
+        if signal.getsignal(one) is not signal.SIG_IGN:  # ignored in the background and by nohup
             signal.signal(one, stop)
 
 
 def arguments(step: str, main: Callable[..., None], argv: list[str]) -> dict[str, Any]:
-    """Parse the arguments: names and defaults are MLproject's, types are those of the function."""
+    """Parse the arguments: MLproject has their names and defaults, `main` has their types."""
     if not MLPROJECT.is_file():
         raise InputError(f"{Path.cwd()} has no MLproject; run the step in the root of the project")
     declared = yaml.safe_load(MLPROJECT.read_text())["entry_points"][step]

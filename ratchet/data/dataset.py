@@ -1,4 +1,4 @@
-"""A table to learn from, its split into training and holdout, and the split's sha256."""
+"""A labelled table, its split into training rows and holdout, and the sha256 of the split."""
 
 import hashlib
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ from ratchet.settings import DataSettings
 
 @dataclass(frozen=True)
 class Table:
-    """The features, with one pandas type a kind (see `ratchet.columns`), and the target."""
+    """The features, with one pandas type per kind (see `ratchet.columns`), and the target."""
 
     name: str
     features: pd.DataFrame
     target: np.ndarray  # text, bool or int64
     kinds: dict[str, Kind]
-    slices: pd.DataFrame  # the columns to report by; a column may be dropped and still slice
+    slices: pd.DataFrame  # the columns of data.slices, also those that data.drop removes
 
     @cached_property
     def classes(self) -> np.ndarray:
@@ -84,10 +84,10 @@ def load_split(settings: DataSettings) -> Split:
 
 
 def split(table: Table, share: float, seed: int) -> Split:
-    """Choose the holdout by each row's own hash, stratified by class.
+    """Choose the holdout within each class, by a hash of each row's content.
 
-    The order of the rows does not matter, and rows that are added later hardly move the others.
-    Every class keeps a row on each side.
+    The order of the rows does not matter, and rows that are added later change the side of few
+    others. Every class has at least one row on each side.
     """
     repeats = pd.Series(table.row_hashes).groupby(table.row_hashes).cumcount().to_numpy()
     keys = _mix(table.row_hashes, seed) ^ _mix(repeats.astype("uint64"), seed)
@@ -100,7 +100,7 @@ def split(table: Table, share: float, seed: int) -> Split:
 
 
 def _mix(hashes: np.ndarray, seed: int) -> np.ndarray:
-    """Return other hashes, a function of these and the seed (the finaliser of splitmix64)."""
+    """Return new hashes, computed from these and the seed (the finaliser of splitmix64)."""
     with np.errstate(over="ignore"):
         mixed = hashes ^ (np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15))
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -109,7 +109,7 @@ def _mix(hashes: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _sha256(table: Table, in_holdout: np.ndarray) -> str:
-    """Return the digest of the content: the same table as CSV or as Parquet has the same one."""
+    """Return the digest of the content; it is the same for a table as CSV and as Parquet."""
     digest = hashlib.sha256(repr(list(table.kinds.items())).encode())
     digest.update(str(table.target.dtype).encode())
     digest.update(table.row_hashes.tobytes())

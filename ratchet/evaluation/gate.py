@@ -1,10 +1,10 @@
 """The offline gate: compare a candidate with prod on the same holdout.
 
-The gate blocks a candidate that is worse with confidence, below the floor, or broken. It does not
-prove that a candidate is better: few rows can prove little. That is what the A/B test is for.
+The gate blocks a candidate that is worse with confidence, below the floor, over a limit, or broken.
+It does not prove that a candidate is better, because few rows can prove little. The A/B test does.
 
-Candidates are ranked on the selection half of the holdout. They are compared with prod, and their
-metrics are reported, on the audit half, which selects nothing.
+The selection half of the holdout ranks the candidates. The audit half compares them with prod and
+gives the reported metrics; no candidate is selected by it.
 """
 
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A candidate against prod; each difference is candidate minus prod."""
+    """The comparison of a candidate with prod; each difference is candidate minus prod."""
 
     rows: int
     difference: float
@@ -48,9 +48,9 @@ class Comparison:
     mcnemar_p: float
     candidate_alone_right: int
     prod_alone_right: int
-    metrics: dict[str, tuple[float, float]]
-    recall: dict[str, tuple[float, float]]
-    slices: dict[str, tuple[int, float, float]]  # rows, accuracy of the candidate, of prod
+    metrics: dict[str, tuple[float, float]]  # metric: value of the candidate, of prod
+    recall: dict[str, tuple[float, float]]  # class: recall of the candidate, of prod
+    slices: dict[str, tuple[int, float, float]]  # slice: rows, accuracy of the candidate, of prod
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,10 @@ def _broken(candidate: Contender, error: str) -> Verdict:
 
 
 def best(verdicts: list[Verdict], metric: Metric) -> Verdict | None:
-    """Return the best one that passed; ties go to the lower log loss, then the older version."""
+    """Return the best verdict that passed; if equal, by the lower log loss, then the older version.
+
+    The score on the selection half decides first.
+    """
     sign = -1 if metric in LOWER_IS_BETTER else 1
 
     def rank(verdict: Verdict) -> tuple[float, float, int]:
@@ -127,7 +130,10 @@ def best(verdicts: list[Verdict], metric: Metric) -> Verdict | None:
 
 
 def guessing_score(answers: Answers, metric: Metric) -> float:
-    """Return the score of always naming the commonest class, with class shares as probabilities."""
+    """Return the score of always predicting the most common class.
+
+    The predicted probabilities are the shares of the classes.
+    """
     shares = np.bincount(answers.truth, minlength=answers.classes) / len(answers.truth)
     labels = np.full(len(answers.truth), shares.argmax())
     probabilities = np.tile(shares, (len(answers.truth), 1))
@@ -150,10 +156,11 @@ def _limits(
 
 
 def _metric_check(comparison: Comparison, metric: Metric, settings: GateSettings) -> Check:
-    """Fail if even the better end of the interval is worse than prod.
+    """Fail if even the better end of the confidence interval is worse than the tolerance allows.
 
-    The interval leaves (1 - confidence) / 2 on that side. The recalls get the other half, so all
-    checks together reject an equal candidate with probability at most 1 - confidence.
+    For an equal candidate this happens with probability (1 - confidence) / 2 at most. The check of
+    the recalls has the same limit, so both together reject an equal candidate with probability at
+    most 1 - confidence.
     """
     best_case = -comparison.low if metric in LOWER_IS_BETTER else comparison.high
     limit = -settings.tolerance
@@ -169,7 +176,7 @@ def _recall_check(p_values: list[float], classes: np.ndarray, settings: GateSett
 
 
 def _class_losses(candidate: Answers, prod: Answers, tolerance: float) -> list[float]:
-    """Return, for each class, McNemar's p-value of a lower recall; 1 if within the tolerance."""
+    """Return McNemar's p-value of a lower recall per class; 1 if the loss is within tolerance."""
     p_values = []
     for code in range(candidate.classes):
         rows = candidate.truth == code
@@ -221,7 +228,7 @@ def _by_slice(
 
 
 def smallest_visible_difference(comparison: Comparison) -> str:
-    """Return a sentence that says which differences so few rows cannot show."""
+    """Return a sentence that says which differences this number of rows cannot show."""
     width = (comparison.high - comparison.low) / 2
     return (
         f"With {comparison.rows} rows in the audit half of the holdout, a difference of less than"

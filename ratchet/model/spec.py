@@ -1,7 +1,7 @@
 """Model configs: read from files, checked, and built as scikit-learn pipelines.
 
-pydantic could replace only the four checks of `parse_spec` that precede the parameters; the
-allow-list, the parameters and the configs inside a config need this code with it or without it.
+These checks do not use pydantic, because it could replace only the first four of `parse_spec`. The
+allow-list, the parameters and the configs inside a config would still need this code.
 """
 
 import hashlib
@@ -28,10 +28,11 @@ ONE_THREAD: dict[str, dict[str, Any]] = {
     "catboost": {"thread_count": 1, "verbose": False, "allow_writing_files": False},
 }
 """Train on one thread: the order of floating-point sums changes the result, and runs must be
-reproducible bit for bit. Several cores train several configs at the same time instead."""
+reproducible bit for bit. To use several cores, several configs are trained at the same time."""
 CODED = ("xgboost", "catboost")
-"""These libraries expect classes as codes 0..k-1, or answer text and booleans in other types.
-A soft VotingClassifier with one member encodes the classes, and needs no code of this project."""
+"""These libraries accept only class codes 0..k-1, or return text and booleans in another type.
+scikit-learn's VotingClassifier with one member, voting="soft", encodes and decodes the classes, so
+that a stored model contains no code of this project."""
 
 PACKAGES = {"lightgbm": "lightgbm", "xgboost": "xgboost-cpu", "catboost": "catboost"}
 
@@ -46,7 +47,7 @@ class ModelSpec:
 
     @property
     def sha256(self) -> str:
-        """Return the digest of the content, without layout, comments and the file's name."""
+        """The digest of the content; layout, comments and the file's name do not change it."""
         content = json.dumps(_with_text_keys(self.as_config()), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
@@ -55,7 +56,7 @@ class ModelSpec:
 
     @property
     def flat_params(self) -> dict[str, Any]:
-        """Return the parameters, those of inner configs too, with names that MLflow accepts."""
+        """Return all parameters, also of inner configs, under names that MLflow accepts."""
         flat = {"estimator": self.estimator} | _flatten(self.params)
         return {re.sub(r"[^\w. :/-]", "_", name)[:250]: value for name, value in flat.items()}
 
@@ -132,7 +133,8 @@ def build(
         members = [(name, build(one, kinds, dtypes, seed)) for name, one in _members(spec)]
         return Pipeline([("model", _estimator(spec, seed, members))])
     needs = ALLOWED[_innermost(spec).estimator].preparation
-    # A blend inside another estimator gets that one's input; dense numbers suit every member.
+    # A blend inside another estimator gets the input of the outer one. Every possible member
+    # accepts dense numbers.
     needs = "dense" if needs == "members" else needs
     return Pipeline(
         [("prepare", preparation(needs, kinds, dtypes)), ("model", _estimator(spec, seed))]
@@ -149,7 +151,7 @@ def _estimator(spec: ModelSpec, seed: int, members: list[tuple[str, Any]] | None
 
 
 def _with_defaults(estimator: Estimator, params: Mapping[str, Any], seed: int) -> Any:
-    """Return the estimator with the project's seed and on one thread, unless params say more."""
+    """Return the estimator with the project's seed and one thread, unless params say otherwise."""
     known, fixed = defaults(estimator), dict(ONE_THREAD.get(estimator.library, {}))
     if not any(params.get(name) is not None for name in SEEDS) and SEEDS[0] in known:
         fixed[SEEDS[0]] = seed
@@ -163,7 +165,7 @@ def _with_defaults(estimator: Estimator, params: Mapping[str, Any], seed: int) -
 
 
 def _inner(spec: ModelSpec) -> dict[str, ModelSpec]:
-    """Return the estimator inside a wrapper, and the one that ends a stack."""
+    """Return the inner configs: that of a wrapper, and the final estimator of a stack."""
     return {
         key: ModelSpec(key, spec.params[key]["estimator"], spec.params[key].get("params") or {})
         for key in ("estimator", "final_estimator")
@@ -193,7 +195,7 @@ def libraries(spec: ModelSpec) -> set[str]:
 
 
 def _with_text_keys(value: Any) -> Any:
-    """Return the value with its keys as JSON texts, because JSON would write 1 and "1" alike."""
+    """Return the value with its keys as JSON texts; otherwise the keys 1 and "1" become equal."""
     if isinstance(value, Mapping):
         return {json.dumps(key): _with_text_keys(inner) for key, inner in value.items()}
     return [_with_text_keys(inner) for inner in value] if isinstance(value, list) else value

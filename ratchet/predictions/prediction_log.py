@@ -1,11 +1,11 @@
-"""The prediction log of a service: the one way to write to it.
+"""The write path of a service's prediction log; nothing else writes to the log.
 
     log = PredictionLog(log_url(), settings.ab)
     await log.append([record])     # committed when it returns
     await log.label([Label(...)])  # a LabelResult per label
-    log.split.value                # the split in force
+    log.split.value                # the present split
 
-To read a log, see reading.py.
+reading.py reads a log.
 """
 
 import asyncio
@@ -29,11 +29,15 @@ SECONDS_BETWEEN_DRAINS = 0.5
 SECONDS_BETWEEN_WATCHES = 1.0
 SECONDS_BETWEEN_DELETIONS = 3600.0
 MAX_REQUEST_ID = 64  # characters
-MAX_LABEL = 500  # characters of JSON; PostgreSQL's index of refused labels holds 2,704 bytes a row
+MAX_LABEL = 500  # characters of JSON; a row of PostgreSQL's index has at most 2,704 bytes
 
 
 class PredictionLog:
-    """`on_labels` is called, from a thread, with the results of labels that had been kept."""
+    """A prediction log that is open for writing.
+
+    `on_labels` is called from a thread with the results of those labels that could not be matched
+    to a request while PostgreSQL was not available.
+    """
 
     def __init__(
         self, url: str, settings: ABSettings | None = None, on_labels: OnLabels | None = None
@@ -66,7 +70,7 @@ class PredictionLog:
         return self._queue.submit(shadows)
 
     def append_now(self, records: Sequence[Record]) -> None:
-        """Append outside asyncio, and wait. label_now and shadow_now do the same."""
+        """Append without asyncio, and wait for the commit, as label_now and shadow_now do."""
         self._queue.submit_and_wait(records)
 
     def label_now(self, labels: Sequence[Label]) -> list[LabelResult]:
@@ -82,7 +86,7 @@ class PredictionLog:
         return self._splits.current
 
     def salt(self, staging_version: str | None) -> str | None:
-        """Return the salt of the test of this staging version."""
+        """Return the salt that assigns users to arms in the test of this staging version."""
         return salt_of(self._splits.secret, staging_version)
 
     def put_split(self, value: float, by: str) -> Split:
@@ -95,12 +99,12 @@ class PredictionLog:
 
     @property
     def is_journalling(self) -> bool:
-        """Return whether PostgreSQL is away or the journal is not drained yet."""
+        """True if PostgreSQL is not available, or if the journal is not empty yet."""
         is_away = isinstance(self._database, PostgreSQLWithJournal) and self._database.is_away
         return is_away or (self._journal is not None and not self._journal.is_empty())
 
     async def takes_writes(self) -> bool:
-        """Make a test write, for /readyz."""
+        """Return whether an empty write succeeds; /readyz asks this."""
         try:
             await self._queue.submit([])
         except LogError:
@@ -118,7 +122,7 @@ class PredictionLog:
             self._journal.close()
 
     def _opened(self, url: str) -> Database | PostgreSQLWithJournal:
-        """Return the database. SQLite must work now; PostgreSQL may be away at the start."""
+        """Return the database. SQLite must work now; PostgreSQL may become available later."""
         if self._journal:
             postgresql = PostgreSQLWithJournal(url, self._journal, self._on_labels)
             self._tasks.append(PeriodicTask(SECONDS_BETWEEN_DRAINS, postgresql.drain, "journal"))
@@ -134,7 +138,10 @@ class PredictionLog:
 
 
 def _require_short(labels: Sequence[Label]) -> None:
-    """Refuse labels that no answer can have, so that they cannot fill the tables or the journal."""
+    """Refuse labels and ids that are too long, so that they cannot fill the tables or the journal.
+
+    No request has such an id, and no class has such a name.
+    """
     for label in labels:
         if len(label.request_id) > MAX_REQUEST_ID:
             raise RefusedError(f"A request_id has at most {MAX_REQUEST_ID} characters")

@@ -1,4 +1,7 @@
-"""The decision: promote, reject or keep testing. A pure function of a Trial and the settings."""
+"""The decision of an A/B test: promote, reject or keep testing.
+
+It is a pure function of a Trial (the counts and the evidence of the test) and the settings.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -21,9 +24,9 @@ class Verdict:
 
 
 def decide(trial: Trial, settings: PromotionSettings) -> Verdict:
-    """Look at the guardrails first, then at faults of the test, then at the evidence.
+    """Decide by the guardrails first, then by faults of the test, then by the evidence.
 
-    A version that harms users is rejected whatever else holds.
+    A version that harms users is therefore rejected even if the test has faults.
     """
     is_over = settings.deadline_days is not None and trial.days >= settings.deadline_days
     guards, test_faults = guardrails(trial, settings), faults(trial)
@@ -108,7 +111,8 @@ def _missing_labels_decide(evidence: Evidence) -> bool:
 
 
 def _points(difference: float | None) -> str:
-    """
+    """Return the difference in percentage points, with its sign.
+
     >>> _points(0.0184)
     '+1.8 points'
     """
@@ -116,7 +120,8 @@ def _points(difference: float | None) -> str:
 
 
 def _rounded(count: int) -> int:
-    """
+    """Return the count, rounded to two digits.
+
     >>> _rounded(873), _rounded(12345), _rounded(7)
     (870, 12000, 7)
     """

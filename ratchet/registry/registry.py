@@ -1,8 +1,9 @@
 """Versions, aliases and the ledger.
 
-A move is one ledger line. It is written before the first alias changes and marked as done after the
-last one. If the process is killed in between, the next call finishes the move. The lines are tags
-of the registered model, so they are stored wherever the registry is.
+A move changes which versions the aliases point to. Each move has one ledger line, which is written
+before the first alias changes and marked as done after the last one. If the process is killed in
+between, the next call of `move` or `finish_moves` finishes the move. The lines are tags of the
+registered model, so they are stored wherever the registry is.
 """
 
 import json
@@ -101,7 +102,7 @@ class Registry:
         return {alias: str(number) for alias, number in known.items() if alias in ALIASES}
 
     def register(self, run_id: str, model_id: str, tags: Mapping[str, str]) -> Version:
-        """Register a version. The caller has stored the model, so no version lacks its model."""
+        """Register a version. The caller has stored the model before, so every version has one."""
         if self._registered_model() is None:
             self._client.create_registered_model(self.model)
         version = self._client.create_model_version(
@@ -147,8 +148,9 @@ class Registry:
     ) -> LedgerLine:
         """Move each alias to a version, or delete it if its target is None.
 
-        If this process is killed, the next call finishes the move. Nothing moves, and `Overtaken`
-        is raised, if the aliases differ from `expected`, on which the caller based the decision.
+        `expected` contains the aliases that the caller's decision is based on. If the aliases are
+        different now, nothing moves and `Overtaken` is raised. If this process is killed, the next
+        call finishes the move.
         """
         with registry_lock(self._client, self.model):
             self._finish()
@@ -229,7 +231,7 @@ class Registry:
 def _marked(
     tags: Mapping[str, Mapping[str, str]], moves: Mapping[str, tuple[str | None, str | None]]
 ) -> dict[str, dict[str, str]]:
-    """Return the tags with demo=true on every version that moves."""
+    """Return the tags, and demo=true for every version that an alias leaves or reaches."""
     moved = {number for pair in moves.values() for number in pair if number}
     return {
         n: {**tags.get(n, {}), **({"demo": "true"} if n in moved else {})} for n in {*tags, *moved}

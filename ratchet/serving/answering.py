@@ -1,4 +1,4 @@
-"""The way of a request's rows: an arm for each, answers, records in the log, then the reply."""
+"""The path of a request's rows: an arm for each row, an answer, and a record in the log."""
 
 import asyncio
 import random
@@ -27,14 +27,14 @@ _DEFAULTS: dict[str, Iterable[Any]] = {
 
 
 class UnavailableError(Exception):
-    """prod cannot answer."""
+    """An error that means: prod cannot answer."""
 
 
 class Scored(NamedTuple):
-    """The answers to the rows that one arm has in a request."""
+    """The answers to those rows of a request that are assigned to one arm."""
 
     answers: Sequence[Answer]
-    arm: Arm  # the arm that answered
+    arm: Arm  # the arm that answered: A also if prod answered in place of staging
     milliseconds: float
     error: str | None = None  # the error of arm B
 
@@ -47,9 +47,9 @@ class Answering:
         self.shadowing = Shadowing(log, metrics) if settings.shadow else None
 
     async def answer(self, arms: Arms, rows: RequestRows) -> list[Record]:
-        """Return the records, which are committed by then.
+        """Answer the rows, and return their records after the log has committed them.
 
-        Raises UnavailableError if prod fails, and LogError if the log keeps nothing.
+        Raise UnavailableError if prod fails, and LogError if the log cannot store the records.
         """
         split = self._log.split.value
         users = self._logged_users(rows.users)
@@ -67,7 +67,10 @@ class Answering:
         return records
 
     def _logged_users(self, users: Sequence[str]) -> Sequence[str]:
-        """Return the users as the log has them. They are assigned by it, so anyone can check."""
+        """Return the user ids as the log stores them.
+
+        The arms are computed from these, so the assignment can be checked with the log's content.
+        """
         if self._secret is None:
             return users
         return [pseudonymize(user, self._secret) for user in users]
@@ -89,7 +92,7 @@ class Answering:
             if staging.hangs(seconds):
                 raise TimeoutError
             answers = await _within(staging, rows, seconds)
-        except Exception as failure:  # prod answers, whatever staging's model raises
+        except Exception as failure:  # whatever staging's model raises, prod answers instead
             error = _reason(failure, self._settings.staging_timeout_ms)
             scored = await self._by_prod(arms, rows)
             took = 1000 * (time.perf_counter() - began)
@@ -117,7 +120,7 @@ class Answering:
         assigned: Sequence[Arm],
         scored: Mapping[Arm, Scored],
     ) -> list[Record]:
-        """Return a record for each row, from columns: building one by one takes twice as long."""
+        """Return a record for each row, built by columns: one by one takes twice as long."""
         now, prod = time.time(), arms.prod.model
         version = {"A": prod.version, "B": arms.staging_version or prod.version}
         groups = [scored[arm] for arm in assigned]

@@ -1,4 +1,4 @@
-"""Records of trained models: an MLflow run with everything that made the model, and its version."""
+"""Records of trained models: an MLflow run with all inputs and results, and a model version."""
 
 import hashlib
 import importlib.metadata
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 DRAW = "ratchet.training.pictures.draw"
 PACKAGES = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
-"""What every model needs to be loaded; an estimator may come from one more package."""
+"""The packages that every model needs to be loaded; some estimators need one more."""
 INPUTS = ("config_sha256", "data_sha256", "lock_sha256")
-"""Tags: runs for which these are equal train the same model."""
+"""The tags that identify what a model is trained from. If they are equal, the models are equal."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,10 @@ def predictions_sha256(answers: Answers) -> str:
 
 @contextmanager
 def _files(trained: Trained, split: Split, profile: Reading) -> Iterator[None]:
-    """Log the config, the profile and the pictures, which another process draws meanwhile."""
+    """Log the config, the profile and the pictures.
+
+    Another process draws the pictures while the `with` block runs.
+    """
     import mlflow
 
     classes, answers = split.table.classes, trained.answers
@@ -167,7 +170,7 @@ def _files(trained: Trained, split: Split, profile: Reading) -> Iterator[None]:
             with_answers(profile, predicted, truth).save(folder / FOLDER)
             yield
             drawing.result()
-        finally:  # if logging failed, the process would draw into a folder that is deleted
+        finally:  # the folder is deleted now, so the process must not draw into it any more
             drawing.stop()
         mlflow.log_artifacts(name)
 
@@ -195,8 +198,9 @@ def _log_model(trained: Trained, split: Split) -> str:
     from mlflow.exceptions import MlflowException
     from mlflow.utils import requirements_utils
 
-    # The versions below are read from what is installed. MLflow would check them again, and index
-    # every module of every package to do so: half of log_model's time. It accepts this empty index.
+    # The package versions below are those that are installed. MLflow would check them again. For
+    # this check it indexes every module of every package, which takes half of log_model's time.
+    # MLflow also accepts an empty index, and then does not build one.
     requirements_utils._MODULES_TO_PACKAGES = {}  # type: ignore[assignment]
     packages = sorted([*PACKAGES, *libraries(trained.spec)])
     try:
@@ -219,7 +223,7 @@ def _log_model(trained: Trained, split: Split) -> str:
 
 
 def _signature(split: Split) -> "ModelSignature":
-    """Return the signature by column kind; an example does not show what may be missing."""
+    """Return the signature, from the column kinds; an example cannot show what may be missing."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema, TensorSpec
 
