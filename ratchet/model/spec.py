@@ -47,7 +47,7 @@ class ModelSpec:
 
     @property
     def sha256(self) -> str:
-        """The digest of the content; layout, comments and the file's name do not change it."""
+        """Return the digest of the content; layout, comments and file name do not change it."""
         content = json.dumps(_with_text_keys(self.as_config()), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 

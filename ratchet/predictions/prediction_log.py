@@ -99,7 +99,7 @@ class PredictionLog:
 
     @property
     def is_journalling(self) -> bool:
-        """True if PostgreSQL is not available, or if the journal is not empty yet."""
+        """Return whether PostgreSQL is not available, or the journal is not empty yet."""
         is_away = isinstance(self._database, PostgreSQLWithJournal) and self._database.is_away
         return is_away or (self._journal is not None and not self._journal.is_empty())
 
