@@ -205,19 +205,26 @@ def test_the_search_uses_the_preparation_of_the_project(
     theirs = project_parts().prepared(request).fit(as_plain(features, kinds))
     ours = preparation("dense", kinds, dict(features.dtypes)).fit(features)
     held_out = split.holdout[0]
-    given, made = theirs.transform(as_plain(held_out, kinds)), ours.transform(held_out)
-    assert given.shape == made.shape
-    assert np.allclose(given[:, np.lexsort(given)], made[:, np.lexsort(made)])
+    from_search, from_project = (
+        theirs.transform(as_plain(held_out, kinds)),
+        ours.transform(held_out),
+    )
+    assert from_search.shape == from_project.shape
+    assert np.allclose(
+        from_search[:, np.lexsort(from_search)], from_project[:, np.lexsort(from_project)]
+    )
 
 
 @pytest.mark.parametrize("classes", [2, 3])
 def test_the_search_computes_the_same_metrics_as_the_project(classes: int):
     rng = np.random.default_rng(0)
     truth = rng.integers(0, classes, 90)
-    given = rng.dirichlet(np.ones(classes), 90)
-    labels = given.argmax(axis=1)
-    expected = scores(Answers(truth, labels, given, classes))
-    seen = given[:, 1] if classes == 2 else given  # as scikit-learn passes it to a metric
+    probabilities = rng.dirichlet(np.ones(classes), 90)
+    labels = probabilities.argmax(axis=1)
+    expected = scores(Answers(truth, labels, probabilities, classes))
+    seen = (
+        probabilities[:, 1] if classes == 2 else probabilities
+    )  # as scikit-learn passes it to a metric
     for name, asks, metric in project_parts().metrics_of(classes):
         value = metric(truth, labels if asks == "pred" else seen, sample_weight=None)
         assert value == pytest.approx(expected.pop(name)), name
@@ -230,9 +237,9 @@ def test_rows_that_pycaret_repeated_become_a_class_weight_in_the_config():
 
 
 def test_the_config_is_a_file_that_train_reads(tmp_path: Path):
-    found = candidate("LogisticRegression", LOGISTIC)
-    spec = as_spec(found, 42, imbalance=False)
-    write_config(found, spec, "accuracy", tmp_path / "automl.yaml")
+    winner = candidate("LogisticRegression", LOGISTIC)
+    spec = as_spec(winner, 42, imbalance=False)
+    write_config(winner, spec, "accuracy", tmp_path / "automl.yaml")
     text = (tmp_path / "automl.yaml").read_text()
     assert text.startswith("# Found by PyCaret: LogisticRegression, accuracy 0.9500 over 2 folds.")
     assert read_spec(tmp_path / "automl.yaml") == spec
@@ -243,17 +250,17 @@ def test_the_search_gets_the_training_split_and_no_row_of_the_holdout(
 ):
     split, settings = mixed
     request = write_request(split, settings, jobs=0, folder=tmp_path)
-    given = pd.read_parquet(request["train"])
+    training = pd.read_parquet(request["train"])
     features, target = split.train
-    assert len(given) == len(features)
-    assert list(split.table.classes[given["target"]]) == list(target)
+    assert len(training) == len(features)
+    assert list(split.table.classes[training["target"]]) == list(target)
     held_out = as_plain(split.holdout[0], split.table.kinds)
     names = request["numeric"] + request["categorical"]
-    together = held_out.merge(given[names].drop_duplicates(), on=names, how="inner")
+    together = held_out.merge(training[names].drop_duplicates(), on=names, how="inner")
     assert together.empty
     assert request["categorical"] == ["f2", "f3", "f8"]  # city, branch, newsletter
-    assert all(given[name].dtype == "float64" for name in request["numeric"])
-    assert given["f2"].isna().sum() == features["city"].isna().sum() > 0
+    assert all(training[name].dtype == "float64" for name in request["numeric"])
+    assert training["f2"].isna().sum() == features["city"].isna().sum() > 0
     assert request["jobs"] == 1
 
 

@@ -87,9 +87,9 @@ def report(project: Path) -> dict[str, Any]:
 
 def one_line(done: "subprocess.CompletedProcess[str]") -> str:
     assert done.returncode == 2, done
-    (said,) = [line for line in done.stderr.splitlines() if line.startswith("automl: ")]
+    (message,) = [line for line in done.stderr.splitlines() if line.startswith("automl: ")]
     assert "Traceback" not in done.stderr
-    return said
+    return message
 
 
 def test_a_table_of_strings_and_gaps_is_searched_trained_and_gated(
@@ -98,14 +98,14 @@ def test_a_table_of_strings_and_gaps_is_searched_trained_and_gated(
     project = pycaret_project(mixed_settings(tmp_path))
     done = run_step(project, "automl", write="true")
     assert done.returncode == 0, done.stderr
-    found = report(project)
-    assert found["agreement"] >= 0.9
+    result = report(project)
+    assert result["agreement"] >= 0.9
     (search,) = runs(project, "tags.step = 'automl'")
     assert search.data.params["folds"] == "3"
     nested = runs(project, f"tags.mlflow.parentRunId = '{search.info.run_id}'")
     scored = [run for run in nested if "method" in run.data.tags]
     assert {run.data.tags["method"] for run in scored} == {"compare", "tune", "blend"}
-    assert len(scored) == len(found["leaderboard"])
+    assert len(scored) == len(result["leaderboard"])
     for run in scored:
         folds = client_of(project).get_metric_history(run.info.run_id, "fold_accuracy")
         assert [fold.step for fold in folds] == [0, 1, 2]
@@ -129,13 +129,13 @@ def test_a_table_of_strings_and_gaps_is_searched_trained_and_gated(
 
 def test_a_seeded_search_gives_the_same_result_twice(pycaret_project: Any):
     project = pycaret_project(IRIS)
-    found = []
+    results = []
     for _ in range(2):
         assert run_step(project, "automl").returncode == 0
         one = report(project)
         board = [{k: v for k, v in row.items() if k != "seconds"} for row in one["leaderboard"]]
-        found.append((one["winner"], one["config"], board, one["version"]))
-    assert found[0] == found[1]
+        results.append((one["winner"], one["config"], board, one["version"]))
+    assert results[0] == results[1]
 
 
 @pytest.mark.parametrize("table", ["iris", "wine", "breast_cancer", "digits", "mixed"])
@@ -230,10 +230,10 @@ def test_candidates_scored_before_the_disk_is_full_are_kept(pycaret_project: Any
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("only root may mount a small disk")
     try:
-        said = one_line(run_step(project, "automl"))
+        message = one_line(run_step(project, "automl"))
     finally:
         subprocess.run(["umount", str(reports)], check=True)
-    assert "No space left" in said or "the disk is full" in said
+    assert "No space left" in message or "the disk is full" in message
     assert runs(project, "tags.method = 'compare'")
 
 

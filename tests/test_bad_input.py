@@ -16,9 +16,9 @@ SETTINGS = yaml.safe_load((REPOSITORY / "configs/project.yaml").read_text())
 
 def one_line(done: object) -> str:
     assert done.returncode == 2, done  # type: ignore[attr-defined]
-    said = [line for line in done.stderr.splitlines() if line]  # type: ignore[attr-defined]
-    assert len(said) == 1, said
-    return str(said[0])
+    message = [line for line in done.stderr.splitlines() if line]  # type: ignore[attr-defined]
+    assert len(message) == 1, message
+    return str(message[0])
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ def test_a_config_that_is_not_valid_is_an_error_of_one_line(tmp_path: Path, conf
 
 def test_an_unknown_key_in_the_settings_is_an_error_with_the_nearest_key(tmp_path: Path):
     project = new_project(tmp_path / "p", SETTINGS | {"metrik": "f1"})
-    said = one_line(run_step(project, "train", config="configs/models/baseline.yaml"))
-    assert "unknown key 'metrik'; did you mean 'metric'?" in said
+    message = one_line(run_step(project, "train", config="configs/models/baseline.yaml"))
+    assert "unknown key 'metrik'; did you mean 'metric'?" in message
 
 
 def test_a_run_that_does_not_exist_is_an_error_of_one_line(tmp_path: Path):

@@ -191,7 +191,7 @@ def test_booleans_as_categories_are_the_same_from_csv_and_parquet(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("value", "kind", "said"),
+    ("value", "kind", "message"),
     [
         ("'x'", "numeric", "Column 'v' cannot be read as numeric (data.kinds): Unable to parse"),
         ("'x'", "date", "Column 'v' cannot be read as date (data.kinds)"),
@@ -202,11 +202,11 @@ def test_booleans_as_categories_are_the_same_from_csv_and_parquet(tmp_path: Path
     ],
 )
 def test_a_kind_that_does_not_fit_the_values_is_refused(
-    tmp_path: Path, value: str, kind: str, said: str
+    tmp_path: Path, value: str, kind: str, message: str
 ) -> None:
     with pytest.raises(InputError) as refused:
         from_query(tmp_path, f"{value} AS v, x % 2 AS y", kinds={"v": kind})
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_a_dropped_column_can_still_be_a_slice(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_a_nested_column_can_be_dropped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("named", "said"),
+    ("named", "message"),
     [
         ({"target": "outcom"}, "has no column 'outcom' (data.target); did you mean 'outcome'?"),
         ({"drop": ["agee"]}, "has no column 'agee' (data.drop); did you mean 'age'?"),
@@ -234,16 +234,16 @@ def test_a_nested_column_can_be_dropped(tmp_path: Path) -> None:
     ],
 )
 def test_a_missing_column_is_an_error_with_the_nearest_name(
-    tmp_path: Path, named: dict[str, object], said: str
+    tmp_path: Path, named: dict[str, object], message: str
 ) -> None:
     path = write(mixed_frame(), tmp_path / "a.parquet")
     with pytest.raises(InputError) as refused:
         load(settings(path, **named))  # type: ignore[arg-type]
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("labels", "said"),
+    ("labels", "message"),
     [
         (["a"] * 5, "target 'y' has one class only, 'a'; a classifier needs two"),
         (["1"] * 5, "target 'y' has one class only, 1; a classifier needs two"),
@@ -260,11 +260,11 @@ def test_a_missing_column_is_an_error_with_the_nearest_name(
     ],
 )
 def test_a_target_that_no_model_can_learn_is_refused(
-    tmp_path: Path, labels: list[str], said: str
+    tmp_path: Path, labels: list[str], message: str
 ) -> None:
     with pytest.raises(InputError) as refused:
         labelled(tmp_path, labels)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
@@ -274,8 +274,8 @@ def test_a_table_with_only_the_target_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_column_all_missing_is_refused(tmp_path: Path) -> None:
-    said = "every value of column 'x' is missing; fill it or name it under data.drop"
-    with pytest.raises(InputError, match=said):
+    message = "every value of column 'x' is missing; fill it or name it under data.drop"
+    with pytest.raises(InputError, match=message):
         column(tmp_path, ["", "NA"])
     with pytest.raises(InputError, match="every value of column 'v' is missing"):
         from_query(tmp_path, "'nan'::DOUBLE AS v, x % 2 AS y")

@@ -149,15 +149,17 @@ def test_an_address_on_the_web_is_read(tmp_path: Path, web: str) -> None:
 
 def test_an_error_in_a_fetched_file_names_its_address(tmp_path: Path, web: str) -> None:
     (tmp_path / "a.csv").write_bytes(b"\x89PNG\0\0")
-    said = error_of(f"{web}/a.csv")
-    assert said == f"{web}/a.csv is not CSV: it holds bytes that are not text; is its name right?"
+    message = error_of(f"{web}/a.csv")
+    assert (
+        message == f"{web}/a.csv is not CSV: it holds bytes that are not text; is its name right?"
+    )
 
 
 def test_an_address_that_does_not_answer_is_refused_within_seconds() -> None:
     began = time.monotonic()
-    said = error_of("http://127.0.0.1:9/x.csv")
-    assert "'http://127.0.0.1:9/x.csv' (data.source) does not answer" in said
-    assert said.endswith("is the address right?")
+    message = error_of("http://127.0.0.1:9/x.csv")
+    assert "'http://127.0.0.1:9/x.csv' (data.source) does not answer" in message
+    assert message.endswith("is the address right?")
     assert time.monotonic() - began < 5
 
 
@@ -167,13 +169,13 @@ def test_an_address_that_accepts_the_connection_but_never_answers_times_out(
     monkeypatch.setattr(files, "SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
-        said = error_of(f"http://127.0.0.1:{silent.getsockname()[1]}/x.csv")
-    assert "does not answer: no answer within 1 seconds" in said
+        message = error_of(f"http://127.0.0.1:{silent.getsockname()[1]}/x.csv")
+    assert "does not answer: no answer within 1 seconds" in message
     assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    ("address", "message"),
     [
         ("nope://x/y.csv", "does not answer: Protocol not known: nope"),
         ("memory://none.csv", "does not answer: no such file"),
@@ -193,8 +195,8 @@ def test_an_address_that_accepts_the_connection_but_never_answers_times_out(
         ("zip://x.csv::none.zip", "does not answer"),
     ],
 )
-def test_a_source_without_files_is_an_error(address: str, said: str) -> None:
-    assert said in error_of(address)
+def test_a_source_without_files_is_an_error(address: str, message: str) -> None:
+    assert message in error_of(address)
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
@@ -211,8 +213,8 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path: Path) -> Non
     _parquet(tmp_path / "right.parquet", "SELECT 1 AS a").rename(tmp_path / "parquet.csv")
     for name in ("png.csv", "zip.csv", "parquet.csv"):
         assert error_of(tmp_path / name) == f"{tmp_path / name} {no_csv}"
-    said = error_of(write_text(tmp_path / "csv.parquet", ROWS * 9))
-    assert "cannot be read as Parquet, as its name says" in said
+    message = error_of(write_text(tmp_path / "csv.parquet", ROWS * 9))
+    assert "cannot be read as Parquet, as its name says" in message
 
 
 def test_a_csv_in_another_encoding_than_the_settings_say_is_refused_with_the_position(
@@ -243,8 +245,8 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    said = "has two columns named 'a'; rename one of them"
-    assert error_of(write_text(tmp_path / "a.csv", "a,b,a\n1,2,3\n")).endswith(said)
+    message = "has two columns named 'a'; rename one of them"
+    assert error_of(write_text(tmp_path / "a.csv", "a,b,a\n1,2,3\n")).endswith(message)
     assert list(read(write_text(tmp_path / "b.csv", ",,a\n1,2,3\n"))) == [
         "unnamed_1",
         "unnamed_2",
@@ -252,7 +254,7 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     ]
     twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
     parquet.write_table(twice, tmp_path / "a.parquet")
-    assert error_of(tmp_path / "a.parquet").endswith(said)
+    assert error_of(tmp_path / "a.parquet").endswith(message)
 
 
 @pytest.mark.parametrize(
@@ -275,8 +277,8 @@ def test_a_table_read_through_arrow_equals_the_table_from_duckdb(
     with source.opened(path, settings(path)) as rows:
         assert set(rows.types) <= source.SAME_IN_ARROW
         expected = rows.relation.df()
-    found = read(path)
-    found["consent"] = found["consent"].astype(
+    frame = read(path)
+    frame["consent"] = frame["consent"].astype(
         expected["consent"].dtype
     )  # booleans with missing values
-    pd.testing.assert_frame_equal(found, expected)
+    pd.testing.assert_frame_equal(frame, expected)

@@ -87,8 +87,8 @@ def rendered(
     checkout: Path, python: Path, server: str, entry: str, **parameters: str
 ) -> dict[str, Any]:
     """Return the job that Kubernetes would be asked to start."""
-    made = run(["make", "deploy/kubernetes/MLproject", f"IMAGE={IMAGE}"], checkout)
-    assert made.returncode == 0, made.stderr
+    make = run(["make", "deploy/kubernetes/MLproject", f"IMAGE={IMAGE}"], checkout)
+    assert make.returncode == 0, make.stderr
     done = run(
         [str(python), "-c", RENDER, entry, json.dumps(parameters)],
         checkout,
@@ -129,8 +129,8 @@ def test_a_step_as_a_kubernetes_job_is_valid_and_trains(
 @pytest.mark.slow
 def test_a_job_passes_every_argument_on_unchanged(mlflow_python: Path, tmp_path: Path):
     checkout, store = clone(tmp_path / "checkout"), f"sqlite:///{tmp_path}/store.db"
-    given = {"action": "it's $HOME; really", "folder": "s3://b/day=1/*.parquet"}
-    command, _ = words_of(rendered(checkout, mlflow_python, store, "store", **given))
+    arguments = {"action": "it's $HOME; really", "folder": "s3://b/day=1/*.parquet"}
+    command, _ = words_of(rendered(checkout, mlflow_python, store, "store", **arguments))
     at = command.index("python")
     echo = [sys.executable, "-c", "import json, sys; print(json.dumps(sys.argv[1:]))"]
     done = run([*command[:at], *map(shlex.quote, echo), *command[at + 1 :]], checkout)
@@ -223,8 +223,8 @@ def test_a_trained_model_is_stored_in_the_bucket_and_loads_from_there(
         }
         (_, *code), env = of_compose("bucket", at)
         for _ in range(2):
-            made = run([str(mlflow_python), *code], tmp_path, **env)
-            assert made.returncode == 0, made.stderr
+            done = run([str(mlflow_python), *code], tmp_path, **env)
+            assert done.returncode == 0, done.stderr
         (_, *arguments), env = of_compose("mlflow", at)
         server = [str(mlflow_python.with_name("mlflow")), *arguments]
         with process(server, tmp_path, port, **env):
@@ -255,11 +255,11 @@ def _the_line_is_stored(project: Path, address: str, storage: str) -> None:
 
 
 def status_of(address: str, host: str) -> int:
-    asked = urllib.request.Request(
+    request = urllib.request.Request(
         f"{address}/api/2.0/mlflow/experiments/search?max_results=1", headers={"Host": host}
     )
     try:
-        with urllib.request.urlopen(asked) as answer:
+        with urllib.request.urlopen(request) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

@@ -60,18 +60,18 @@ def commands() -> Iterator[Command]:
 
 def logical_lines(block: str) -> Iterator[str]:
     """Yield each line together with the following ones until its quotes are closed."""
-    held = ""
+    logical = ""
     for line in block.splitlines():
-        held += line
+        logical += line
         try:
-            words = shlex.split(held, comments=True)
+            words = shlex.split(logical, comments=True)
         except ValueError:
-            held += "\n"
+            logical += "\n"
             continue
         if words:
-            yield held
-        held = ""
-    assert not held, f"a quote stays open: {held}"
+            yield logical
+        logical = ""
+    assert not logical, f"a quote stays open: {logical}"
 
 
 def words_of(command: str) -> list[str]:
@@ -107,12 +107,12 @@ def parses(command: str) -> None:
     if words[0].endswith("mlflow"):
         from mlflow.cli import cli
 
-        asked = cli.commands["run"].make_context("run", words[2:]).params
-        step, pairs = asked["entry_point"], [one.split("=", 1) for one in asked["param_list"]]
-        given = [word for name, value in pairs for word in (f"--{name}", value)]
+        options = cli.commands["run"].make_context("run", words[2:]).params
+        step, pairs = options["entry_point"], [one.split("=", 1) for one in options["param_list"]]
+        words_of_step = [word for name, value in pairs for word in (f"--{name}", value)]
     else:
-        step, given = words[2].removeprefix("steps."), words[3:]
-    arguments(step, import_module(f"steps.{step}").main, given)
+        step, words_of_step = words[2].removeprefix("steps."), words[3:]
+    arguments(step, import_module(f"steps.{step}").main, words_of_step)
 
 
 def is_a_target(command: str) -> None:

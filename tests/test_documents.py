@@ -10,7 +10,7 @@ from ratchet.errors import InputError, nearest
 from tests.tables import write_text
 
 
-def said_of(folder: Path, text: str, name: str = "a.yaml") -> str:
+def error_of(folder: Path, text: str, name: str = "a.yaml") -> str:
     with pytest.raises(InputError) as refused:
         read_mapping(write_text(folder / name, text))
     assert "\n" not in str(refused.value)
@@ -37,9 +37,9 @@ def test_a_text_that_only_looks_like_a_number_stays_text(tmp_path: Path, text: s
 
 
 def test_a_repeated_key_is_refused(tmp_path: Path) -> None:
-    assert said_of(tmp_path, "C: 1\nC: 2").endswith("is not valid YAML: key 'C' is given twice")
-    assert "key 'C' is given twice" in said_of(tmp_path, "params: {C: 1, C: 2}")
-    assert "key 'C' is given twice" in said_of(tmp_path, '{"p": {"C": 1, "C": 2}}', "a.json")
+    assert error_of(tmp_path, "C: 1\nC: 2").endswith("is not valid YAML: key 'C' is given twice")
+    assert "key 'C' is given twice" in error_of(tmp_path, "params: {C: 1, C: 2}")
+    assert "key 'C' is given twice" in error_of(tmp_path, '{"p": {"C": 1, "C": 2}}', "a.json")
 
 
 def test_anchors_and_merged_keys_in_yaml_are_read(tmp_path: Path) -> None:
@@ -54,33 +54,33 @@ def test_a_file_saved_by_windows_with_a_byte_order_mark_is_read(tmp_path: Path) 
 def test_a_missing_file_a_folder_and_an_unknown_extension_have_different_errors(
     tmp_path: Path,
 ) -> None:
-    for path, said in [
+    for path, message in [
         (tmp_path / "a.yaml", "no such file"),
         (tmp_path / "a", "no such file"),
         (tmp_path, "is a folder, expected a file"),
         (write_text(tmp_path / "a.toml", "a = 1"), "ending in .yaml, .yml, .json"),
     ]:
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             read_mapping(path)
 
 
 @pytest.mark.parametrize("text", ["", " \n\n"])
 def test_an_empty_file_is_refused(tmp_path: Path, text: str) -> None:
-    assert said_of(tmp_path, text).endswith("is empty; expected a mapping of keys to values")
+    assert error_of(tmp_path, text).endswith("is empty; expected a mapping of keys to values")
 
 
 def test_a_list_or_a_word_is_refused_as_a_config(tmp_path: Path) -> None:
     expected = "; expected a mapping of keys to values"
-    assert said_of(tmp_path, "- a\n- b").endswith("holds a list" + expected)
-    assert said_of(tmp_path, "[1]", "a.json").endswith("holds a list" + expected)
-    assert said_of(tmp_path, "word").endswith("holds 'word'" + expected)
-    assert said_of(tmp_path, "# only a comment").endswith("holds nothing" + expected)
+    assert error_of(tmp_path, "- a\n- b").endswith("holds a list" + expected)
+    assert error_of(tmp_path, "[1]", "a.json").endswith("holds a list" + expected)
+    assert error_of(tmp_path, "word").endswith("holds 'word'" + expected)
+    assert error_of(tmp_path, "# only a comment").endswith("holds nothing" + expected)
 
 
 def test_broken_yaml_and_json_are_named_with_their_line(tmp_path: Path) -> None:
-    assert "is not valid YAML: while parsing" in said_of(tmp_path, "a: 1\nb: [")
-    assert "line 2, column 5" in said_of(tmp_path, "a: 1\nb: [")
-    assert "is not valid JSON: Expecting" in said_of(tmp_path, '{"a": }', "a.json")
+    assert "is not valid YAML: while parsing" in error_of(tmp_path, "a: 1\nb: [")
+    assert "line 2, column 5" in error_of(tmp_path, "a: 1\nb: [")
+    assert "is not valid JSON: Expecting" in error_of(tmp_path, '{"a": }', "a.json")
 
 
 def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
@@ -91,11 +91,11 @@ def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_tag_that_would_make_an_object_is_refused(tmp_path: Path) -> None:
-    assert "is not valid YAML" in said_of(tmp_path, "a: !!python/object/apply:os.system [ls]")
+    assert "is not valid YAML" in error_of(tmp_path, "a: !!python/object/apply:os.system [ls]")
 
 
 def test_a_date_is_refused_unless_it_is_quoted(tmp_path: Path) -> None:
-    assert "a date, 2024-01-01; for text put it in quotes" in said_of(tmp_path, "a: 2024-01-01")
+    assert "a date, 2024-01-01; for text put it in quotes" in error_of(tmp_path, "a: 2024-01-01")
     assert read_mapping(write_text(tmp_path / "a.yaml", "a: '2024-01-01'")) == {"a": "2024-01-01"}
 
 
@@ -117,11 +117,11 @@ def test_a_date_is_refused_unless_it_is_quoted(tmp_path: Path) -> None:
     ids=lambda text: text[:20],
 )
 def test_malicious_yaml_is_refused_with_one_line(tmp_path: Path, text: str) -> None:
-    assert "is not valid YAML" in said_of(tmp_path, text)
+    assert "is not valid YAML" in error_of(tmp_path, text)
 
 
 def test_deeply_nested_json_is_refused(tmp_path: Path) -> None:
-    assert "is not valid JSON" in said_of(tmp_path, '{"a": ' + "[" * 100_000, "a.json")
+    assert "is not valid JSON" in error_of(tmp_path, '{"a": ' + "[" * 100_000, "a.json")
 
 
 TAGS = ["!", "!!int", "!!float", "!!bool", "!!set", "!!binary", "!!timestamp", "&a", "*a", "<<"]

@@ -47,25 +47,25 @@ def drift_of(reference, current, limits=LIMITS):
 
 
 def test_two_samples_of_one_population_are_stable():
-    found = drift_of(frame(0), frame(1))
-    assert found.finding == "stable"
-    assert found.reason == "no change beyond the limits"
-    assert found.rows == Pair(4000, 4000)
+    result = drift_of(frame(0), frame(1))
+    assert result.finding == "stable"
+    assert result.reason == "no change beyond the limits"
+    assert result.rows == Pair(4000, 4000)
 
 
 def test_a_shift_is_drift_in_that_feature_only():
-    found = drift_of(frame(0), frame(1, shift=0.4))
-    assert found.finding == "drifted"
-    assert found.drifted == ["age"]
-    assert found.reason == "changed: age"
-    assert found.features["age"].psi == pytest.approx(0.16, abs=0.03)
-    assert found.features["age"].ks == pytest.approx(0.158, abs=0.02)
+    result = drift_of(frame(0), frame(1, shift=0.4))
+    assert result.finding == "drifted"
+    assert result.drifted == ["age"]
+    assert result.reason == "changed: age"
+    assert result.features["age"].psi == pytest.approx(0.16, abs=0.03)
+    assert result.features["age"].ks == pytest.approx(0.158, abs=0.02)
 
 
 def test_a_trivial_shift_is_not_drift_with_many_rows():
-    found = drift_of(frame(0, 200_000), frame(1, 200_000, shift=0.05))
-    assert found.finding == "stable"
-    assert found.features["age"].p_value == 1.0
+    result = drift_of(frame(0, 200_000), frame(1, 200_000, shift=0.05))
+    assert result.finding == "stable"
+    assert result.features["age"].p_value == 1.0
 
 
 def test_changed_shares_of_categories_are_drift():
@@ -77,40 +77,40 @@ def test_changed_shares_of_categories_are_drift():
 def test_a_category_never_seen_before_is_drift():
     now = frame(1)
     now.loc[:800, "city"] = "Tromsø"
-    found = drift_of(frame(0), now)
-    assert found.drifted == ["city"]
-    assert found.features["city"].unseen == pytest.approx(801 / 4000)
+    result = drift_of(frame(0), now)
+    assert result.drifted == ["city"]
+    assert result.features["city"].unseen == pytest.approx(801 / 4000)
 
 
 def test_new_missing_values_are_drift():
     now = frame(1)
     now.loc[:800, "age"] = None
-    found = drift_of(frame(0), now)
-    assert found.drifted == ["age"]
-    assert found.features["age"].missing == Pair(0.0, 801 / 4000)
-    assert found.features["age"].ks == pytest.approx(0.0, abs=0.03)
+    result = drift_of(frame(0), now)
+    assert result.drifted == ["age"]
+    assert result.features["age"].missing == Pair(0.0, 801 / 4000)
+    assert result.features["age"].ks == pytest.approx(0.0, abs=0.03)
 
 
 def test_a_column_that_became_empty_is_drift():
     now = frame(1).assign(age=np.nan)
-    found = drift_of(frame(0), now)
-    assert found.drifted == ["age"]
-    assert found.features["age"].ks is None
+    result = drift_of(frame(0), now)
+    assert result.drifted == ["age"]
+    assert result.features["age"].ks is None
 
 
 def test_too_few_rows_give_no_verdict():
-    found = drift_of(frame(0), frame(1, rows=99, shift=3.0))
-    assert found.finding == "insufficient"
-    assert "99 rows against 4,000 of the reference; a verdict takes 100" in found.reason
-    assert found.features["age"].p_value is None
+    result = drift_of(frame(0), frame(1, rows=99, shift=3.0))
+    assert result.finding == "insufficient"
+    assert "99 rows against 4,000 of the reference; a verdict takes 100" in result.reason
+    assert result.features["age"].p_value is None
     assert drift_of(frame(0), frame(1, rows=100, shift=3.0)).finding == "drifted"
 
 
 def test_features_outside_the_setting_are_reported_but_do_not_decide():
     limits = DriftSettings(features=("visits",))
-    found = drift_of(frame(0), frame(1, shift=1.0), limits)
-    assert found.finding == "stable"
-    assert found.features["age"].psi > 0.5
+    result = drift_of(frame(0), frame(1, shift=1.0), limits)
+    assert result.finding == "stable"
+    assert result.features["age"].psi > 0.5
 
 
 def test_worse_accuracy_is_drift_and_better_accuracy_is_not():
@@ -126,24 +126,24 @@ def test_worse_accuracy_is_drift_and_better_accuracy_is_not():
 
 def test_labels_that_are_still_missing_are_not_drift():
     before = answered(right=900, wrong=100)
-    found = compare(before, answered(180, 20, unlabelled=800, like=before), None, LIMITS)
-    assert found.finding == "stable"
-    assert found.accuracy == Pair(0.9, 0.9)
+    result = compare(before, answered(180, 20, unlabelled=800, like=before), None, LIMITS)
+    assert result.finding == "stable"
+    assert result.accuracy == Pair(0.9, 0.9)
 
 
 def test_a_model_without_an_error_on_its_holdout_can_lose_accuracy():
     before = answered(right=500, wrong=0)
-    found = compare(before, answered(400, 100, like=before), None, LIMITS)
-    assert found.accuracy == Pair(1.0, 0.8)
-    assert found.answers["right"].drifted
+    result = compare(before, answered(400, 100, like=before), None, LIMITS)
+    assert result.accuracy == Pair(1.0, 0.8)
+    assert result.answers["right"].drifted
 
 
 def test_a_change_of_dependence_alone_is_drift():
     before = profile_of(frame(0))
     now = profile_of(frame(1), before)
     together = Dependence(0.6, 0.004, (("age", "visits"),))
-    found = compare(before, now, together, LIMITS)
-    assert found.reason == "changed: how features go together (age with visits)"
+    result = compare(before, now, together, LIMITS)
+    assert result.reason == "changed: how features go together (age with visits)"
     assert compare(before, now, Dependence(0.55, 0.006, ()), LIMITS).finding == "stable"
 
 
@@ -157,12 +157,12 @@ def test_psi_adds_half_a_row_to_each_bin_if_one_is_empty():
 def test_p_values_of_psi_are_uniform_without_change_and_without_tolerance():
     rng = np.random.default_rng(0)
     shares = np.full(10, 0.1)
-    found = [
+    results = [
         psi_p_value(rng.multinomial(20_000, shares), rng.multinomial(2000, shares), tau=0.0)
         for _ in range(2000)
     ]
-    assert np.mean(np.array(found) < 0.05) == pytest.approx(0.05, abs=0.012)
-    assert np.mean(np.array(found) < 0.5) == pytest.approx(0.5, abs=0.03)
+    assert np.mean(np.array(results) < 0.05) == pytest.approx(0.05, abs=0.012)
+    assert np.mean(np.array(results) < 0.5) == pytest.approx(0.5, abs=0.03)
 
 
 def test_holm_stops_at_the_first_p_value_above_its_limit():
@@ -200,9 +200,9 @@ def test_any_texts_can_be_compared(before, now):
 def _compares_without_error(before, now):
     reference = profile_of(before)
     current = profile_of(now, reference)
-    found = compare(reference, current, None, DriftSettings(minimum_rows=1))
-    one = found.features["x"]
-    assert found.finding in ("drifted", "stable")
+    result = compare(reference, current, None, DriftSettings(minimum_rows=1))
+    one = result.features["x"]
+    assert result.finding in ("drifted", "stable")
     assert 0 <= one.p_value <= 1
     assert np.isfinite(one.psi)
     assert one.psi >= 0
@@ -215,8 +215,8 @@ def _compares_without_error(before, now):
 
 def test_ten_thousand_categories_can_be_compared():
     words = [f"word {i % 10_000}" for i in range(30_000)]
-    found = drift_of(pd.DataFrame({"word": words}), pd.DataFrame({"word": words[:20_000]}))
-    assert found.finding == "stable"
+    result = drift_of(pd.DataFrame({"word": words}), pd.DataFrame({"word": words[:20_000]}))
+    assert result.finding == "stable"
 
 
 def test_one_value_that_becomes_another_is_drift():
@@ -256,17 +256,17 @@ def words_of(rng, rows, names=1000):
 def test_names_that_a_sample_happens_to_lack_are_not_drift(names):
     rng = np.random.default_rng(names)
     for _ in range(20):
-        found = drift_of(words_of(rng, 2000, names), words_of(rng, 1000, names))
-        assert found.finding == "stable"
+        result = drift_of(words_of(rng, 2000, names), words_of(rng, 1000, names))
+        assert result.finding == "stable"
 
 
 def test_a_new_name_of_a_few_percent_among_twenty_names_is_drift():
     rng = np.random.default_rng(5)
     now = words_of(rng, 1000, 20)
     now.loc[:29, "word"] = "new"
-    found = drift_of(words_of(rng, 2000, 20), now)
-    assert found.drifted == ["word"]
-    assert found.features["word"].unseen == 0.03
+    result = drift_of(words_of(rng, 2000, 20), now)
+    assert result.drifted == ["word"]
+    assert result.features["word"].unseen == 0.03
 
 
 def test_a_loss_of_five_points_of_accuracy_is_drift_and_of_half_a_point_is_not():
@@ -305,10 +305,10 @@ def test_four_points_more_missing_values_are_drift():
 
 
 def test_a_change_within_the_tolerance_is_named_and_is_not_drift():
-    found = drift_of(frame(0, 100_000), frame(1, 100_000, shift=0.05))
-    assert found.finding == "stable"
-    assert found.features["age"].verdict == "changed, within tolerance"
-    assert found.reason == "no change beyond the limits; changed, within tolerance: age"
+    result = drift_of(frame(0, 100_000), frame(1, 100_000, shift=0.05))
+    assert result.finding == "stable"
+    assert result.features["age"].verdict == "changed, within tolerance"
+    assert result.reason == "no change beyond the limits; changed, within tolerance: age"
 
 
 def test_a_check_names_the_smallest_shift_that_its_rows_can_show():
@@ -316,8 +316,8 @@ def test_a_check_names_the_smallest_shift_that_its_rows_can_show():
     many = drift_of(frame(0, 20_000), frame(1, 20_000))
     assert few.smallest_shift == pytest.approx(0.5, abs=0.1)
     assert many.smallest_shift == pytest.approx(0.19, abs=0.03)
-    found = [drift_of(frame(0, 4000), frame(s, 400, few.smallest_shift)) for s in range(2, 42)]
-    assert sum(one.finding == "drifted" for one in found) >= 28
+    results = [drift_of(frame(0, 4000), frame(s, 400, few.smallest_shift)) for s in range(2, 42)]
+    assert sum(one.finding == "drifted" for one in results) >= 28
 
 
 def shifted_in_three(seed, rows, shift, columns=13):
@@ -335,13 +335,13 @@ def joint_of(reference, current):
 
 
 def test_a_small_shift_of_three_columns_is_found_together():
-    found = [
+    results = [
         joint_of(shifted_in_three(2 * s, 4000, 0.0), shifted_in_three(2 * s + 1, 1000, 0.2))
         for s in range(20)
     ]
-    assert sum(one.finding == "drifted" for one in found) >= 12
-    assert sum(bool(one.drifted) for one in found) <= 8
-    reasons = [one.reason for one in found if one.finding == "drifted" and not one.drifted]
+    assert sum(one.finding == "drifted" for one in results) >= 12
+    assert sum(bool(one.drifted) for one in results) <= 8
+    reasons = [one.reason for one in results if one.finding == "drifted" and not one.drifted]
     assert "several features by a little (n" in reasons[0]
 
 
@@ -357,5 +357,5 @@ def test_columns_that_are_copies_of_each_other_count_once_in_the_joint_shift():
         column = np.random.default_rng(seed).normal(shift, size=rows)
         return pd.DataFrame({f"n{i}": column for i in range(8)})
 
-    found = [joint_of(copies(2 * s, 2000, 0.0), copies(2 * s + 1, 500, 0.0)) for s in range(40)]
-    assert not any(one.joint.drifted for one in found)
+    results = [joint_of(copies(2 * s, 2000, 0.0), copies(2 * s + 1, 500, 0.0)) for s in range(40)]
+    assert not any(one.joint.drifted for one in results)

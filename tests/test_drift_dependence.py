@@ -19,10 +19,10 @@ def compared(before, now):
 
 
 def test_a_correlation_that_weakens_is_found_and_its_pair_named():
-    found = compared(sample(0), sample(1, correlation=0.0))
-    assert found.p_value < 1e-4
-    assert found.auc > 0.55
-    assert found.pairs[0] == ("n0", "n1")
+    result = compared(sample(0), sample(1, correlation=0.0))
+    assert result.p_value < 1e-4
+    assert result.auc > 0.55
+    assert result.pairs[0] == ("n0", "n1")
 
 
 @pytest.mark.slow

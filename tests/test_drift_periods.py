@@ -49,8 +49,8 @@ def test_the_week_after_a_month_of_correlated_days_alarms_only_if_the_time_is_un
         rng = np.random.default_rng(seed)
         effects = correlated_days(rng, 0.6)
         before, now = rows(rng, effects, range(30), 150), rows(rng, effects, range(30, 37), 200)
-        for time, found in findings.items():
-            found.append(check(before, now, time).finding)
+        for time, verdicts in findings.items():
+            verdicts.append(check(before, now, time).finding)
     assert findings[None].count("drifted") >= 7
     assert findings["day"].count("drifted") == 0
 
@@ -80,17 +80,17 @@ def test_a_shift_of_columns_that_do_not_vary_between_days_is_still_found():
     for seed in range(5):
         rng = np.random.default_rng(seed)
         effects = np.repeat([0.0, 0.4], [30, 7])
-        found = check(rows(rng, effects, range(30), 150), rows(rng, effects, range(30, 37), 200))
-        drifted += found.finding == "drifted"
-        assert not found.features["day"].drifted  # the time column itself always changes
+        result = check(rows(rng, effects, range(30), 150), rows(rng, effects, range(30, 37), 200))
+        drifted += result.finding == "drifted"
+        assert not result.features["day"].drifted  # the time column itself always changes
     assert drifted == 5
 
 
 def test_a_reference_of_two_days_says_that_it_covers_too_few():
     rng = np.random.default_rng(0)
-    found = check(rows(rng, np.zeros(4), range(2), 300), rows(rng, np.zeros(4), range(2, 3), 300))
-    assert found.periods is not None
-    assert "covers too few days" in found.periods.sentence
+    result = check(rows(rng, np.zeros(4), range(2), 300), rows(rng, np.zeros(4), range(2, 3), 300))
+    assert result.periods is not None
+    assert "covers too few days" in result.periods.sentence
 
 
 def test_a_time_that_is_not_a_date_feature_is_an_error():

@@ -20,10 +20,10 @@ def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write a lock with one package of PyCaret's lock and its hashes."""
     monkeypatch.chdir(tmp_path)
     text = (REPOSITORY / "requirements-automl.txt").read_text()
-    found = re.search(r"^six==.*?(?=^\S)", text, re.M | re.S)
-    assert found
+    entry = re.search(r"^six==.*?(?=^\S)", text, re.M | re.S)
+    assert entry
     path = tmp_path / "six.txt"
-    path.write_text(found[0].rstrip())
+    path.write_text(entry[0].rstrip())
     return path
 
 

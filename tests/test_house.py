@@ -32,12 +32,12 @@ PYTHON_FILES = sorted(
 
 
 def pins(lock: str) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    versions: dict[str, list[str]] = {}
     for name, version in re.findall(
         r"^([\w.-]+)(?:\[.*\])?==([^\s;\\]+)", (ROOT / lock).read_text(), re.M
     ):
-        found.setdefault(name.lower(), []).append(version)
-    return found
+        versions.setdefault(name.lower(), []).append(version)
+    return versions
 
 
 def requirements_of(file: str) -> list[Requirement]:
@@ -70,21 +70,21 @@ def test_every_make_target_in_the_readme_exists():
 
 def test_the_pages_show_every_picture_and_every_shown_picture_exists():
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
-    shown = {
+    pictures = {
         (page.parent / picture).resolve()
         for page in pages
         for picture in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page.read_text())
     }
-    assert shown == {ROOT / "docs/flow.svg", *(ROOT / "docs/pictures").iterdir()}
-    assert max(picture.stat().st_size for picture in shown) < 150_000
+    assert pictures == {ROOT / "docs/flow.svg", *(ROOT / "docs/pictures").iterdir()}
+    assert max(picture.stat().st_size for picture in pictures) < 150_000
 
 
 @pytest.mark.parametrize("name", LOCKS)
 def test_a_lock_has_every_requirement_with_its_hash(name: str):
     locked = pins(f"{name}.txt")
-    for wanted in requirements_of(f"{name}.in"):
-        versions = locked[wanted.name.lower()]
-        assert all(wanted.specifier.contains(version) for version in versions), wanted
+    for requirement in requirements_of(f"{name}.in"):
+        versions = locked[requirement.name.lower()]
+        assert all(requirement.specifier.contains(version) for version in versions), requirement
     blocks = re.split(r"^(?=[\w.-]+(?:\[.*\])?==)", (ROOT / f"{name}.txt").read_text(), flags=re.M)
     assert all("--hash=sha256:" in block for block in blocks[1:])
 
@@ -204,7 +204,7 @@ def test_the_library_does_not_name_a_step(file: Path):
 def test_every_imported_package_is_in_the_requirements():
     names = {name.split(".")[0] for file in PYTHON_FILES for name in imported(file)}
     others = names - set(sys.stdlib_module_names) - OURS - SEARCH_MODULES
-    wanted = (
+    required = (
         {
             canonicalize_name(one.name)
             for lock in ("requirements", "requirements-automl", "requirements-cluster")
@@ -217,7 +217,7 @@ def test_every_imported_package_is_in_the_requirements():
     missing = {
         name
         for name in others
-        if not {canonicalize_name(owner) for owner in owners.get(name, [name])} & wanted
+        if not {canonicalize_name(owner) for owner in owners.get(name, [name])} & required
     }
     assert not missing
 

@@ -80,7 +80,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def said(checkout: Path) -> str:
+def output(checkout: Path) -> str:
     """Return the output of the line, run as the README says."""
     done = run(BY_MLFLOW, checkout, BENTOML_HOME=bentos(checkout))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -99,7 +99,7 @@ def runs(checkout: Path, condition: str = "") -> list[Any]:
     return list(client_of(checkout).search_runs(["0"], condition))
 
 
-def told(checkout: Path, beginnings: list[str]) -> list[str]:
+def reasons(checkout: Path, beginnings: list[str]) -> list[str]:
     """Return the start of each ledger line's reason, as long as the expected beginning."""
     lines = ledger(checkout)
     return [line.reason[: len(b)] for line, b in zip(lines, beginnings, strict=True)]
@@ -109,9 +109,9 @@ def ledger(checkout: Path) -> list[Any]:
     return Registry(client_of(checkout), "customers").ledger()
 
 
-def end_table(said: str) -> dict[str, str]:
+def end_table(output: str) -> dict[str, str]:
     """Return the outcome of each stage."""
-    rows = said.partition("stage     seconds  outcome")[2].partition("\n\n")[0]
+    rows = output.partition("stage     seconds  outcome")[2].partition("\n\n")[0]
     return {stage: what for stage, _, what in (r.split(maxsplit=2) for r in rows.splitlines()[1:])}
 
 
@@ -120,14 +120,14 @@ def requests_logged(checkout: Path) -> int:
         return int(connection.execute("SELECT count(*) FROM predictions").fetchone()[0])
 
 
-def test_every_stage_is_in_the_table_at_the_end(said: str):
-    outcomes = end_table(said)
+def test_every_stage_is_in_the_table_at_the_end(output: str):
+    outcomes = end_table(output)
     assert list(outcomes) == list(STAGES)
     for stage, outcome in STAGES.items():
         assert outcome in outcomes[stage]
 
 
-def test_every_step_is_a_child_run_of_the_line(checkout: Path, said: str):
+def test_every_step_is_a_child_run_of_the_line(checkout: Path, output: str):
     (line,) = runs(checkout, "tags.step = 'main'")
     below = runs(checkout, f"tags.mlflow.parentRunId = '{line.info.run_id}'")
     assert sorted(run.data.tags["step"] for run in below) == [
@@ -145,13 +145,13 @@ def test_every_step_is_a_child_run_of_the_line(checkout: Path, said: str):
     assert {run.info.status for run in runs(checkout)} == {"FINISHED"}
 
 
-def test_the_ledger_has_a_line_for_every_move(checkout: Path, said: str):
-    assert told(checkout, [*FIRST, *TESTED]) == [*FIRST, *TESTED]
+def test_the_ledger_has_a_line_for_every_move(checkout: Path, output: str):
+    assert reasons(checkout, [*FIRST, *TESTED]) == [*FIRST, *TESTED]
 
 
-def test_the_demonstration_is_announced_and_marked_in_the_registry(checkout: Path, said: str):
-    assert "Demonstration: the next 500 requests are rows of the holdout, shifted by" in said
-    assert "Demonstration: the labels of the next 800 requests are drawn so that" in said
+def test_the_demonstration_is_announced_and_marked_in_the_registry(checkout: Path, output: str):
+    assert "Demonstration: the next 500 requests are rows of the holdout, shifted by" in output
+    assert "Demonstration: the labels of the next 800 requests are drawn so that" in output
     steps = {run.data.tags["step"] for run in runs(checkout, "tags.demo = 'true'")}
     assert steps == {"traffic", "drift", "promote"}
     versions = client_of(checkout).search_model_versions("name = 'customers'")
@@ -162,18 +162,18 @@ def test_the_demonstration_is_announced_and_marked_in_the_registry(checkout: Pat
 
 
 def test_a_table_of_text_dates_and_gaps_is_served_and_leaves_the_tree_clean(
-    checkout: Path, said: str
+    checkout: Path, output: str
 ):
-    assert "500 answered in" in said
-    assert "800 answered in" in said
-    assert "not answered" not in said
+    assert "500 answered in" in output
+    assert "800 answered in" in output
+    assert "not answered" not in output
     assert run(["git", "status", "--porcelain"], checkout).stdout == ""
     assert {run.data.tags["dirty"] for run in runs(checkout)} == {"false"}
 
 
 @pytest.mark.parametrize("how", ["Ctrl-C under mlflow run", "kill"])
 def test_a_line_stopped_during_traffic_leaves_no_process_and_no_open_run(
-    how: str, checkout: Path, said: str
+    how: str, checkout: Path, output: str
 ):
     before = requests_logged(checkout)
     line = subprocess.Popen(
@@ -223,18 +223,20 @@ def runs_on(process: psutil.Process) -> bool:
         return False
 
 
-def test_the_line_runs_again_on_the_same_store(checkout: Path, said: str):
+def test_the_line_runs_again_on_the_same_store(checkout: Path, output: str):
     done = run(ALONE, checkout, BENTOML_HOME=bentos(checkout))
     assert done.returncode == 0, done.stdout + done.stderr
     again = {"train": "trained=0", "evaluate": "moved=false", "history": "moves=13"}
     outcomes = end_table(done.stdout)
     for stage, outcome in (STAGES | again).items():
         assert outcome in outcomes[stage]
-    assert told(checkout, [*FIRST, *TESTED, *TESTED]) == [*FIRST, *TESTED, *TESTED]
+    assert reasons(checkout, [*FIRST, *TESTED, *TESTED]) == [*FIRST, *TESTED, *TESTED]
     assert run(["git", "status", "--porcelain"], checkout).stdout == ""
 
 
-def test_the_demonstration_runs_on_the_users_own_table_only_if_requested(checkout: Path, said: str):
+def test_the_demonstration_runs_on_the_users_own_table_only_if_requested(
+    checkout: Path, output: str
+):
     before = requests_logged(checkout), len(ledger(checkout))
     done = run(ALONE[:3], checkout, BENTOML_HOME=bentos(checkout))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -271,7 +273,7 @@ def test_stages_of_the_demonstration_are_refused_if_it_is_off(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("until", "env", "said"),
+    ("until", "env", "message"),
     [
         ("evalute", {}, "until=evalute is not a stage; did you mean 'evaluate'?"),
         (
@@ -283,11 +285,11 @@ def test_stages_of_the_demonstration_are_refused_if_it_is_off(tmp_path: Path):
     ],
 )
 def test_wrong_arguments_are_an_error_of_one_line_before_anything_runs(
-    until: str, env: dict[str, str], said: str, tmp_path: Path
+    until: str, env: dict[str, str], message: str, tmp_path: Path
 ):
     done = run_step(new_project(tmp_path), "main", env, config="configs/models", until=until)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"main: {said}")
+    assert done.stderr.startswith(f"main: {message}")
     assert done.stderr.count("\n") == 1
     assert "secret" not in done.stderr
     assert not (tmp_path / "mlflow.db").exists()

@@ -33,10 +33,10 @@ def answers(rows: int, classes: int, seed: int, decimals: int | None = None) -> 
     return Answers(truth, probabilities.argmax(axis=1), probabilities, classes)
 
 
-def by_scikit_learn(given: Answers) -> dict[str, float]:
-    truth, labels, codes = given.truth, given.labels, list(range(given.classes))
+def by_scikit_learn(sample: Answers) -> dict[str, float]:
+    truth, labels, codes = sample.truth, sample.labels, list(range(sample.classes))
     weighted = {"average": "weighted", "zero_division": 0}
-    positive = given.probabilities[:, 1] if given.classes == 2 else given.probabilities
+    positive = sample.probabilities[:, 1] if sample.classes == 2 else sample.probabilities
     return {
         "accuracy": reference.accuracy_score(truth, labels),
         "precision": reference.precision_score(truth, labels, **weighted),
@@ -45,8 +45,8 @@ def by_scikit_learn(given: Answers) -> dict[str, float]:
         "roc_auc": reference.roc_auc_score(
             truth, positive, multi_class="ovr", average="weighted", labels=codes
         ),
-        "log_loss": reference.log_loss(truth, given.probabilities, labels=codes),
-        "brier": reference.brier_score_loss(truth, given.probabilities, labels=codes),
+        "log_loss": reference.log_loss(truth, sample.probabilities, labels=codes),
+        "brier": reference.brier_score_loss(truth, sample.probabilities, labels=codes),
     }
 
 
@@ -56,10 +56,10 @@ def by_scikit_learn(given: Answers) -> dict[str, float]:
 def test_every_metric_equals_that_of_scikit_learn(
     classes: int, decimals: int | None, seed: int
 ) -> None:
-    given = answers(400, classes, seed, decimals)
-    ours = scores(given)
+    sample = answers(400, classes, seed, decimals)
+    ours = scores(sample)
     assert list(ours) == list(METRICS)
-    for name, value in by_scikit_learn(given).items():
+    for name, value in by_scikit_learn(sample).items():
         assert ours[name] == pytest.approx(value, rel=0, abs=1e-12), name
 
 
@@ -91,47 +91,47 @@ def test_log_loss_of_a_certain_mistake_is_large_and_finite() -> None:
 def test_calibration_error_equals_a_calculation_by_hand() -> None:
     # Bin 0.6-0.7: 0.62 right, 0.68 wrong -> |1 - 1.30| = 0.30. Bin 0.9-1: 0.95, 1.0 right -> 0.05.
     sure = np.array([0.62, 0.68, 0.95, 1.0])
-    given = Answers(
+    sample = Answers(
         np.array([0, 1, 0, 0]), np.array([0, 0, 0, 0]), np.column_stack([sure, 1 - sure]), 2
     )
-    assert calibration_error(given) == pytest.approx((0.30 + 0.05) / 4, abs=1e-12)
+    assert calibration_error(sample) == pytest.approx((0.30 + 0.05) / 4, abs=1e-12)
 
 
 def test_calibration_error_is_zero_if_confidence_equals_accuracy() -> None:
-    given = Answers(np.array([0, 0, 0, 1]), np.zeros(4, int), np.tile([0.75, 0.25], (4, 1)), 2)
-    assert calibration_error(given) == 0.0
+    sample = Answers(np.array([0, 0, 0, 1]), np.zeros(4, int), np.tile([0.75, 0.25], (4, 1)), 2)
+    assert calibration_error(sample) == 0.0
 
 
 def test_a_class_that_is_absent_from_the_truth_does_not_change_the_auc_of_the_others() -> None:
-    given = answers(60, 3, seed=4).take(np.arange(60))
-    kept = np.flatnonzero(given.truth != 2)
+    sample = answers(60, 3, seed=4).take(np.arange(60))
+    kept = np.flatnonzero(sample.truth != 2)
     parts = [
         (
-            np.mean(given.truth[kept] == code),
-            reference.roc_auc_score(given.truth[kept] == code, given.probabilities[kept, code]),
+            np.mean(sample.truth[kept] == code),
+            reference.roc_auc_score(sample.truth[kept] == code, sample.probabilities[kept, code]),
         )
         for code in (0, 1)
     ]
     expected = sum(weight * area for weight, area in parts)
-    assert scores(given.take(kept))["roc_auc"] == pytest.approx(expected, abs=1e-12)
+    assert scores(sample.take(kept))["roc_auc"] == pytest.approx(expected, abs=1e-12)
 
 
 def test_one_class_alone_has_no_auc() -> None:
-    given = Answers(np.zeros(3, int), np.zeros(3, int), np.tile([0.6, 0.4], (3, 1)), 2)
-    assert np.isnan(scores(given)["roc_auc"])
+    sample = Answers(np.zeros(3, int), np.zeros(3, int), np.tile([0.6, 0.4], (3, 1)), 2)
+    assert np.isnan(scores(sample)["roc_auc"])
 
 
 def test_recall_by_class_is_nan_for_a_class_without_rows() -> None:
-    given = Answers(np.array([0, 0, 1]), np.array([0, 1, 1]), None, 3)
-    np.testing.assert_array_equal(recall_by_class(given), [0.5, 1.0, np.nan])
+    sample = Answers(np.array([0, 0, 1]), np.array([0, 1, 1]), None, 3)
+    np.testing.assert_array_equal(recall_by_class(sample), [0.5, 1.0, np.nan])
 
 
 def test_rows_can_be_taken_twice_as_in_a_bootstrap() -> None:
-    given = answers(50, 3, seed=5)
+    sample = answers(50, 3, seed=5)
     rows = np.random.default_rng(0).integers(0, 50, 50)
-    taken = given.take(rows)
-    assert scores(taken)["accuracy"] == np.mean(given.truth[rows] == given.labels[rows])
-    np.testing.assert_array_equal(taken.probabilities, given.probabilities[rows])
+    taken = sample.take(rows)
+    assert scores(taken)["accuracy"] == np.mean(sample.truth[rows] == sample.labels[rows])
+    np.testing.assert_array_equal(taken.probabilities, sample.probabilities[rows])
 
 
 def test_a_metric_of_probabilities_needs_probabilities() -> None:
@@ -148,6 +148,6 @@ def test_labels_from_probabilities_are_what_the_model_predicts(
     table = mixed_table(tmp_path, 400, classes)
     needed = NEEDED.get(estimator, {}) | ({"voting": "soft"} if "Voting" in estimator else {})
     fitted = model(estimator, table, **needed).fit(table.features[:300], table.target[:300])
-    answered = ask(fitted, table.features, table.target, table.classes)
+    sample = ask(fitted, table.features, table.target, table.classes)
     predicted = fitted.predict(table.features)
-    np.testing.assert_array_equal(table.classes[answered.labels], predicted)
+    np.testing.assert_array_equal(table.classes[sample.labels], predicted)

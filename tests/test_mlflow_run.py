@@ -53,8 +53,8 @@ def test_a_fresh_clone_builds_its_environment_from_python_env(tmp_path: Path) ->
     command = ["mlflow", "run", ".", *TRAIN, "--env-manager", "uv"]
     done = run(command, tree, MLFLOW_ENV_ROOT=str(environments))
     assert done.returncode == 0, done.stderr[-3000:]
-    (made,) = environments.iterdir()
-    assert (made / "bin" / "python").exists()
+    (created,) = environments.iterdir()
+    assert (created / "bin" / "python").exists()
     with sqlite3.connect(tree / "mlflow.db") as connection:
         tags = dict(connection.execute("SELECT key, value FROM tags").fetchall())
     assert tags["environment"] == "as locked"

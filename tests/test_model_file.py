@@ -140,9 +140,9 @@ def test_a_file_with_another_type_is_refused_with_the_name_of_the_type(
 ) -> None:
     with pytest.raises(InputError) as refused:
         model_file.load(saved(make_pipeline(step), tmp_path))
-    said = str(refused.value)
-    assert f"holds the type {named}, which is not on the list of trusted types" in said
-    assert "it was not loaded" in said
+    message = str(refused.value)
+    assert f"holds the type {named}, which is not on the list of trusted types" in message
+    assert "it was not loaded" in message
 
 
 @pytest.fixture
@@ -212,8 +212,8 @@ def test_a_file_that_is_incomplete_or_not_a_model_is_refused(good: Path) -> None
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
-    said = r"holds no model.skops; train it again: mlflow run . -e train"
-    with pytest.raises(InputError, match=said):
+    message = r"holds no model.skops; train it again: mlflow run . -e train"
+    with pytest.raises(InputError, match=message):
         model_file.load(tmp_path)
 
 

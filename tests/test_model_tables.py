@@ -64,11 +64,11 @@ QUICK = "strings"
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Table]:
     folder = tmp_path_factory.mktemp("tables")
-    made = {}
+    by_name = {}
     for number, (name, (frame, rows, classes)) in enumerate(TABLES.items()):
         path = write(frame(rows, classes), folder / f"{number}.parquet")
-        made[name] = load(settings(path))
-    return made
+        by_name[name] = load(settings(path))
+    return by_name
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -83,8 +83,8 @@ def test_an_installed_package_returns_the_wheel_it_came_from(tmp_path: Path) -> 
     file = wheel(tmp_path)
     install = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "--offline"]
     subprocess.run([*install, "--target", str(tmp_path / "site"), str(file)], check=True)
-    found = run([sys.executable, "-c", INSTALLED], tmp_path)
-    assert found.stdout.strip() == str(file), found.stderr
+    done = run([sys.executable, "-c", INSTALLED], tmp_path)
+    assert done.stdout.strip() == str(file), done.stderr
     file.unlink()
     missing = run([sys.executable, "-c", INSTALLED], tmp_path)
     assert missing.returncode == 1

@@ -40,7 +40,7 @@ def reference():
     return with_answers(seen, classes, np.resize(["a", "b", "b"], 300)).profile
 
 
-def append(url, rows, at=None, version="5", said="a", label=None, model="iris"):
+def append(url, rows, at=None, version="5", prediction="a", label=None, model="iris"):
     at = at or time.time() - 60
     known = {} if label is None else {"label": json_text(label), "label_time": at}
     log = PredictionLog(url)
@@ -52,7 +52,7 @@ def append(url, rows, at=None, version="5", said="a", label=None, model="iris"):
                 features=features,
                 model=model,
                 model_version=version,
-                prediction=json_text(said),
+                prediction=json_text(prediction),
                 **known,
             )
             for place, features in enumerate(rows)
@@ -91,33 +91,36 @@ def test_a_log_on_postgresql_is_read_in_batches(url, tmp_path, monkeypatch):
 
 def test_the_log_has_the_profile_of_its_requests(url):
     append(url, features_of(frame(seed=1)))
-    found, schema = read(url)
+    data, schema = read(url)
     direct, _ = read_current(frame(seed=1), PROJECT, reference())
     assert schema.sentences == []
-    assert found.profile.rows == 300
+    assert data.profile.rows == 300
     for name, counts in direct.profile.features.items():
-        assert found.profile.features[name].counts.tolist() == counts.counts.tolist()
-        assert found.profile.features[name].missing == 0
+        assert data.profile.features[name].counts.tolist() == counts.counts.tolist()
+        assert data.profile.features[name].missing == 0
 
 
 def test_missing_values_are_counted_and_an_unknown_feature_is_named(url):
     append(url, [json_text({"age": None, "city/town": "Oslo", "joined": "2024-01-05", "x": 1})] * 3)
-    found, schema = read(url)
-    assert found.profile.features["age"].missing == 3
+    data, schema = read(url)
+    assert data.profile.features["age"].missing == 3
     assert schema.extra == ["x"]
 
 
 def test_only_predictions_of_the_reference_model_and_existing_labels_count(url):
     rows = features_of(frame(rows=40))
-    append(url, rows[:20], said="a", label="a")
-    append(url, rows[20:30], said="a", label="b")
-    append(url, rows[30:35], said="b")
-    append(url, rows[35:], said="b", label="b", version="6")
-    found, _ = read(url)
-    said, right = found.profile.prediction, found.profile.right
-    assert dict(zip(said.bins.names, said.counts.tolist(), strict=False)) == {"a": 30, "b": 5}
+    append(url, rows[:20], prediction="a", label="a")
+    append(url, rows[20:30], prediction="a", label="b")
+    append(url, rows[30:35], prediction="b")
+    append(url, rows[35:], prediction="b", label="b", version="6")
+    data, _ = read(url)
+    prediction, right = data.profile.prediction, data.profile.right
+    assert dict(zip(prediction.bins.names, prediction.counts.tolist(), strict=False)) == {
+        "a": 30,
+        "b": 5,
+    }
     assert right.share_of("true") == pytest.approx(20 / 30)
-    assert found.profile.target.missing == 5
+    assert data.profile.target.missing == 5
 
 
 def test_older_requests_and_other_models_are_left_out(url):
@@ -155,9 +158,9 @@ def test_a_missing_feature_is_an_error(url):
 
 def test_one_request_of_each_user_counts_and_it_is_chosen_at_random(url):
     rows = features_of(frame(rows=40))
-    append(url, rows, said="a")
-    append(url, rows[:10], said="b", label="a")
-    append(url, rows[:10], said="b", label="b")
+    append(url, rows, prediction="a")
+    append(url, rows[:10], prediction="b", label="a")
+    append(url, rows[:10], prediction="b", label="b")
     profile = read(url, one_per_user=True)[0].profile
     assert read(url)[0].profile.rows == 60
     assert profile.rows == 40

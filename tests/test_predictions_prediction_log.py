@@ -190,14 +190,14 @@ def test_many_labels_at_once_have_the_same_outcomes_as_one_by_one(
     log.append_now(known)
     ids = [*[one.request_id for one in known], "nobody"]
     outcomes = log.label_now([Label(ids[which], label, 1.0) for which, label in labels])
-    held: dict[str, str] = {}
+    labels_by_request: dict[str, str] = {}
     expected = []
     for which, label in labels:
-        before = held.get(ids[which])
+        before = labels_by_request.get(ids[which])
         if which == 3:
             expected.append("unknown")
         elif before is None:
-            held[ids[which]] = label
+            labels_by_request[ids[which]] = label
             expected.append("set")
         else:
             expected.append("same" if before == label else "conflict")
@@ -205,7 +205,7 @@ def test_many_labels_at_once_have_the_same_outcomes_as_one_by_one(
     kept = read_log(url, Window(since=known[0].time), ("request_id", "label")).frame
     kept = kept[kept["request_id"].isin(ids)]
     assert {row.request_id: json_text(row.label) for row in kept.itertuples()} == {
-        request_id: held.get(request_id, "null") for request_id in ids[:3]
+        request_id: labels_by_request.get(request_id, "null") for request_id in ids[:3]
     }
 
 

@@ -262,9 +262,9 @@ def test_a_source_that_is_not_a_log_is_an_error_and_is_not_created(
 
 def test_a_password_is_never_shown() -> None:
     with (
-        pytest.raises(InputError) as said,
+        pytest.raises(InputError) as refused,
         open_log("postgresql://me:secret@localhost:1/log") as e,
     ):
         e.connect()
-    assert "secret" not in str(said.value)
-    assert "me:***@localhost:1" in str(said.value)
+    assert "secret" not in str(refused.value)
+    assert "me:***@localhost:1" in str(refused.value)

@@ -55,12 +55,13 @@ def test_profiles_of_parts_add_up_to_the_profile_of_the_whole(reference, current
 @given(st.lists(anything, min_size=1), st.lists(anything, min_size=1))
 def test_each_number_is_counted_once_in_its_own_bin(reference, current):
     like = profile_of(pd.DataFrame({"x": np.array(reference, float)}))
-    found = profile_of(pd.DataFrame({"x": np.array(current, float)}), like).features["x"]
+    feature = profile_of(pd.DataFrame({"x": np.array(current, float)}), like).features["x"]
     finite = np.array([value for value in current if np.isfinite(value)])
-    assert found.missing == len(current) - len(finite)
-    expected = np.searchsorted(found.bins.edges, finite, side="left")
+    assert feature.missing == len(current) - len(finite)
+    expected = np.searchsorted(feature.bins.edges, finite, side="left")
     assert (
-        found.counts.tolist() == np.bincount(expected, minlength=len(found.bins.edges) + 1).tolist()
+        feature.counts.tolist()
+        == np.bincount(expected, minlength=len(feature.bins.edges) + 1).tolist()
     )
 
 
@@ -117,20 +118,20 @@ def test_psi_equals_its_definition_on_the_deciles():
 
 def test_a_profile_of_ten_thousand_categories_is_small_and_counts_all_rows():
     words = pd.DataFrame({"word": [f"w{i % 10_000:04d}" for i in range(30_000)]})
-    found = profile_of(words).features["word"]
-    assert found.bins.names == ()
-    assert found.bins.open
-    assert found.counts.tolist() == [30_000, 0]
-    assert len(to_json(Profile(30_000, {"word": found}))) < 10_000
+    feature = profile_of(words).features["word"]
+    assert feature.bins.names == ()
+    assert feature.bins.open
+    assert feature.counts.tolist() == [30_000, 0]
+    assert len(to_json(Profile(30_000, {"word": feature}))) < 10_000
 
 
 def test_unseen_categories_have_a_bin_and_other_spellings_are_listed_first():
     like = profile_of(pd.DataFrame({"word": ["red"] * 60 + ["blue"] * 40}))
     now = ["red"] * 10 + ["RED", "re d", "Blue ", "apple", "apple"]
-    found = profile_of(pd.DataFrame({"word": now}), like).features["word"]
-    assert found.counts.tolist() == [10, 0, 0, 5]
-    assert list(found.examples) == ["Blue ", "RED", "apple", "re d"]
-    assert found.bins.respelt(found.examples) == {"Blue ": "blue", "RED": "red"}
+    feature = profile_of(pd.DataFrame({"word": now}), like).features["word"]
+    assert feature.counts.tolist() == [10, 0, 0, 5]
+    assert list(feature.examples) == ["Blue ", "RED", "apple", "re d"]
+    assert feature.bins.respelt(feature.examples) == {"Blue ": "blue", "RED": "red"}
 
 
 def test_a_rare_category_is_not_unseen():
@@ -143,21 +144,21 @@ def test_a_rare_category_is_not_unseen():
 def test_dates_before_1970_keep_their_order():
     days = pd.date_range("1899-01-01", "1969-12-31", freq="7D")
     like = profile_of(pd.DataFrame({"born": days}))
-    found = profile_of(pd.DataFrame({"born": pd.to_datetime(["1880-05-05", "2020-01-01"])}), like)
+    profile = profile_of(pd.DataFrame({"born": pd.to_datetime(["1880-05-05", "2020-01-01"])}), like)
     assert like.features["born"].kind == "date"
-    assert found.features["born"].counts[[0, -1]].tolist() == [1, 1]
+    assert profile.features["born"].counts[[0, -1]].tolist() == [1, 1]
 
 
 def test_a_huge_integer_is_a_number(tmp_path):
     (tmp_path / "huge.csv").write_text("x\n" + "123456789012345678901234567890\n5\n" * 3)
-    found = read_reference(str(tmp_path / "huge.csv"), PROJECT).profile.features["x"]
-    assert found.kind == "numeric"
-    assert found.bins.atoms.tolist() == [5.0, 1.2345678901234568e29]
+    feature = read_reference(str(tmp_path / "huge.csv"), PROJECT).profile.features["x"]
+    assert feature.kind == "numeric"
+    assert feature.bins.atoms.tolist() == [5.0, 1.2345678901234568e29]
 
 
 def test_one_row_is_a_profile():
-    found = profile_of(pd.DataFrame({"x": [1.5]})).features["x"]
-    assert found.counts.tolist() == [0, 1, 0]
+    feature = profile_of(pd.DataFrame({"x": [1.5]})).features["x"]
+    assert feature.counts.tolist() == [0, 1, 0]
 
 
 def test_a_profile_is_the_same_after_json():
@@ -240,13 +241,13 @@ def test_a_file_as_the_reference_holds_classes_predictions_and_accuracy(tmp_path
         {"x": np.arange(200.0), "target": np.resize([0, 1], 200), "prediction": np.resize([0], 200)}
     )
     frame.to_csv(tmp_path / "d.csv", index=False)
-    found = read_reference(str(tmp_path / "d.csv"), PROJECT).profile
-    assert list(found.features) == ["x"]
-    assert found.target.bins.names == ("0.0", "1.0")
-    assert found.prediction.counts.tolist() == [200, 0, 0]
-    assert found.right.share_of("true") == 0.5
-    again, _ = read_current(frame, PROJECT, found)
-    assert to_json(again.profile) == to_json(found)
+    profile = read_reference(str(tmp_path / "d.csv"), PROJECT).profile
+    assert list(profile.features) == ["x"]
+    assert profile.target.bins.names == ("0.0", "1.0")
+    assert profile.prediction.counts.tolist() == [200, 0, 0]
+    assert profile.right.share_of("true") == 0.5
+    again, _ = read_current(frame, PROJECT, profile)
+    assert to_json(again.profile) == to_json(profile)
 
 
 def test_the_same_file_gives_the_same_sample(tmp_path):

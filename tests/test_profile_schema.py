@@ -60,9 +60,9 @@ def test_a_new_column_is_named_but_target_prediction_and_label_are_not():
 def test_numbers_that_became_text_are_named_with_their_share():
     now = frame().astype({"age": object})
     now.loc[:49, "age"] = "unknown"
-    found, schema = read_current(now, PROJECT, REFERENCE)
+    data, schema = read_current(now, PROJECT, REFERENCE)
     assert schema.sentences == ["`age`: numeric in the reference; 25.0% of the values now are not"]
-    assert found.profile.features["age"].missing == 50
+    assert data.profile.features["age"].missing == 50
 
 
 def test_numbers_written_as_text_are_numbers():
@@ -82,15 +82,15 @@ def test_categories_in_another_spelling_are_named_with_the_known_one():
 
 def test_the_codes_1_and_1_0_are_the_same_category():
     now = frame().astype({"code": int})
-    found, schema = read_current(now, PROJECT, REFERENCE)
+    data, schema = read_current(now, PROJECT, REFERENCE)
     assert schema.sentences == []
-    assert found.profile.features["code"].unseen == 0
+    assert data.profile.features["code"].unseen == 0
 
 
 def test_columns_that_differ_only_in_case_are_two_columns(tmp_path):
     both = frame().assign(AGE=7.0)
     both.to_parquet(tmp_path / "both.parquet")
-    found, schema = read_current(str(tmp_path / "both.parquet"), PROJECT, REFERENCE)
+    data, schema = read_current(str(tmp_path / "both.parquet"), PROJECT, REFERENCE)
     assert schema.extra == ["AGE"]
-    assert found.profile.features["age"].counts.sum() == 200
-    assert (found.sample["age"].to_numpy() != 7.0).all()
+    assert data.profile.features["age"].counts.sum() == 200
+    assert (data.sample["age"].to_numpy() != 7.0).all()

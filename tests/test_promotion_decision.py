@@ -13,7 +13,7 @@ A_DAY = 86_400.0
 
 
 def arm(version: str, right: int, **changed: Any) -> Arm:
-    made = Arm(
+    healthy = Arm(
         version,
         users=1000,
         requests=3000,
@@ -27,7 +27,7 @@ def arm(version: str, right: int, **changed: Any) -> Arm:
         latency_p99_ms=20.0,
         interval=(0.8, 0.95),
     )
-    return replace(made, **changed)
+    return replace(healthy, **changed)
 
 
 def trial(**changed: Any) -> Trial:
@@ -46,7 +46,7 @@ def trial(**changed: Any) -> Trial:
         more_needed=873,
     )
     evidence = replace(evidence, **changed.pop("evidence", {}))
-    made = Trial(
+    ab_trial = Trial(
         a=arm("1", 704),
         b=arm("2", 718),
         evidence=evidence,
@@ -59,15 +59,15 @@ def trial(**changed: Any) -> Trial:
         late_labels=0.0,
         error_log_e=0.0,
     )
-    return replace(made, **changed)
+    return replace(ab_trial, **changed)
 
 
 PROMOTE = {"first": "promote", "first_at": 1500, "log_e_promote": 3.4}
 REJECT = {"first": "reject", "first_at": 900, "log_e_reject": 3.1, "difference": -0.04}
 
 
-def failed(made: Trial, settings: PromotionSettings = SETTINGS) -> list[str]:
-    return [check.name for check in decide(made, settings).checks if not check.passed]
+def failed(ab_trial: Trial, settings: PromotionSettings = SETTINGS) -> list[str]:
+    return [check.name for check in decide(ab_trial, settings).checks if not check.passed]
 
 
 def test_a_test_without_proof_continues_and_says_how_long():
@@ -130,9 +130,9 @@ def test_fewer_than_one_percent_of_switched_users_stop_nothing():
 def test_a_guardrail_rejects_whatever_the_accuracy_and_whatever_the_faults(
     harm: dict[str, Any], name: str
 ):
-    made = trial(evidence=PROMOTE, sample_ratio_log_e=9.0, **harm)
-    assert decide(made, SETTINGS).decision == "reject"
-    assert name in failed(made)
+    ab_trial = trial(evidence=PROMOTE, sample_ratio_log_e=9.0, **harm)
+    assert decide(ab_trial, SETTINGS).decision == "reject"
+    assert name in failed(ab_trial)
 
 
 def test_a_slow_request_among_thousands_breaks_no_guardrail():
@@ -141,26 +141,26 @@ def test_a_slow_request_among_thousands_breaks_no_guardrail():
 
 @pytest.mark.parametrize("few", [{"labelled": 99}, {"wrong": 4}])
 def test_a_promotion_waits_if_an_arm_has_too_few_labels_or_errors(few: dict[str, int]):
-    made = trial(evidence=PROMOTE, b=arm("2", 718, **few))
-    verdict = decide(made, SETTINGS)
-    assert (verdict.decision, failed(made)) == ("keep_testing", ["enough"])
+    ab_trial = trial(evidence=PROMOTE, b=arm("2", 718, **few))
+    verdict = decide(ab_trial, SETTINGS)
+    assert (verdict.decision, failed(ab_trial)) == ("keep_testing", ["enough"])
     assert verdict.reason.startswith("too early to decide")
 
 
 def test_evidence_decides_at_the_deadline_even_with_few_labels():
-    made = trial(evidence=PROMOTE, b=arm("2", 718, wrong=2), window=(0.0, 31 * A_DAY))
-    assert decide(made, SETTINGS).decision == "promote"
+    ab_trial = trial(evidence=PROMOTE, b=arm("2", 718, wrong=2), window=(0.0, 31 * A_DAY))
+    assert decide(ab_trial, SETTINGS).decision == "promote"
 
 
 @pytest.mark.parametrize(
     "fault", [{}, {"sample_ratio_log_e": 7.0}, {"b": arm("2", 40, labelled=50)}]
 )
 def test_prod_stays_at_the_deadline_if_nothing_is_proved(fault: dict[str, Any]):
-    made = trial(window=(0.0, 30 * A_DAY), **fault)
-    verdict = decide(made, SETTINGS)
+    ab_trial = trial(window=(0.0, 30 * A_DAY), **fault)
+    verdict = decide(ab_trial, SETTINGS)
     assert verdict.decision == "reject"
     assert "deadline has passed" in verdict.reason
-    assert decide(made, PromotionSettings(deadline_days=None)).decision == "keep_testing"
+    assert decide(ab_trial, PromotionSettings(deadline_days=None)).decision == "keep_testing"
 
 
 def test_a_slice_that_is_worse_blocks_the_promotion_and_is_named():

@@ -60,7 +60,7 @@ def send_traffic(service: Service, users: int, seed: int) -> None:
     """Send each request as a different user, with its true label."""
     rows = corners(users, seed).itertuples()
     for start in range(0, users, 50):
-        asked = [
+        requests = [
             {
                 "user_id": f"u{seed}-{row.Index}",
                 "features": {"x": row.x, "y": row.y},
@@ -68,7 +68,7 @@ def send_traffic(service: Service, users: int, seed: int) -> None:
             }
             for row in [next(rows) for _ in range(50)]
         ]
-        status, answer = service.post("/predict", asked)
+        status, answer = service.post("/predict", requests)
         assert status == 200, (start, answer)
 
 
@@ -85,18 +85,18 @@ def test_a_version_is_promoted_then_a_bad_one_is_rejected_then_prod_is_rolled_ba
     registry = Registry(MlflowClient(store, store), "iris")
     with serving(project, tmp_path) as service:
         send_traffic(service, 400, seed=1)
-        found = promote(project, log=service.address)
-        assert (found["decision"], found["promoted"]) == ("promote", True)
-        assert found["evidence"]["users"] == found["evidence"]["labelled"] == 400
-        assert found["arms"]["B"]["mean"] > 0.95
-        assert found["arms"]["A"]["mean"] < 0.75
+        result = promote(project, log=service.address)
+        assert (result["decision"], result["promoted"]) == ("promote", True)
+        assert result["evidence"]["users"] == result["evidence"]["labelled"] == 400
+        assert result["arms"]["B"]["mean"] > 0.95
+        assert result["arms"]["A"]["mean"] < 0.75
         assert registry.aliases() == {"prod": "2", "previous": "1"}
 
         move(project, staging="3")
         service.until(lambda: serves(service, "2", "3"))
         send_traffic(service, 400, seed=2)
-        found = promote(project, log=f"sqlite:///{tmp_path}/predictions.db")
-        assert (found["decision"], found["evidence"]["labelled"]) == ("reject", 400)
+        result = promote(project, log=f"sqlite:///{tmp_path}/predictions.db")
+        assert (result["decision"], result["evidence"]["labelled"]) == ("reject", 400)
         assert registry.aliases() == {"prod": "2", "previous": "1"}
 
         promote(project, action="rollback", reason="a person says so")
@@ -111,5 +111,8 @@ def test_a_version_is_promoted_then_a_bad_one_is_rejected_then_prod_is_rolled_ba
 
 
 def serves(service: Service, prod: str, staging: str | None) -> bool:
-    found = service.get("/status")[1]
-    return [one and one["version"] for one in (found["prod"], found["staging"])] == [prod, staging]
+    status = service.get("/status")[1]
+    return [one and one["version"] for one in (status["prod"], status["staging"])] == [
+        prod,
+        staging,
+    ]

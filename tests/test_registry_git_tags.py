@@ -14,7 +14,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Regist
     monkeypatch.chdir(tmp_path)
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
     client = MlflowClient()
-    found = Registry(client, "iris")
+    iris = Registry(client, "iris")
     experiment = client.create_experiment("test")
     for number in ("1", "2"):
         run = client.create_run(experiment)
@@ -22,8 +22,8 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Regist
         model = client.create_logged_model(experiment, source_run_id=run.info.run_id)
         client.finalize_logged_model(model.model_id, "READY")
         tags = {"config": "baseline", "commit": number * 40}
-        found.register(run.info.run_id, model.model_id, tags)
-    yield found
+        iris.register(run.info.run_id, model.model_id, tags)
+    yield iris
     mlflow.set_tracking_uri(None)
 
 

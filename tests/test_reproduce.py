@@ -30,8 +30,8 @@ def store(project: Path) -> mlflow.MlflowClient:
 
 
 def latest_run(project: Path, config: str) -> Run:
-    found = store(project).search_runs(["0"], f"tags.config = '{config}'", max_results=1)
-    return found[0]
+    runs = store(project).search_runs(["0"], f"tags.config = '{config}'", max_results=1)
+    return runs[0]
 
 
 def reproduce(project: Path, run_id: str, code: int = 0) -> str:
@@ -78,8 +78,8 @@ def test_a_run_that_had_other_packages_names_the_lock(
 
 
 def test_an_unknown_run_is_refused(project: Path) -> None:
-    said = reproduce(project, "0" * 32, code=2)
-    assert said == f"reproduce: The store has no run '{'0' * 32}'; `make ui` shows the runs\n"
+    message = reproduce(project, "0" * 32, code=2)
+    assert message == f"reproduce: The store has no run '{'0' * 32}'; `make ui` shows the runs\n"
 
 
 def test_data_that_changed_after_training_is_named(project: Path) -> None:
@@ -99,8 +99,8 @@ def test_data_that_changed_after_training_is_named(project: Path) -> None:
     assert f"baseline, run {run_id}: same\n" in reproduce(project, run_id)
 
     frame.iloc[:-1].to_csv(project / "flowers.csv", index=False)
-    said = reproduce(project, run_id)
-    assert "not the same. data: the table, its split or the seed differs from that run's" in said
+    message = reproduce(project, run_id)
+    assert "not the same. data: the table, its split or the seed differs from that run's" in message
 
 
 def test_a_run_of_a_dirty_tree_is_refused_with_the_reason(project: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_run_of_a_dirty_tree_is_refused_with_the_reason(project: Path) -> None
     edited.write_text(edited.read_text().replace("max_iter: 1000", "max_iter: 900"))
     trained = run_step(project, "train", config=BASELINE)
     assert trained.returncode == 0, trained.stderr
-    said = reproduce(project, latest_run(project, "baseline").info.run_id, code=2)
-    assert "came from a tree with uncommitted changes" in said
-    assert "Commit, train again, and reproduce that run" in said
-    assert len(said.splitlines()) == 1
+    message = reproduce(project, latest_run(project, "baseline").info.run_id, code=2)
+    assert "came from a tree with uncommitted changes" in message
+    assert "Commit, train again, and reproduce that run" in message
+    assert len(message.splitlines()) == 1

@@ -41,8 +41,8 @@ def service(project: Path, state: Path) -> Iterator[Service]:
 def row(request_id: str, state: Path) -> dict[str, Any]:
     database = sqlite3.connect(state / "predictions.db")
     database.row_factory = sqlite3.Row
-    found = database.execute("select * from predictions where request_id = ?", [request_id])
-    return dict(found.fetchone())
+    rows = database.execute("select * from predictions where request_id = ?", [request_id])
+    return dict(rows.fetchone())
 
 
 def test_an_answer_says_who_gave_it_and_is_in_the_log(service: Service, state: Path) -> None:
@@ -176,10 +176,10 @@ def test_a_missing_value_is_null(service: Service) -> None:
 
 def test_a_label_is_set_once(service: Service, state: Path) -> None:
     request_id = service.predict("user-2")[1]["request_id"]
-    given = {"request_id": request_id, "label": "setosa"}
-    assert service.post("/feedback", given)[0] == 200
-    assert service.post("/feedback", given)[0] == 200
-    assert service.post("/feedback", given | {"label": "virginica"})[0] == 409
+    feedback = {"request_id": request_id, "label": "setosa"}
+    assert service.post("/feedback", feedback)[0] == 200
+    assert service.post("/feedback", feedback)[0] == 200
+    assert service.post("/feedback", feedback | {"label": "virginica"})[0] == 409
     assert row(request_id, state)["label"] == '"setosa"'
 
 
@@ -252,9 +252,9 @@ def test_the_log_comes_as_csv_filtered_by_time_and_version(service: Service) -> 
 def test_bentomls_own_client_calls_it(service: Service) -> None:
     with bentoml.SyncHTTPClient(service.address) as client:
         answer = client.predict(user_id="user-1", features=FEATURES)
-        said = client.feedback(request_id=answer["request_id"], label="setosa")
+        outcome = client.feedback(request_id=answer["request_id"], label="setosa")
     assert answer["prediction"] == "setosa"
-    assert said["outcome"] == "set"
+    assert outcome["outcome"] == "set"
 
 
 def test_the_document_describes_every_route_with_an_example_that_works(service: Service) -> None:
@@ -275,8 +275,8 @@ def test_the_document_describes_every_route_with_an_example_that_works(service: 
         for method, operation in operations.items():
             content = operation["responses"]["200"]["content"]
             assert all("example" in one for one in content.values()), (method, path)
-    asked = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
-    assert service.post("/predict", asked["example"])[0] == 200
+    body = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    assert service.post("/predict", body["example"])[0] == 200
 
 
 def test_metrics_are_counted_for_each_arm(service: Service) -> None:
@@ -316,8 +316,12 @@ def test_the_pages_numbers_count_what_is_in_the_log(service: Service, state: Pat
         ).fetchone()
 
         def are_shown(arm: str = arm, counted: tuple[int, ...] = counted) -> bool:
-            shown = service.get("/ab.json")[1]["arms"][arm]
-            return (shown["requests"], shown["labelled"], shown["right"]) == counted
+            arm_numbers = service.get("/ab.json")[1]["arms"][arm]
+            return (
+                arm_numbers["requests"],
+                arm_numbers["labelled"],
+                arm_numbers["right"],
+            ) == counted
 
         service.until(are_shown)
     numbers = service.get("/ab.json")[1]

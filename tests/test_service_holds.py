@@ -66,9 +66,11 @@ def logged(database: Path) -> list[str]:
 def logged_in(url: str) -> list[str]:
     engine = create_engine(url)
     with engine.connect() as connection:
-        found = [one for (one,) in connection.execute(text("select request_id from predictions"))]
+        request_ids = [
+            one for (one,) in connection.execute(text("select request_id from predictions"))
+        ]
     engine.dispose()
-    return found
+    return request_ids
 
 
 def test_every_answer_is_in_the_log_once_whichever_process_is_killed(
@@ -173,8 +175,8 @@ def test_a_request_that_cannot_be_logged_on_a_full_disk_is_not_answered(
         )
     try:
         time.sleep(1)
-        if "unshare failed" in (said := (tmp_path / "service.log").read_text()):
-            pytest.skip(said)
+        if "unshare failed" in (output := (tmp_path / "service.log").read_text()):
+            pytest.skip(output)
         service = Service(f"http://127.0.0.1:{port}", process)
         wait_until_ready(service, tmp_path / "service.log")
         inside = Path(f"/proc/{process.pid}/root{disk}")

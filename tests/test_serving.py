@@ -105,7 +105,7 @@ def test_a_loaded_model_predicts_the_same_as_the_service(service: Service, flavo
     finally:
         mlflow.set_tracking_uri(None)
     rows = customers(50).drop(columns="outcome")
-    asked = json.loads(rows.to_json(orient="split", index=False))
+    body = json.loads(rows.to_json(orient="split", index=False))
     rows["joined"] = pd.to_datetime(rows["joined"])  # in process, MLflow takes no text for a date
     rows["newsletter"] = rows["newsletter"].map({"true": True, "false": False})
-    assert list(model.predict(rows)) == service.answers(dataframe_split=asked)
+    assert list(model.predict(rows)) == service.answers(dataframe_split=body)

@@ -127,9 +127,9 @@ def test_each_form_of_a_tree_model_gives_the_same_answer_for_few_and_many_rows(
     tmp_path: Path, estimator: str, rows: int
 ) -> None:
     model = served(tmp_path, estimator, 3)
-    asked = (model.example() * rows)[:rows]
+    request = (model.example() * rows)[:rows]
     assert model.direct is not None
-    assert same(model.direct(asked), model.by_pipeline(asked))
+    assert same(model.direct(request), model.by_pipeline(request))
 
 
 def test_a_form_that_answers_differently_is_not_used(
@@ -162,6 +162,6 @@ def test_an_answer_is_valid_json_for_all_class_names(tmp_path: Path) -> None:
     answers = model.answers(rows)
     assert [json.loads(text) for text, _ in answers] == classes.tolist()
     for (_, text), expected in zip(answers, probabilities, strict=True):
-        found = json.loads(text or "null")
-        assert list(found) == sorted(OUTCOMES)
-        assert list(found.values()) == pytest.approx(expected.tolist(), abs=1e-12)
+        parsed = json.loads(text or "null")
+        assert list(parsed) == sorted(OUTCOMES)
+        assert list(parsed.values()) == pytest.approx(expected.tolist(), abs=1e-12)

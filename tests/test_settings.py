@@ -10,12 +10,12 @@ from tests.tables import write_text
 LEAST = "model: churn\ndata: {source: churn.csv, target: left}\n"
 
 
-def said_of(folder: Path, text: str) -> str:
+def error_of(folder: Path, text: str) -> str:
     with pytest.raises(InputError) as refused:
         read_settings(write_text(folder / "project.yaml", text))
-    said = str(refused.value)
-    assert "\n" not in said
-    return said.removeprefix(f"{folder / 'project.yaml'}: ")
+    message = str(refused.value)
+    assert "\n" not in message
+    return message.removeprefix(f"{folder / 'project.yaml'}: ")
 
 
 def test_the_shipped_project_is_read() -> None:
@@ -51,7 +51,7 @@ def test_settings_cannot_be_changed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "message"),
     [
         ("metrics: f1", "unknown key 'metrics'; did you mean 'metric'?"),
         ("gate: {floors: 1}", "unknown key 'gate.floors'; did you mean 'floor'?"),
@@ -68,19 +68,19 @@ def test_settings_cannot_be_changed(tmp_path: Path) -> None:
     ],
 )
 def test_an_unknown_key_is_refused_with_the_nearest_known_key(
-    tmp_path: Path, more: str, said: str
+    tmp_path: Path, more: str, message: str
 ) -> None:
-    assert said_of(tmp_path, LEAST + more) == said
+    assert error_of(tmp_path, LEAST + more) == message
 
 
 def test_an_unknown_metric_is_refused_with_the_known_ones(tmp_path: Path) -> None:
-    said = said_of(tmp_path, LEAST + "metric: acuracy")
-    assert said.startswith("metric: input should be 'accuracy', 'precision'")
-    assert said.endswith("got 'acuracy'")
+    message = error_of(tmp_path, LEAST + "metric: acuracy")
+    assert message.startswith("metric: input should be 'accuracy', 'precision'")
+    assert message.endswith("got 'acuracy'")
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         ("tarqet: t", "unknown key 'data.tarqet'; did you mean 'target'?"),
         ("drop: []", "key 'data.target' is missing"),
@@ -99,21 +99,21 @@ def test_an_unknown_metric_is_refused_with_the_known_ones(tmp_path: Path) -> Non
     ],
 )
 def test_a_value_of_a_wrong_type_is_refused_with_its_key(
-    tmp_path: Path, data: str, said: str
+    tmp_path: Path, data: str, message: str
 ) -> None:
-    assert said_of(tmp_path, f"model: m\ndata: {{source: iris, {data}}}") == said
+    assert error_of(tmp_path, f"model: m\ndata: {{source: iris, {data}}}") == message
 
 
 def test_a_missing_key_is_named(tmp_path: Path) -> None:
-    assert said_of(tmp_path, "model: m") == "key 'data' is missing"
+    assert error_of(tmp_path, "model: m") == "key 'data' is missing"
 
 
 def test_a_model_name_that_the_registry_would_refuse_is_refused_here(tmp_path: Path) -> None:
-    assert said_of(tmp_path, LEAST.replace("churn\n", "a/b\n")).startswith("model: string should")
+    assert error_of(tmp_path, LEAST.replace("churn\n", "a/b\n")).startswith("model: string should")
 
 
 def test_a_list_or_an_empty_file_is_refused_as_settings(tmp_path: Path) -> None:
-    assert "holds a list" in said_of(tmp_path, "- model")
-    assert "is empty" in said_of(tmp_path, "")
+    assert "holds a list" in error_of(tmp_path, "- model")
+    assert "is empty" in error_of(tmp_path, "")
     with pytest.raises(InputError, match="no such file"):
         read_settings(tmp_path / "none.yaml")

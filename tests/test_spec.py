@@ -37,7 +37,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Table:
     return mixed_table(tmp_path_factory.mktemp("mixed"))
 
 
-def said_of(estimator: Any, /, **params: Any) -> str:
+def error_of(estimator: Any, /, **params: Any) -> str:
     with pytest.raises(InputError) as refused:
         parse_spec("a", {"estimator": estimator, "params": params}, "a.yaml")
     assert "\n" not in str(refused.value)
@@ -117,21 +117,21 @@ def test_flat_params_contain_the_inner_params() -> None:
 
 
 def test_an_unknown_estimator_is_refused_with_the_nearest_name() -> None:
-    said = said_of("LogisticRegresion")
-    assert said == (
+    message = error_of("LogisticRegresion")
+    assert message == (
         "a.yaml: estimator 'LogisticRegresion' is not on the list;"
         " did you mean 'LogisticRegression'?"
     )
-    assert "'os.system' is not on the list; known: AdaBoostClassifier" in said_of("os.system")
-    assert "'estimator' must be a name" in said_of(None)
-    assert "'estimator' must be a name" in said_of(["SVC"])
+    assert "'os.system' is not on the list; known: AdaBoostClassifier" in error_of("os.system")
+    assert "'estimator' must be a name" in error_of(None)
+    assert "'estimator' must be a name" in error_of(["SVC"])
 
 
 @pytest.mark.parametrize("estimator", ["SVR", "XGBRFClassifier", "CatBoostRegressor"])
 def test_a_known_estimator_that_is_not_allowed_is_not_taken_for_a_misspelt_one(
     estimator: str,
 ) -> None:
-    message = said_of(estimator)
+    message = error_of(estimator)
     assert f"'{estimator}' is not on the list; it cannot be used in a model config" in message
     assert "did you mean" not in message
 
@@ -140,7 +140,7 @@ def test_a_library_that_is_not_installed_is_named_with_what_to_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("ratchet.model.estimators.find_spec", lambda name: None)
-    assert said_of("CatBoostClassifier") == (
+    assert error_of("CatBoostClassifier") == (
         "a.yaml: CatBoostClassifier needs the package catboost, which is not installed; add it to"
         " requirements.in, run make lock and make setup"
     )
@@ -148,7 +148,7 @@ def test_a_library_that_is_not_installed_is_named_with_what_to_do(
 
 @pytest.mark.parametrize("parameter", ["train_dir", "snapshot_file", "allow_writing_files"])
 def test_a_config_cannot_make_catboost_write_files(parameter: str) -> None:
-    assert "takes no parameter" in said_of("CatBoostClassifier", **{parameter: "x"})
+    assert "takes no parameter" in error_of("CatBoostClassifier", **{parameter: "x"})
 
 
 def test_an_unknown_key_is_refused_with_the_nearest() -> None:
@@ -167,7 +167,7 @@ def test_params_may_be_left_empty() -> None:
 
 
 def test_multi_class_gets_the_error_that_says_it_was_removed() -> None:
-    assert said_of("LogisticRegression", multi_class="auto") == (
+    assert error_of("LogisticRegression", multi_class="auto") == (
         "a.yaml: LogisticRegression takes no parameter 'multi_class'; scikit-learn has removed it:"
         " LogisticRegression is multinomial by itself, and OneVsRestClassifier does what"
         " multi_class: ovr did. Delete the line"
@@ -175,11 +175,11 @@ def test_multi_class_gets_the_error_that_says_it_was_removed() -> None:
 
 
 def test_a_parameter_that_was_renamed_gets_its_new_name() -> None:
-    assert said_of("BaggingClassifier", base_estimator=TREE).endswith("calls it 'estimator' now")
+    assert error_of("BaggingClassifier", base_estimator=TREE).endswith("calls it 'estimator' now")
 
 
 @pytest.mark.parametrize(
-    ("estimator", "params", "said"),
+    ("estimator", "params", "message"),
     [
         ("RandomForestClassifier", {"n_estimator": 1}, "did you mean 'n_estimators'?"),
         ("LGBMClassifier", {"num_leafs": 1}, "did you mean 'num_leaves'?"),
@@ -198,33 +198,33 @@ def test_a_parameter_that_was_renamed_gets_its_new_name() -> None:
     ],
 )
 def test_a_parameter_is_checked_before_anything_is_fitted(
-    estimator: str, params: dict[str, Any], said: str
+    estimator: str, params: dict[str, Any], message: str
 ) -> None:
-    assert said in said_of(estimator, **params)
+    assert message in error_of(estimator, **params)
 
 
 def test_an_unknown_inner_estimator_is_refused_with_its_position() -> None:
     bagging = {"estimator": "BaggingClassifier", "params": {"estimator": {"estimator": "Foo"}}}
-    assert said_of("VotingClassifier", estimators={"one": bagging}).startswith(
+    assert error_of("VotingClassifier", estimators={"one": bagging}).startswith(
         "a.yaml: params.estimators.one: params.estimator: estimator 'Foo' is not on the list"
     )
     final = {"estimator": "LogisticRegression", "params": {"multi_class": "auto"}}
-    assert said_of(
+    assert error_of(
         "StackingClassifier", estimators={"one": LINEAR}, final_estimator=final
     ).startswith("a.yaml: params.final_estimator: LogisticRegression takes no parameter")
 
 
 @pytest.mark.parametrize("estimator", ["OneVsRestClassifier", "FixedThresholdClassifier"])
 def test_a_required_inner_estimator_that_is_missing_is_refused(estimator: str) -> None:
-    assert said_of(estimator) == f"a.yaml: {estimator} needs params.estimator, a model config"
-    assert said_of(estimator, estimator=None).endswith("needs params.estimator, a model config")
-    assert "params.estimator must be a model config, got 'SVC'" in said_of(
+    assert error_of(estimator) == f"a.yaml: {estimator} needs params.estimator, a model config"
+    assert error_of(estimator, estimator=None).endswith("needs params.estimator, a model config")
+    assert "params.estimator must be a model config, got 'SVC'" in error_of(
         estimator, estimator="SVC"
     )
 
 
 @pytest.mark.parametrize(
-    ("estimators", "said"),
+    ("estimators", "message"),
     [
         (None, "needs params.estimators"),
         ({}, "params.estimators must map names to model configs, got {}"),
@@ -235,8 +235,8 @@ def test_a_required_inner_estimator_that_is_missing_is_refused(estimator: str) -
         ({1: LINEAR}, "a member cannot be named 1"),
     ],
 )
-def test_the_members_of_a_blend_are_model_configs_with_names(estimators: Any, said: str) -> None:
-    assert said in said_of("VotingClassifier", estimators=estimators)
+def test_the_members_of_a_blend_are_model_configs_with_names(estimators: Any, message: str) -> None:
+    assert message in error_of("VotingClassifier", estimators=estimators)
 
 
 VALUES = st.recursive(

@@ -69,7 +69,7 @@ def test_distinct_rows_keep_their_order_and_missing_values_are_equal():
 @pytest.mark.slow
 def test_repeating_users_are_not_drift_but_their_shift_is():
     reference = rows(1000, 400)
-    found = [check(reference, again(seed, 500, of=40)) for seed in range(40)]
-    assert sum(one.finding == "drifted" for one in found) <= 2
+    results = [check(reference, again(seed, 500, of=40)) for seed in range(40)]
+    assert sum(one.finding == "drifted" for one in results) <= 2
     shifted = again(0, 500, of=40).assign(a=lambda frame: frame["a"] + 2)
     assert check(reference, shifted).drifted == ["a"]

@@ -157,8 +157,8 @@ def test_the_sample_ratio_is_a_product_of_predictions():
             product *= seen[b] / sum(seen) / (0.3 if b else 0.7)
             seen[b] += 1
         products.append(product)
-    found = float(sample_ratio_log_e(int(arm_b.sum()), 200, 0.3))
-    assert found == pytest.approx(np.log(np.mean(products)))
+    log_e = float(sample_ratio_log_e(int(arm_b.sum()), 200, 0.3))
+    assert log_e == pytest.approx(np.log(np.mean(products)))
 
 
 def test_an_interval_of_a_mean_covers_it_at_every_look_at_once():

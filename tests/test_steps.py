@@ -218,16 +218,16 @@ def test_watch_trains_new_configs_and_waits_for_incomplete_ones(tmp_path: Path):
     )
     assert watching.stdout is not None
     try:
-        for said in watching.stdout:
-            if said.startswith("Watching"):
+        for printed in watching.stdout:
+            if printed.startswith("Watching"):
                 break
         with (models / "late.yaml").open("w") as file:
             file.write("estimator: KNeighborsClassifier\nparams: {n_neigh")
             file.flush()
             time.sleep(1)
             file.write("bors: 9}\n")
-        for said in watching.stdout:
-            if said.startswith("late"):
+        for printed in watching.stdout:
+            if printed.startswith("late"):
                 break
         client = client_of(project)
         (version,) = [

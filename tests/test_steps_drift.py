@@ -87,14 +87,14 @@ def test_two_shifted_columns_of_iris_are_named_and_no_others(project: Path, tmp_
         GITHUB_STEP_SUMMARY=str(tmp_path / "summary"),
     )
     assert done.returncode == 0, done.stderr
-    found = content(project)
-    assert found.keys() >= KEYS
-    assert found["verdict"] == "drifted"
-    assert found["rows"] == {"reference": 120, "current": 300}
-    features = found["features"]
+    report = content(project)
+    assert report.keys() >= KEYS
+    assert report["verdict"] == "drifted"
+    assert report["rows"] == {"reference": 120, "current": 300}
+    features = report["features"]
     assert sorted(name for name, one in features.items() if one["drifted"]) == SHIFTED
     assert all(one.keys() == OF_A_FEATURE for one in features.values())
-    assert found["dependence"].keys() >= {"auc", "p_value", "drifted"}
+    assert report["dependence"].keys() >= {"auc", "p_value", "drifted"}
     assert (tmp_path / "out").read_text().startswith("drifted=true\nverdict=drifted\nreport<<")
     summary = (tmp_path / "summary").read_text()
     assert summary.startswith("## Drift\n\n**drifted**: changed: ")
@@ -125,18 +125,18 @@ def test_the_settings_needed_window_and_cooldown_decide_on_retraining(
     verdicts = []
     for current in ("shifted.parquet", "same.csv", "shifted.parquet", "shifted.parquet"):
         assert drift(project, current, GITHUB_OUTPUT=str(out)).returncode == 0
-        found = content(project)
-        verdicts.append((found["finding"], found["verdict"], found["retrain"]))
+        report = content(project)
+        verdicts.append((report["finding"], report["verdict"], report["retrain"]))
     assert verdicts == [
         ("drifted", "stable", False),
         ("stable", "stable", False),
         ("drifted", "drifted", True),
         ("drifted", "drifted", False),
     ]
-    said = [line for line in out.read_text().splitlines() if line.startswith("drifted=")]
-    assert said == [f"drifted={word}" for word in ["false", "false", "true", "false"]]
-    assert "2 of the last 3 checks found drift" in found["reason"]
-    assert "the last retraining was recent, the next is possible in 24.0 hours" in found["reason"]
+    outputs = [line for line in out.read_text().splitlines() if line.startswith("drifted=")]
+    assert outputs == [f"drifted={word}" for word in ["false", "false", "true", "false"]]
+    assert "2 of the last 3 checks found drift" in report["reason"]
+    assert "the last retraining was recent, the next is possible in 24.0 hours" in report["reason"]
 
 
 def test_the_prediction_log_is_compared_with_its_answers_and_labels(project: Path):
@@ -161,11 +161,11 @@ def test_the_prediction_log_is_compared_with_its_answers_and_labels(project: Pat
     log.close()
     done = drift(project, "log", RATCHET_LOG_URL=url)
     assert done.returncode == 0, done.stderr
-    found = content(project)
-    assert sorted(n for n, one in found["features"].items() if one["drifted"]) == SHIFTED
-    assert found["accuracy"]["current"] == pytest.approx(1 / 3)
-    assert found["accuracy"]["reference"] > 0.8
-    assert found["target"]["drifted"] is False
+    report = content(project)
+    assert sorted(n for n, one in report["features"].items() if one["drifted"]) == SHIFTED
+    assert report["accuracy"]["current"] == pytest.approx(1 / 3)
+    assert report["accuracy"]["reference"] > 0.8
+    assert report["target"]["drifted"] is False
 
 
 @pytest.mark.parametrize(
@@ -284,9 +284,9 @@ def test_the_page_opens_in_a_browser_offline_and_sorts(project: Path, tmp_path: 
     assert not re.search(r"(?:src|href)\s*=|https?:", text)
     page = tmp_path / "page.html"
     page.write_text(text)
-    shown = dom(page)
-    assert re.search(r'<strong id="verdict">drifted</strong>: changed: ', shown)
-    assert sorted(features_shown(shown)[:2]) == SHIFTED
+    html = dom(page)
+    assert re.search(r'<strong id="verdict">drifted</strong>: changed: ', html)
+    assert sorted(features_shown(html)[:2]) == SHIFTED
     clicks = "".join(
         f"document.querySelectorAll('#features th button')[{column}].click();" for column in (0, 0)
     )
@@ -294,6 +294,6 @@ def test_the_page_opens_in_a_browser_offline_and_sorts(project: Path, tmp_path: 
     assert features_shown(dom(page)) == sorted(iris())
 
 
-def features_shown(shown: str) -> list[str]:
-    table = shown.split('id="features"')[1]
+def features_shown(html: str) -> list[str]:
+    table = html.split('id="features"')[1]
     return re.findall(r'<td class="word">(\w+)</td><td class="word">numeric', table)

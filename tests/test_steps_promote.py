@@ -53,9 +53,9 @@ def project(trained: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def write_log(project: Path, **made: Any) -> None:
+def write_log(project: Path, **options: Any) -> None:
     """Write a log whose last request was a moment ago."""
-    rows = rows_of_test(**made)
+    rows = rows_of_test(**options)
     shift = time.time() - float(rows["time"].max()) - 5
     rows = rows.assign(time=rows["time"] + shift, label_time=rows["label_time"] + shift)
     log = PredictionLog(f"sqlite:///{project}/predictions.db")
@@ -79,8 +79,8 @@ def promote(project: Path, **arguments: str) -> dict[str, Any]:
 
 def test_a_better_staging_becomes_prod_and_one_command_takes_it_back(project: Path):
     write_log(project, users=2000, prod=0.85, staging=0.95, seed=1)
-    found = promote(project)
-    assert (found["decision"], found["promoted"]) == ("promote", True)
+    report = promote(project)
+    assert (report["decision"], report["promoted"]) == ("promote", True)
     assert registry_of(project).aliases() == {"prod": "2", "previous": "1"}
     back = run_step(project, "promote", action="rollback", reason="customers complain")
     assert back.returncode == 0, back.stderr
@@ -98,8 +98,8 @@ def test_a_better_staging_becomes_prod_and_one_command_takes_it_back(project: Pa
     again = run_step(project, "evaluate", version="2")
     assert again.returncode == 2
     assert "v2 (neighbours) was rejected (rollback by hand: customers complain)" in again.stderr
-    told = run_step(project, "history").stdout
-    assert "rollback by hand: customers complain" in told
+    output = run_step(project, "history").stdout
+    assert "rollback by hand: customers complain" in output
     nowhere = run_step(project, "promote", action="rollback")
     assert (nowhere.returncode, "nothing to go back to" in nowhere.stderr) == (2, True)
 
@@ -111,17 +111,17 @@ def test_the_report_has_everything_that_the_decision_used(project: Path):
     env = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_OUTPUT": str(outputs)}
     done = run_step(project, "promote", env=env)
     assert done.returncode == 0, done.stderr
-    found = report_of(project)
-    assert found == json.loads((project / "reports/promote/decision.json").read_text())
-    assert found["decision"] == "keep_testing"
-    assert found["reason"] in done.stdout
-    assert {"name", "passed", "value", "limit"} <= set(found["checks"][0])
+    report = report_of(project)
+    assert report == json.loads((project / "reports/promote/decision.json").read_text())
+    assert report["decision"] == "keep_testing"
+    assert report["reason"] in done.stdout
+    assert {"name", "passed", "value", "limit"} <= set(report["checks"][0])
     assert {"method", "log_e_promote", "log_e_reject", "threshold", "users", "labelled"} <= set(
-        found["evidence"]
+        report["evidence"]
     )
-    assert found["versions"] == {"prod": "1", "staging": "2"}
-    assert found["arms"]["A"]["labelled"] + found["arms"]["B"]["labelled"] == 500
-    assert set(found["window"]) == {"from", "to"}
+    assert report["versions"] == {"prod": "1", "staging": "2"}
+    assert report["arms"]["A"]["labelled"] + report["arms"]["B"]["labelled"] == 500
+    assert set(report["window"]) == {"from", "to"}
     assert outputs.read_text().startswith("decision=keep_testing\npromoted=false\nreport<<")
     assert "sample ratio of users" in summary.read_text()
     assert registry_of(project).aliases() == {"prod": "1", "staging": "2"}
@@ -147,8 +147,8 @@ def test_a_pair_that_is_forced_back_is_tested_again_from_the_start(project: Path
     write_log(project, users=1000, prod=0.95, staging=0.85, seed=3)
     assert promote(project)["decision"] == "reject"
     registry_of(project).move({"staging": "2"}, "by force", "none")
-    found = promote(project)
-    assert (found["decision"], found["evidence"]["labelled"]) == ("keep_testing", 0)
+    report = promote(project)
+    assert (report["decision"], report["evidence"]["labelled"]) == ("keep_testing", 0)
 
 
 def test_a_decision_by_hand_needs_a_reason_and_says_that_it_was_by_hand(project: Path):
@@ -157,10 +157,10 @@ def test_a_decision_by_hand_needs_a_reason_and_says_that_it_was_by_hand(project:
         2,
         'promote: action=promote needs a reason: -P reason="..."\n',
     )
-    found = promote(project, action="promote", reason="the old one leaks", log="nowhere.csv")
-    assert found["promoted"] is True
+    report = promote(project, action="promote", reason="the old one leaks", log="nowhere.csv")
+    assert report["promoted"] is True
     assert registry_of(project).ledger()[-1].reason == "promote by hand: the old one leaks"
-    assert "nowhere.csv: no such file" in found["reason"]
+    assert "nowhere.csv: no such file" in report["reason"]
 
 
 @pytest.mark.parametrize(
@@ -190,11 +190,11 @@ def test_wrong_input_is_an_error_of_one_line_with_a_remedy(
 @pytest.mark.parametrize("kind", ["csv", "parquet", "contract.csv"])
 def test_an_export_gives_the_same_decision_as_the_log(project: Path, kind: str):
     """`contract.csv` has only the columns that /log.csv promises: no split, no pair of versions."""
-    made = {"users": 2000, "prod": 0.85, "staging": 0.95, "seed": 1}
-    write_log(project, **made)
+    options = {"users": 2000, "prod": 0.85, "staging": 0.95, "seed": 1}
+    write_log(project, **options)
     expected = promote(project, dry_run="true")
     file = project / f"export.{kind}"
-    rows = rows_of_test(**made).assign(region="north")
+    rows = rows_of_test(**options).assign(region="north")
     rows = (
         rows.drop(columns="model_version")
         .assign(
@@ -214,10 +214,10 @@ def test_an_export_gives_the_same_decision_as_the_log(project: Path, kind: str):
         contract = ["request_id", "timestamp", "user_id", "variant", "model_version", "region"]
         rows = rows[[*contract, "prediction", "label"]]
     rows.to_parquet(file) if kind == "parquet" else rows.to_csv(file, index=False)
-    found = promote(project, log=str(file), dry_run="true")
+    report = promote(project, log=str(file), dry_run="true")
     for key in ("log_e_promote", "log_e_reject", "first_at", "labelled"):
-        assert found["evidence"][key] == pytest.approx(expected["evidence"][key]), key
-    assert found["decision"] == "promote"
+        assert report["evidence"][key] == pytest.approx(expected["evidence"][key]), key
+    assert report["decision"] == "promote"
 
 
 def test_a_plan_says_how_long_a_test_takes(project: Path):
@@ -258,9 +258,9 @@ def test_the_models_rescore_pairs_if_the_log_lacks_an_answer(project: Path):
         ]
     )
     log.close()
-    found = promote(project, dry_run="true")
-    assert found["evidence"]["method"] == "exact sequential McNemar"
-    assert found["arms"]["A"]["labelled"] == found["arms"]["B"]["labelled"] == 150
+    report = promote(project, dry_run="true")
+    assert report["evidence"]["method"] == "exact sequential McNemar"
+    assert report["arms"]["A"]["labelled"] == report["arms"]["B"]["labelled"] == 150
 
 
 KILLED = """
@@ -325,13 +325,13 @@ def test_one_of_two_simultaneous_promotions_moves_and_the_other_says_so(project:
         )
         for _ in range(2)
     ]
-    told = [one.communicate(timeout=300) for one in both]
-    assert [one.returncode for one in both] == [0, 0], told
+    output = [one.communicate(timeout=300) for one in both]
+    assert [one.returncode for one in both] == [0, 0], output
     registry = registry_of(project)
     assert registry.aliases() == {"prod": "2", "previous": "1"}
     promotions = [line for line in registry.ledger() if line.reason.startswith("promote")]
     assert len(promotions) == 1
-    last_lines = sorted(out.strip().splitlines()[-1] for out, _ in told)
+    last_lines = sorted(out.strip().splitlines()[-1] for out, _ in output)
     assert last_lines[0].startswith(("Nothing moved: another process was first", "No version is"))
     assert last_lines[1].startswith("promote: staging is better")
 
@@ -364,14 +364,14 @@ def test_the_page_opens_in_a_browser_and_shows_the_verdict(project: Path):
     write_log(project, users=800, prod=0.88, staging=0.9, seed=5)
     promote(project)
     page = project / "reports/promote/promote.html"
-    found = run(
+    done = run(
         [browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", page.as_uri()],
         project,
     )
-    assert found.returncode == 0, found.stderr
-    assert report_of(project)["reason"] in html.unescape(found.stdout)
-    assert found.stdout.count("<polyline") == 2
-    assert "Evidence over time against its threshold" in found.stdout
+    assert done.returncode == 0, done.stderr
+    assert report_of(project)["reason"] in html.unescape(done.stdout)
+    assert done.stdout.count("<polyline") == 2
+    assert "Evidence over time against its threshold" in done.stdout
     assert not re.findall(r"(?:src|href)=|https?://(?!www.w3.org)", page.read_text())
 
 

@@ -80,9 +80,9 @@ def test_the_first_run_finds_no_store_and_creates_it(filled, remote: Path, tmp_p
 def test_a_store_taken_elsewhere_finds_its_artifacts_there(filled):
     git, folder = filled("second")
     state.take(git, folder, to_change=False)
-    (found,) = artifacts(folder / "mlflow.db")
-    assert found == folder / "mlruns/0/run1/artifacts"
-    assert (found / "model.skops").read_bytes() == b"\1" * 100
+    (artifact,) = artifacts(folder / "mlflow.db")
+    assert artifact == folder / "mlruns/0/run1/artifacts"
+    assert (artifact / "model.skops").read_bytes() == b"\1" * 100
 
 
 def test_the_store_on_the_remote_contains_no_absolute_path(filled, remote: Path, tmp_path: Path):
@@ -308,11 +308,11 @@ def test_the_lock_of_an_earlier_attempt_is_broken(filled, monkeypatch: pytest.Mo
 def test_the_lock_is_broken_if_github_says_that_the_run_has_ended(
     filled, monkeypatch: pytest.MonkeyPatch, status: str, broken: bool
 ):
-    asked: list[str] = []
+    addresses: list[str] = []
 
     class GitHub(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(f"{self.path} {self.headers['Authorization']}")
+            addresses.append(f"{self.path} {self.headers['Authorization']}")
             self.send_response(200)
             self.end_headers()
             self.wfile.write(json.dumps({"status": status, "run_attempt": 1}).encode())
@@ -334,7 +334,7 @@ def test_the_lock_is_broken_if_github_says_that_the_run_has_ended(
     reason = lock.expired_reason(lock.owner_of(git, commit), ask_github=True)
     server.shutdown()
     assert (reason is not None) == broken
-    assert asked == ["/repos/me/ratchet/actions/runs/7 Bearer secret"]
+    assert addresses == ["/repos/me/ratchet/actions/runs/7 Bearer secret"]
 
 
 @pytest.mark.slow
@@ -461,9 +461,9 @@ def test_a_run_killed_at_any_moment_leaves_the_old_store_or_the_new_one(
         )
         done = died.returncode == 0
         assert done or died.returncode == -9, died.stderr
-        found = runs(store_on(remote, tmp_path / f"seen{at}"))
-        assert "run1" in found
-        has_new = f"run{number}" in found
+        stored_runs = runs(store_on(remote, tmp_path / f"seen{at}"))
+        assert "run1" in stored_runs
+        has_new = f"run{number}" in stored_runs
         assert not (has_new and lock_is_held(remote))  # the two are one push
         seen_new += has_new
         _, folder = filled(f"next{at}")
@@ -475,8 +475,8 @@ def test_a_run_killed_at_any_moment_leaves_the_old_store_or_the_new_one(
         )
         assert following.returncode == 0, following.stderr
     assert at > 10
-    found = runs(store_on(remote, tmp_path / "seen"))
-    assert [f"run{5000 + n}" in found for n in range(1, at + 1)] == [True] * at
+    stored_runs = runs(store_on(remote, tmp_path / "seen"))
+    assert [f"run{5000 + n}" in stored_runs for n in range(1, at + 1)] == [True] * at
     assert seen_new >= 1
 
 

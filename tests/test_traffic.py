@@ -48,10 +48,10 @@ def test_users_mostly_send_their_own_rows_and_some_send_far_more_than_others() -
     rows = Rows([{"number": float(number)} for number in range(1000)], ["a"] * 1000)
     sent = Counter[str]()
     own = Counter[str]()
-    for user, asked in pd.DataFrame(plan_requests(rows, 20_000, 50, 0)).groupby("user_id"):
-        counts = Counter(row["number"] for row in asked["features"])
+    for user, requests in pd.DataFrame(plan_requests(rows, 20_000, 50, 0)).groupby("user_id"):
+        counts = Counter(row["number"] for row in requests["features"])
         own[user] = sum(count for _, count in counts.most_common(3))
-        sent[user] = len(asked)
+        sent[user] = len(requests)
     assert sum(own.values()) / 20_000 == pytest.approx(0.8, abs=0.02)
     assert max(sent.values()) > 10 * min(sent.values())
 
@@ -169,9 +169,14 @@ def test_missing_duplicate_and_different_records_are_named() -> None:
     lines = [line_of(one) for one in sent]
     assert compare(sent, [*lines, line_of(sent[0], request_id="x")]).holds
     faults = [lines[0], lines[0], lines[1] | {"prediction": "virginica"}, lines[2] | {"label": ""}]
-    found = compare(sent, [*faults, lines[3] | {"petal_length": "1.4"}, lines[4]])
-    assert (found.missing, found.twice, found.different, found.others) == (1, 1, 3, 0)
-    assert found.examples == [
+    comparison = compare(sent, [*faults, lines[3] | {"petal_length": "1.4"}, lines[4]])
+    assert (comparison.missing, comparison.twice, comparison.different, comparison.others) == (
+        1,
+        1,
+        3,
+        0,
+    )
+    assert comparison.examples == [
         "f is not in the log",
         "b: prediction is 'virginica' in the log, expected 'setosa'",
         "c: label is '' in the log, expected 'setosa'",

@@ -20,8 +20,8 @@ JOBS = [(name, job) for name in NAMES for job in workflow(name)["jobs"]]
 
 
 def job(name: str, key: str) -> dict[str, Any]:
-    found: dict[str, Any] = workflow(name)["jobs"][key]
-    return found
+    content: dict[str, Any] = workflow(name)["jobs"][key]
+    return content
 
 
 def steps(name: str, key: str) -> list[dict[str, Any]]:
@@ -90,13 +90,13 @@ def test_third_party_actions_are_pinned_by_commit_and_name_their_version(file: P
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_checkout_keeps_no_token(name: str):
-    found = [
+    checkouts = [
         one
         for key in workflow(name)["jobs"]
         for one in steps(name, key)
         if one.get("uses", "").startswith("actions/checkout@")
     ]
-    assert all(one["with"]["persist-credentials"] is False for one in found)
+    assert all(one["with"]["persist-credentials"] is False for one in checkouts)
 
 
 def test_every_third_party_action_has_a_stand_in_for_act():

@@ -64,8 +64,8 @@ def runs_of(fork: Fork, step: str) -> int:
 def versions(fork: Fork) -> list[int]:
     seen = store_on(fork.remote, fork.folder / f"seen{time.monotonic_ns()}")
     with closing(sqlite3.connect(seen)) as connection:
-        found = connection.execute("SELECT version FROM model_versions ORDER BY version")
-        return [number for (number,) in found]
+        rows = connection.execute("SELECT version FROM model_versions ORDER BY version")
+        return [number for (number,) in rows]
 
 
 def test_a_schedule_without_data_starts_no_job(fork: Fork):

@@ -36,9 +36,9 @@ def test_a_push_that_moves_an_alias_builds_one_bento_and_pushes_and_attests_its_
     uploaded = fork.folder / "uploaded"
     assert (uploaded / "bento" / "ratchet.bento").stat().st_size > 1000
     digest = bento.split(":")[1]
-    asked = (uploaded / "docker").read_text().splitlines()
-    pushed = [line for line in asked if line.startswith("push ")]
+    commands = (uploaded / "docker").read_text().splitlines()
+    pushed = [line for line in commands if line.startswith("push ")]
     assert pushed == [f"push ghcr.io/me/ratchet:{digest}"]
-    (built,) = [line for line in asked if "build" in line and "imagetools" not in line]
+    (built,) = [line for line in commands if "build" in line and "imagetools" not in line]
     assert f"ghcr.io/me/ratchet:{digest}" in built
     assert (uploaded / "attested").read_text() == f"ghcr.io/me/ratchet@{DIGEST}\n"

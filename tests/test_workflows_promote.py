@@ -50,8 +50,8 @@ def fork(tested: Fork, tmp_path: Path, github: GitHub) -> Fork:
 def aliases(fork: Fork) -> dict[str, int]:
     seen = store_on(fork.remote, fork.folder / f"seen{time.monotonic_ns()}")
     with closing(sqlite3.connect(seen)) as connection:
-        found = connection.execute("SELECT alias, version FROM registered_model_aliases")
-        return {alias: int(version) for alias, version in found}
+        rows = connection.execute("SELECT alias, version FROM registered_model_aliases")
+        return {alias: int(version) for alias, version in rows}
 
 
 def log(folder: Path, users: int, staging_right: float = 0.99) -> Path:

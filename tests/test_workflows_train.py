@@ -127,8 +127,8 @@ def test_two_pushes_at_once_are_both_kept(fork: Fork):
         tree = fork.checkout(name)
         add_config(tree, name)
         started.append(fork.start("push", "train", tree, job="train"))
-    said = [one.communicate()[0] for one in started]
-    assert [one.returncode for one in started] == [0, 0], said
+    outputs = [one.communicate()[0] for one in started]
+    assert [one.returncode for one in started] == [0, 0], outputs
     versions, aliases, _ = registry(fork)
     assert versions == [1, 2, 3]
     assert aliases["prod"] == 1
