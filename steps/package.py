@@ -1,7 +1,5 @@
 """Build a Bento of prod and staging and try it: python -m steps.package --smoke true"""
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 from ratchet import entry
@@ -12,10 +10,11 @@ SERVICE = Path(__file__).parents[1] / "bentos"
 
 def main(smoke: bool, record: str) -> None:
     from ratchet.packaging.bento import pack
+    from ratchet.packaging.report import package_report, rows_by_arm, sentence
     from ratchet.packaging.smoke import ask_each_arm
     from ratchet.registry.registry import Registry
     from ratchet.registry.tracking import connect, step_run
-    from ratchet.report import Report, markdown_table, print_table, publish
+    from ratchet.report import print_table, publish
     from ratchet.settings import read_settings
 
     settings = read_settings()
@@ -30,34 +29,13 @@ def main(smoke: bool, record: str) -> None:
             f"No alias 'prod' on model '{settings.model}'. Train and gate one first:"
             " mlflow run . -e train, then -e evaluate"
         )
+    versions = {"prod": prod, "staging": staging}
     with step_run("package"):
         bento = pack(prod, staging, registry, SERVICE)
         answers = ask_each_arm(Path(bento.path)) if smoke else {}
-        versions = {"prod": str(prod), "staging": str(staging) if staging else None}
-        predictions = {arm: json.dumps(one["prediction"]) for arm, one in answers.items()}
-        rows = [
-            {
-                "arm": arm,
-                "role": role,
-                "version": versions[role],
-                "BentoML model": bento.models[role],
-                "answered": predictions.get(arm, "not asked"),
-            }
-            for arm, role in (("A", "prod"), ("B", "staging"))
-            if role in bento.models
-        ]
-        pair = "-".join(f"v{one.number}" for one in (prod, staging) if one)
-        sentence = f"{bento.tag} {'was there already' if bento.was_there else 'is built'}."
-        publish(
-            Report(
-                "package",
-                asdict(bento) | {"versions": versions, "answers": answers},
-                f"## Package\n\n{markdown_table(rows)}\n\n{sentence}\n",
-                {"bento": bento.tag, "path": bento.path, "versions": pair},
-            )
-        )
-    print_table(rows)
-    print(sentence, f"Serve it: bentoml serve {bento.tag}", sep="\n")
+        publish(package_report(bento, versions, answers))
+    print_table(rows_by_arm(bento, versions, answers))
+    print(sentence(bento), f"Serve it: bentoml serve {bento.tag}", sep="\n")
 
 
 if __name__ == "__main__":

@@ -227,6 +227,14 @@ def test_no_file_is_longer_than_300_lines(file: Path):
     assert len(file.read_text().splitlines()) <= 300
 
 
+STEP_FILES = [file for file in PYTHON_FILES if (ROOT / "steps") in file.parents]
+
+
+@pytest.mark.parametrize("file", STEP_FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_step_is_a_thin_command_of_at_most_60_lines(file: Path):
+    assert len(file.read_text().splitlines()) <= 60
+
+
 def test_only_the_package_registry_writes_to_the_registry():
     writes = r"\.(create|delete|set|rename|update|transition)_(registered_model|model_version)"
     writers = [file for file in PYTHON_FILES if re.search(writes, file.read_text())]

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,11 +13,10 @@ from ratchet.settings import Settings
 from ratchet.traffic.agreement import Agreement, compare, log_lines
 from ratchet.traffic.planned_requests import plan_requests
 from ratchet.traffic.rows import read_rows, shifted
-from ratchet.traffic.sending import OUTCOMES_KEPT, Outcome, Plan, Sent, send
+from ratchet.traffic.sending import Outcome, Plan, send
 from ratchet.traffic.truth import read_truth
 
 COMPARISONS = 5  # tries, because a journal may still drain into the log
-NOT_COMPARED = "not compared: set RATCHET_ADMIN_TOKEN to the service's, or log to its address"
 
 
 @dataclass(frozen=True)
@@ -81,33 +80,6 @@ def compare_with_log(
         if agreement.holds:
             break
     return agreement
-
-
-def rows_by_arm(outcome: Outcome) -> list[dict[str, Any]]:
-    """Return a table row per arm and version."""
-    groups: dict[tuple[str, str], list[Sent]] = {}
-    for one in outcome.sent:
-        key = (one.answer["variant"], one.answer["model_version"])
-        groups.setdefault(key, []).append(one)
-    return [
-        {"arm": arm, "version": version, **_figures(groups[arm, version])}
-        for arm, version in sorted(groups)
-    ]
-
-
-def _figures(sent: list[Sent]) -> Mapping[str, Any]:
-    import numpy as np
-
-    right = [s.answer["prediction"] == s.label for s in sent if s.outcome in OUTCOMES_KEPT]
-    milliseconds = [one.seconds * 1000 for one in sent]
-    return {
-        "users": len({one.request.user_id for one in sent}),
-        "requests": len(sent),
-        "labelled": len(right),
-        "right": sum(right) / len(right) if right else None,
-        "median ms": float(np.median(milliseconds)),
-        "p99 ms": float(np.quantile(milliseconds, 0.99)),
-    }
 
 
 def _logged_user(settings: Settings) -> Callable[[str], str | None]:

@@ -17,7 +17,8 @@ def main(config: Path, until: str, demo: str) -> None:
     from ratchet.registry.tracking import LINE_RUN, connect, step_run
     from ratchet.report import print_table
     from ratchet.settings import read_settings
-    from steps.main.demonstration import demonstrate, require_local_stores
+    from ratchet.traffic.demonstration import require_local_stores
+    from steps.main.demonstration import demonstrate
 
     if until not in STAGES:
         raise InputError(f"until={until} is not a stage; {nearest(until, STAGES)}")

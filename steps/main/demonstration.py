@@ -3,33 +3,15 @@
 import os
 import secrets
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
-import httpx
-
-from ratchet.errors import InputError
 from ratchet.line import Line
 from ratchet.packaging.running import started
 from ratchet.registry.provenance import DEMO
 from ratchet.registry.registry import Registry
+from ratchet.traffic.demonstration import ACCURACIES, drift_shift, split_evenly
 
-SHIFT = 2.0  # standard deviations, added to one column of the first traffic
-ACCURACIES = (0.80, 0.95)  # of prod and staging, by the labels that the A/B test makes up
-SECONDS_TO_FOLLOW = 30.0
-
-
-def require_local_stores() -> None:
-    """Raise if the demonstration would write to a server that holds real traffic."""
-    for name in ("MLFLOW_TRACKING_URI", "RATCHET_LOG_URL"):
-        address = os.environ.get(name, "")
-        if "://" in address and not address.startswith(("sqlite", "file")):
-            raise InputError(
-                f"{name} is a server's, and the demonstration's requests and labels are made up:"
-                " they would count in real decisions. Unset it, or leave the demonstration out:"
-                " -P demo=false"
-            )
+MADE_UP = {DEMO: "true"}
 
 
 def demonstrate(line: Line, registry: Registry) -> None:
@@ -52,9 +34,8 @@ def show_drift(line: Line, address: str) -> None:
         f"\nDemonstration: the next 500 requests are rows of the holdout, shifted by {shift}"
         " (column: standard deviations), so that drift is certain. The users do not exist."
     )
-    made_up = {DEMO: "true"}
-    line.run("traffic", "steps.traffic", made_up, url=address, requests="500", shift=shift)
-    line.run("drift", "steps.drift", made_up)
+    line.run("traffic", "steps.traffic", MADE_UP, url=address, requests="500", shift=shift)
+    line.run("drift", "steps.drift", MADE_UP)
 
 
 def show_promotion(line: Line, address: str) -> None:
@@ -67,37 +48,8 @@ def show_promotion(line: Line, address: str) -> None:
         f" {ACCURACIES[0]:.0%} and staging in {ACCURACIES[1]:.0%} of them. They say nothing about"
         " your data. What the demonstration moves is tagged demo=true in the registry."
     )
-    made_up, many = {DEMO: "true"}, {"requests": "800", "users": "800"}
-    line.run("test", "steps.traffic", made_up, url=address, accuracy=accuracy, **many)
-    if line.run("promote", "steps.promote", made_up)["promoted"] == "true":
+    many = {"requests": "800", "users": "800"}
+    line.run("test", "steps.traffic", MADE_UP, url=address, accuracy=accuracy, **many)
+    if line.run("promote", "steps.promote", MADE_UP)["promoted"] == "true":
         reason = "the whole line shows the way back"
-        line.run("rollback", "steps.promote", made_up, action="rollback", reason=reason)
-
-
-def drift_shift(address: str) -> str:
-    """Return a shift of the service's first numeric feature, or "none" if it has none."""
-    request = _get(f"{address}/docs.json")["components"]["schemas"]["Request"]
-    features = request["properties"]["features"]["properties"]
-    column = next((name for name, schema in features.items() if "number" in schema["type"]), None)
-    return f"{column}:{SHIFT}" if column else "none"
-
-
-def split_evenly(address: str, token: str) -> str | None:
-    """Give staging half of the users, and return the made-up accuracy of each version.
-
-    Return None if no version becomes staging within half a minute.
-    """
-    end = time.monotonic() + SECONDS_TO_FOLLOW
-    while not (status := _get(f"{address}/status"))["staging"]:
-        if time.monotonic() > end:
-            return None
-        time.sleep(0.2)
-    authorization = {"Authorization": f"Bearer {token}"}
-    answer = httpx.put(f"{address}/split", json={"ab_split_b": 0.5}, headers=authorization)
-    answer.raise_for_status()
-    versions = (status["prod"]["version"], status["staging"]["version"])
-    return ",".join(f"{v}={share}" for v, share in zip(versions, ACCURACIES, strict=True))
-
-
-def _get(address: str) -> Any:
-    return httpx.get(address, timeout=30).raise_for_status().json()
+        line.run("rollback", "steps.promote", MADE_UP, action="rollback", reason=reason)
