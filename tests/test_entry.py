@@ -15,11 +15,11 @@ STEPS = [
     ("drift", [], "ratchet.settings.read_settings"),
     ("automl", [], "ratchet.settings.read_settings"),
     ("package", [], "ratchet.settings.read_settings"),
-    ("traffic", [], "ratchet.traffic.traffic.drive"),
+    ("traffic", [], "ratchet.traffic.traffic.run_traffic"),
     ("promote", [], "ratchet.promotion.promotion.promote"),
     ("history", [], "ratchet.settings.read_settings"),
     ("reproduce", ["--run_id", "x"], "ratchet.training.reproduce.find"),
-    ("store", ["--action", "take"], "ratchet.store.branch.uses_server"),
+    ("store", ["--action", "take"], "ratchet.store.state.uses_server"),
 ]
 BREAK_AND_RUN = """
 import runpy, sys
