@@ -3,7 +3,7 @@
 python -m benchmarks.push
 
 act runs train.yml, and package.yml if `staging` moved, in a clone of this repository's last commit.
-The package cache is warm; the environment is created anew, as on a fresh runner.
+The package cache is warm; the environment is created again, as on a fresh runner.
 """
 
 import json

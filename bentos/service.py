@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from _bentoml_sdk import Service
 
 # Before `bentoml serve ratchet:latest` looks for a Bento it imports a module named `ratchet`. That
-# may be another copy of the package than the one in this Bento; this one has to be imported anew.
+# may be another copy of the package than the one in this Bento; this one must be imported instead.
 imported = sys.modules.get("ratchet")
 if imported and Path(imported.__path__[0]).resolve().parent != Path(__file__).resolve().parents[1]:
     del sys.modules["ratchet"]

@@ -19,7 +19,7 @@ from tests.browsers import Page, browser
 from tests.projects import REPOSITORY, clone, run_step, tracking_server
 from tests.services import Service, serving
 
-SECONDS_TO_SETTLE = 3  # MLflow draws its charts anew once their place has its size
+SECONDS_TO_SETTLE = 3  # MLflow draws its charts again when their container has its size
 PICTURES = REPOSITORY / "docs/pictures"
 UI_SEEN_BEFORE = """
 localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true")
@@ -85,9 +85,9 @@ def step(line: Path, name: str, summary: Path, **arguments: str) -> None:
 def take_summary(photographer: Photographer, summary: Path) -> None:
     """Take the summary of the job in train.yml (train and gate), rendered as on GitHub."""
     text = summary.read_text().partition("## Package")[0]
-    shown = summary.with_suffix(".html")
-    shown.write_text(AS_GITHUB + MarkdownIt("commonmark").enable("table").render(text))
-    photographer.take("summary", shown.as_uri(), 1040, 700, "document.title", "table ~ table")
+    page = summary.with_suffix(".html")
+    page.write_text(AS_GITHUB + MarkdownIt("commonmark").enable("table").render(text))
+    photographer.take("summary", page.as_uri(), 1040, 700, "document.title", "table ~ table")
 
 
 def take_report(photographer: Photographer, line: Path, name: str, width: int, last: str) -> None:

@@ -75,7 +75,7 @@ def test_a_package_that_differs_from_the_lock_is_refused(lock: Path):
     assert not list(ENVIRONMENTS.glob("*/bin"))
 
 
-def test_without_a_network_the_step_fails_with_one_line(tmp_path: Path):
+def test_a_step_without_a_network_fails_with_one_line(tmp_path: Path):
     project = new_project(tmp_path / "p")
     shutil.copy(REPOSITORY / "requirements-automl.txt", project)
     nowhere = {"UV_INDEX_URL": "http://127.0.0.1:9/", "UV_CACHE_DIR": str(tmp_path / "cache")}

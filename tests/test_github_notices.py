@@ -105,7 +105,7 @@ def test_an_idle_repository_is_warned_before_its_schedule_stops(github: GitHub, 
     assert "The last commit is 50 days old. GitHub disables the schedules of a public" in output
 
 
-def test_without_issues_the_message_is_in_the_summary_and_the_job_is_green(
+def test_the_message_is_in_the_summary_and_the_job_is_green_if_issues_are_off(
     github: GitHub, tmp_path: Path
 ):
     github.has_issues = False

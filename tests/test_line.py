@@ -194,10 +194,10 @@ def test_a_line_stopped_during_traffic_leaves_no_process_and_no_open_run(
     if how != "kill":
         os.killpg(line.pid, signal.SIGINT)  # MLflow gets the signal too, and prints the same again:
     line.terminate()
-    said_last, _ = line.communicate(timeout=300)
+    last_output, _ = line.communicate(timeout=300)
     assert line.returncode == 130
-    assert said_last.endswith("main: stopped\n")
-    assert "Traceback" not in said_last
+    assert last_output.endswith("main: stopped\n")
+    assert "Traceback" not in last_output
     assert requests_logged(checkout) < before + 500
     assert runs(checkout, "attributes.status = 'RUNNING'") == []
     assert alive(started) == []

@@ -200,17 +200,17 @@ def test_shadow_answers_replace_rescoring_by_the_models():
     assert (answers.prod[in_b] == rows["shadow_prediction"][in_b]).all()
 
 
-def test_only_the_answers_that_the_log_lacks_are_asked_for():
+def test_models_are_asked_only_for_answers_that_the_log_lacks():
     rows = shadowed(rows_of_test(users=300))
     rows.loc[:9, "shadow_prediction"] = None
-    asked: dict[str, int] = {}
+    rescored: dict[str, int] = {}
 
     def rescore(version: str, some: pd.DataFrame) -> list[Any]:
-        asked[version] = len(some)
+        rescored[version] = len(some)
         return ["yes"] * len(some)
 
     answers = both_answers(rows, PAIR, rescore)
-    assert sum(asked.values()) == 10
+    assert sum(rescored.values()) == 10
     assert answers.prod is not None
     assert not answers.prod.isna().any()
 
@@ -225,16 +225,16 @@ def test_agreement_is_a_covariate_and_not_an_assumption():
     staging = pd.Series(np.where(drawn > 0.95, wrong, rows["label"]))
     rows["prediction"] = np.where(rows["arm"] == "B", staging, prod)
     known = Answers("1", "2", prod, staging)
-    found = {
+    evidence = {
         "ab": counted(rows).evidence,
         "ab, answers known": counted(rows, answers=known).evidence,
         "answers": counted(rows, answers=known, method="answers").evidence,
         "paired": counted(rows, answers=known, method="paired").evidence,
     }
-    firsts = [one.first_at or 0 for one in found.values()]
+    firsts = [one.first_at or 0 for one in evidence.values()]
     assert firsts == sorted(firsts, reverse=True)
-    assert [one.first for one in found.values()] == ["promote"] * 4
-    widths = [one.interval[1] - one.interval[0] for one in found.values()]
+    assert [one.first for one in evidence.values()] == ["promote"] * 4
+    widths = [one.interval[1] - one.interval[0] for one in evidence.values()]
     assert widths[0] > widths[2]
 
 
@@ -268,7 +268,7 @@ def test_labels_that_are_missing_by_outcome_promote_no_equal_version():
     assert at_random.count("promote") >= 5
 
 
-def test_without_missing_labels_counting_them_as_wrong_costs_nothing():
+def test_counting_missing_labels_as_wrong_changes_nothing_if_none_is_missing():
     rows = rows_of_test(users=2000, seed=1)
     evidence = counted(rows).evidence
     assert evidence.log_e_missing_wrong is None
@@ -362,8 +362,8 @@ def test_a_log_that_deleted_the_start_of_its_test_decides_nothing():
 
 def test_logged_rows_become_the_rows_that_the_service_passes_to_a_model():
     columns = (Column("age", "double"), Column("member", "boolean"), Column("city", "string"))
-    given = [
+    features = [
         {"age": "3", "member": "true", "city": "Oslo"},
         {"age": None, "member": None, "city": None},
     ]
-    assert feature_rows(pd.Series(given), columns) == [(3.0, True, "Oslo"), (None, None, None)]
+    assert feature_rows(pd.Series(features), columns) == [(3.0, True, "Oslo"), (None, None, None)]

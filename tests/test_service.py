@@ -396,7 +396,7 @@ def test_prod_answers_if_staging_is_too_slow_and_the_failure_is_logged_for_stagi
         move(project, staging="2")
 
 
-def test_in_shadow_mode_the_other_version_scores_each_request_too(
+def test_the_other_version_scores_each_request_too_in_shadow_mode(
     project: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "shadowed").mkdir()

@@ -23,7 +23,9 @@ def slow(folder: Path) -> Any:
     return SimpleNamespace(version=folder.name, is_quick=False, answers=answers)
 
 
-async def follow_while_asked(in_force: ArmsInForce, active: list[ActiveVersions]) -> list[Any]:
+async def replace_version_during_requests(
+    in_force: ArmsInForce, active: list[ActiveVersions]
+) -> list[Any]:
     """Let the model work on one request while two wait, then change the version."""
     waiting = []
     while active:
@@ -43,7 +45,7 @@ def test_no_request_is_dropped_when_the_version_changes(
     active = [ActiveVersions("iris", "8"), ActiveVersions("iris", "9")]
     monkeypatch.setattr(arms, "ServedModel", slow)
     monkeypatch.setattr(arms, "read_active_versions", lambda _: active[0])
-    answered = asyncio.run(follow_while_asked(ArmsInForce(tmp_path), active))
+    answered = asyncio.run(replace_version_during_requests(ArmsInForce(tmp_path), active))
     assert answered == [[(f"{n} by {v}", None)] for v in ("iris-8", "iris-9") for n in range(3)]
     gc.collect()
     end = time.monotonic() + 5

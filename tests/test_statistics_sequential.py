@@ -95,7 +95,7 @@ def test_a_split_that_changes_every_hour_never_makes_equal_models_differ():
         assert (side.max(-1) >= np.log(20)).mean() <= 0.05
 
 
-def test_with_a_margin_an_equal_model_is_found_not_worse():
+def test_an_equal_model_is_proved_not_worse_if_there_is_a_margin():
     data = played(5000, 0.9, 0.9, 0.5, seed=8)
     assert betting(randomised(*data), -0.05, 0.05).promote.max() >= np.log(20)
     assert betting(randomised(*data), 0.0, 0.05).promote.max() < np.log(20)
@@ -172,7 +172,7 @@ def test_an_interval_of_a_mean_covers_it_at_every_look_at_once():
     assert missed / 300 <= 0.05
 
 
-def test_the_interval_of_the_difference_ends_where_evidence_begins():
+def test_the_limits_of_the_interval_are_where_the_evidence_reaches_its_threshold():
     data = played(4000, 0.85, 0.95, 0.5, seed=14)
     scores = randomised(*data)
     low, high = confidence_interval(scores, 0.05, 0.05)

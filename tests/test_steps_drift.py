@@ -204,7 +204,7 @@ def test_bad_input_is_an_error_of_one_line(project: Path, current: str, referenc
     assert not (project / "nowhere.db").exists()
 
 
-def test_without_prod_the_error_names_the_next_steps(tmp_path: Path):
+def test_the_error_names_the_next_steps_if_there_is_no_prod(tmp_path: Path):
     iris().to_csv(tmp_path / "same.csv", index=False)
     done = drift(new_project(tmp_path / "p"), str(tmp_path / "same.csv"))
     assert done.returncode == 2

@@ -94,7 +94,7 @@ def test_a_run_that_lost_its_lock_changes_nothing(checkout: Checkout, remote: Pa
     assert runs(store_on(remote, tmp_path / "seen")) == ["run1"]
 
 
-def test_without_the_token_the_remote_is_an_error_and_not_a_first_run(
+def test_a_remote_without_the_token_is_an_error_and_not_a_first_run(
     checkout: Checkout, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.delenv("GITHUB_TOKEN")

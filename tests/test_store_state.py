@@ -591,7 +591,7 @@ def test_an_unknown_action_is_refused_with_the_nearest_one(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_with_a_server_the_git_ref_is_not_used(tmp_path: Path):
+def test_the_git_ref_is_not_used_if_a_server_is_set(tmp_path: Path):
     done = run_step(tmp_path, "store", {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}, action="lock")
     assert done.returncode == 0
     assert "the git ref is not used" in done.stdout

@@ -276,7 +276,7 @@ def test_a_log_is_sent_again_in_the_same_order_with_the_same_users_and_labels(
 
 
 @pytest.mark.slow
-def test_without_access_to_the_log_the_step_says_so(tmp_path: Path) -> None:
+def test_the_step_says_if_it_has_no_access_to_the_log(tmp_path: Path) -> None:
     with small_service(tmp_path) as url:
         done = run_step(new_project(tmp_path), "traffic", url=url, requests="5")
     assert done.returncode == 0

@@ -204,7 +204,7 @@ def test_no_job_waits_for_the_tags():
         assert "mirror" not in str([one.get("needs") for one in workflow(name)["jobs"].values()])
 
 
-def test_an_attestation_is_made_only_where_github_accepts_it():
+def test_an_attestation_is_made_only_if_github_accepts_it():
     (step,) = [s for s in steps("package", "package") if "attest" in s.get("uses", "")]
     assert "github.event.repository.visibility == 'public'" in step["if"]
     assert "vars.RATCHET_ATTEST == 'true'" in step["if"]

@@ -65,7 +65,7 @@ def opened(
     connection: "duckdb.DuckDBPyConnection | None" = None,
     one_of_several: bool = False,
 ) -> Iterator[Rows]:
-    """Open a source. DuckDB reads when rows are asked for, so an error may show as late as that.
+    """Open a source. DuckDB reads only when rows are requested, so an error may come late.
 
     `setting` is the key or parameter that named the source. `detected` are the columns of a CSV
     whose type is detected, which reads the file once more; the others stay text, and None detects

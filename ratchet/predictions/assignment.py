@@ -36,8 +36,8 @@ def _keyed(salt: str) -> "hashlib.blake2b":
 def salt_of(secret: str, staging_version: str | None) -> str | None:
     """Return the salt of a test; None without a staging version.
 
-    Each staging version assigns the users anew. The secret keeps the arms unpredictable: whoever
-    could compute them could choose user ids that decide the test.
+    Each staging version assigns the users independently. The secret keeps the arms unpredictable:
+    anyone who could compute them could choose user ids that decide the test.
     """
     return None if staging_version is None else f"{secret}/{staging_version}"
 

@@ -101,7 +101,7 @@ def _deliver(waiters: Sequence[Waiter], results: Sequence[Any]) -> None:
     for loop, pairs in by_loop.items():
         try:
             loop.call_soon_threadsafe(_settle, pairs)
-        except RuntimeError:  # the loop was closed, so nobody waits in it
+        except RuntimeError:  # the loop was closed, so no caller waits in it
             continue
 
 

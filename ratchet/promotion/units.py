@@ -82,7 +82,7 @@ def _outcome_of_rows(requests: Requests, group: Grouped, settings: PromotionSett
     values = np.zeros(len(rows))
     labelled = rows[has_label]
     values[has_label] = outcome(labelled["prediction"], labelled["label"], settings.costs)
-    if settings.method == "ab":  # after a promotion nobody would answer for a staging that fails
+    if settings.method == "ab":  # after a promotion no other version would answer if this one fails
         values = np.where(requests.failed[group.rows], 0.0, values)
     return values
 

@@ -47,7 +47,7 @@ class ArmsInForce:
         while True:
             try:
                 await self.look()
-            except Exception:  # it has to look again, whatever happened
+            except Exception:  # it has to look again after any error
                 log.exception("cannot follow the active versions")
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
 

@@ -109,7 +109,7 @@ class Follower:
                 model = ServedModel(self.active.folder(self._models, number))
                 model.answers(model.example())
                 self._checked[number] = (files, model.interface)
-        except Exception:  # it is missing or damaged, and is copied anew
+        except Exception:  # it is missing or damaged, and is copied again
             return False
         return True
 

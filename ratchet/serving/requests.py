@@ -17,7 +17,7 @@ class BadRequestError(Exception):
 
 
 def require_admin_token(request: Request, token: str | None) -> None:
-    """Refuse every request if no token is set: nobody may move traffic by finding the address."""
+    """Refuse every request if no token is set, so that the address alone moves no traffic."""
     if token is None:
         raise HTTPException(
             403, "This route is closed. Set RATCHET_ADMIN_TOKEN for the service to open it"
