@@ -10,13 +10,17 @@ import io
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ratchet.errors import InputError
 from ratchet.settings import CsvSettings
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 SEPARATORS = ",;\t|"
 NAMES = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar", " ": "a space"}
@@ -101,9 +105,7 @@ def as_utf8(file: str, encoding: str, folder: Path) -> str:
 def misfit(files: list[str], dialect: Dialect) -> str:
     """Return the first line, near the top of a file, with more or fewer values than the header."""
     for file in files:
-        reader = csv.reader(
-            io.StringIO(_head(file, dialect.encoding), newline=""), delimiter=dialect.separator
-        )
+        reader = _reader(_head(file, dialect.encoding), dialect.separator)
         for row in reader:
             if row and len(row) != len(dialect.names):
                 expected = len(dialect.names)
@@ -124,9 +126,13 @@ def _share_of_first(lengths: list[int]) -> float:
     return lengths.count(lengths[0]) / len(lengths)
 
 
+def _reader(text: str, separator: str) -> "Reader":
+    return csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+
+
 def _header(file: str, head: str, separator: str) -> list[str]:
     try:
-        row = next(csv.reader(io.StringIO(head, newline=""), delimiter=separator), [])
+        row = next(_reader(head, separator), [])
     except csv.Error as error:
         raise InputError(
             f"{file} does not begin with a header that can be read: {error}. Is it CSV?"
@@ -137,15 +143,9 @@ def _header(file: str, head: str, separator: str) -> list[str]:
 
 def _rows(head: str, separator: str) -> list[list[str]]:
     """Return the first rows, without blank lines."""
-    reader = csv.reader(io.StringIO(head, newline=""), delimiter=separator)
     rows: list[list[str]] = []
-    try:
-        for row in reader:
-            if len(rows) > GUESSED_ROWS:
-                break
-            rows += [row] if row else []
-    except csv.Error:  # a value longer than the csv module takes
-        pass
+    with suppress(csv.Error):  # a value longer than the csv module takes
+        rows.extend(islice(filter(None, _reader(head, separator)), GUESSED_ROWS + 1))
     return rows
 
 
@@ -228,9 +228,8 @@ def _opened(file: str) -> Iterator[IO[bytes]]:
     import fsspec
 
     try:
-        with fsspec.open(
-            file, "rb", compression="gzip" if file.endswith(".gz") else None
-        ) as stream:
+        compression = "gzip" if file.endswith(".gz") else None
+        with fsspec.open(file, "rb", compression=compression) as stream:
             yield stream
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{file} cannot be opened: {error}") from None

@@ -8,6 +8,7 @@ the log is, and readers never wait for a long query.
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -26,6 +27,8 @@ SECONDS_FRESH = 1.0  # counts of this age are good enough
 SECONDS_PER_REFRESH = 0.25  # then the oldest counts wait for the next refresh
 REST = 9  # times the duration of a refresh: a tenth of a core at most
 MAX_AGE = 366 * 24 * 3600.0
+# By name: PostgreSQL takes the same expression with other parameters for another one.
+BUCKET: ColumnElement[Any] = literal_column("bucket")
 
 
 class VersionPair(NamedTuple):
@@ -100,9 +103,7 @@ class ArmCounts:
     def latest(self, test: VersionPair) -> Counts | None:
         """Return the newest counts at once, and ask for newer ones if these are old."""
         self._test = test
-        counts = self._counts
-        if counts is None or counts.test != test:
-            counts = None
+        counts = self._counts_of(test)
         if not counts or not counts.is_complete or time.time() > counts.counted_at + SECONDS_FRESH:
             self._is_requested.set()
         return counts
@@ -113,6 +114,10 @@ class ArmCounts:
         self._thread.join(timeout=5)
         self._engine.dispose()
 
+    def _counts_of(self, test: VersionPair) -> Counts | None:
+        counts = self._counts
+        return counts if counts and counts.test == test else None
+
     def _run(self) -> None:
         while True:
             self._is_requested.wait()
@@ -121,19 +126,15 @@ class ArmCounts:
             self._is_requested.clear()
             started = time.monotonic()
             rest = REST
-            try:
+            with suppress(SQLAlchemyError):  # the database is away: the old counts stay
                 if self._test is not None and not self._refresh(self._test):
                     rest = 1  # until the first count of the whole log is complete
                     self._is_requested.set()
-            except SQLAlchemyError:  # the database is away: the old counts stay
-                rest = REST
             self._is_closed.wait(max(0.05, rest * (time.monotonic() - started)))
 
     def _refresh(self, test: VersionPair) -> bool:
         """Count the two newest slices, then the others: those counted longest ago first."""
-        before = self._counts
-        if before is None or before.test != test:
-            before = Counts(test)
+        before = self._counts_of(test) or Counts(test)
         end = time.monotonic() + SECONDS_PER_REFRESH
         with self._engine.connect() as connection:
             slices = _slices(connection, list(before.slices))
@@ -195,25 +196,26 @@ def _slices(connection: Connection, slices: list[Slice]) -> list[Slice]:
         slices.append(Slice(next_id))
 
 
+def _bucket_number(begin: float, width: float) -> ColumnElement[Any]:
+    return func.floor((predictions.c.time - begin) / width).label("bucket")
+
+
 def _buckets(
     connection: Connection, where: Sequence[Any], begin: float, width: float
 ) -> Iterator[Bucket]:
-    p = predictions.c
-    bucket = func.floor((p.time - begin) / width).label("bucket")
+    p, bucket = predictions.c, _bucket_number(begin, width)
     right = func.sum(case((p.label == p.prediction, 1), else_=0))
     statement = select(p.arm, bucket, func.count(), func.count(p.label), right).where(*where)
-    # By name: PostgreSQL takes the same expression with other parameters for another one.
-    for row in connection.execute(statement.group_by(p.arm, literal_column("bucket"))):
+    for row in connection.execute(statement.group_by(p.arm, BUCKET)):
         yield Bucket(row[0], begin + int(row[1]) * width, row[2], row[3], int(row[4]))
 
 
 def _failures(
     connection: Connection, where: Sequence[Any], begin: float, width: float
 ) -> Iterator[Failures]:
-    p = predictions.c
-    bucket = func.floor((p.time - begin) / width).label("bucket")
+    p, bucket = predictions.c, _bucket_number(begin, width)
     statement = select(p.assigned_arm, bucket, func.count()).where(*where, p.error.is_not(None))
-    for row in connection.execute(statement.group_by(p.assigned_arm, literal_column("bucket"))):
+    for row in connection.execute(statement.group_by(p.assigned_arm, BUCKET)):
         yield Failures(row[0], begin + int(row[1]) * width, row[2])
 
 

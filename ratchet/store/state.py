@@ -12,6 +12,8 @@ restore  an older state as the new one
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
@@ -22,19 +24,11 @@ from ratchet.registry.tracking import require_store
 from ratchet.store import lock
 from ratchet.store.database import ARTIFACTS, DATABASE, copy_for_travel, settle_in
 from ratchet.store.remote import Change, Remote
+from ratchet.store.size import GITHUB, RECOMMENDED, too_large
 
 STORE = "refs/ratchet/store"
 OLD_BRANCH = "refs/heads/ratchet-store"  # where the first versions kept the store
 STATES = 10
-MAX_MB_PER_FILE, MAX_MB = 50, 500
-GITHUB_MAX_MB_PER_FILE, GITHUB_MAX_MB = 100, 2000
-
-TOO_LARGE = (
-    "The store is too large for a git ref: {what}. Delete artifacts that nothing needs:"
-    " mlflow run . -e store -P action=prune; or move the store to a server, with every run, version"
-    " and alias: mlflow run . -e store -P action=move -P to=postgresql://... -P server=http://...,"
-    " then set MLFLOW_TRACKING_URI. More in docs/workflows.md"
-)
 
 
 @dataclass(frozen=True)
@@ -50,7 +44,7 @@ class Taken:
 def take(remote: Remote, folder: Path, to_change: bool, limit_size: bool = True) -> Taken:
     _refuse_to_overwrite(remote, folder)
     taken = Taken(None, lock.acquire(remote) if to_change else None)
-    try:
+    with _freed_on_error(remote):
         _remember(remote, taken)
         refs = remote.refs(STORE, OLD_BRANCH, f"{STORE}-*")
         ref = STORE if STORE in refs else OLD_BRANCH
@@ -58,12 +52,9 @@ def take(remote: Remote, folder: Path, to_change: bool, limit_size: bool = True)
             store = remote.fetch(ref)
             taken = Taken(store, taken.lock, ref, _numbered(refs))
             _remember(remote, taken)
-            if to_change and limit_size:
-                _refuse_if_too_large(remote, store)
+            if to_change and limit_size and (problem := too_large(remote, store, RECOMMENDED)):
+                raise InputError(problem)
             _check_out(remote, store, folder)
-    except BaseException:
-        free(remote)
-        raise
     return taken
 
 
@@ -80,18 +71,13 @@ def put(remote: Remote, folder: Path) -> Put | None:
     if taken.store is None and not (folder / DATABASE).exists():  # nothing was trained yet
         free(remote)
         return None
-    try:
+    with _freed_on_error(remote):
         tree = _tree(remote, folder)
-        sizes = _sizes(remote, tree)
-        if what := size_problem(sizes, GITHUB_MAX_MB_PER_FILE, GITHUB_MAX_MB):
-            raise InputError(f"Nothing was put back. {TOO_LARGE.format(what=what)}")
+        if problem := too_large(remote, tree, GITHUB):
+            raise InputError(f"Nothing was put back. {problem}")
         commit = _push(remote, taken, tree)
-    except BaseException:
-        free(remote)
-        raise
     _remember(remote, Taken(commit, None))
-    what = size_problem(sizes, MAX_MB_PER_FILE, MAX_MB)
-    return Put(taken.store, commit, TOO_LARGE.format(what=what) if what else None)
+    return Put(taken.store, commit, too_large(remote, tree, RECOMMENDED))
 
 
 def added_pictures(remote: Remote, result: Put) -> list[str]:
@@ -113,16 +99,13 @@ def restore(remote: Remote, number: int) -> int:
         kept = ", ".join(map(str, numbers)) or "none"
         raise InputError(f"state={number} is not kept. The states that are kept: {kept}")
     taken = Taken(None, lock.acquire(remote))
-    _remember(remote, taken)
-    try:
+    with _freed_on_error(remote):
+        _remember(remote, taken)
         refs = remote.refs(STORE, f"{STORE}-*")
         taken = Taken(refs.get(STORE), taken.lock, states=_numbered(refs))
         _remember(remote, taken)
         commit = remote.fetch(f"{STORE}-{number}")
         _push(remote, taken, remote.git("rev-parse", f"{commit}^{{tree}}"))
-    except BaseException:
-        free(remote)
-        raise
     (remote.folder / "taken.json").unlink()
     return states(remote)[-1]
 
@@ -135,6 +118,16 @@ def free(remote: Remote) -> bool:
     released = lock.release(remote, taken.lock)
     _remember(remote, replace(taken, lock=None))
     return released
+
+
+@contextmanager
+def _freed_on_error(remote: Remote) -> Iterator[None]:
+    """Release the lock if the block fails or is stopped."""
+    try:
+        yield
+    except BaseException:
+        free(remote)
+        raise
 
 
 def free_any(remote: Remote, force: bool) -> str:
@@ -176,23 +169,6 @@ def taken_by(remote: Remote) -> Taken | None:
 def uses_server() -> bool:
     require_store()
     return bool(os.environ.get("MLFLOW_TRACKING_URI"))
-
-
-def size_problem(sizes: dict[str, int], max_mb_per_file: int, max_mb: int) -> str | None:
-    """
-    >>> size_problem({"mlflow.db": 61_000_000, "a": 1}, 50, 500)
-    'mlflow.db has 61 MB, and a file may have 50 MB'
-    >>> size_problem({"a": 3, "b": 5}, 50, 500) is None
-    True
-    """
-    largest, total = max(sizes, key=sizes.__getitem__, default=""), sum(sizes.values())
-    if sizes and sizes[largest] > max_mb_per_file * 1e6:
-        return (
-            f"{largest} has {sizes[largest] / 1e6:.0f} MB, and a file may have {max_mb_per_file} MB"
-        )
-    if total > max_mb * 1e6:
-        return f"it has {total / 1e6:.0f} MB, and may have {max_mb} MB"
-    return None
 
 
 def _push(remote: Remote, taken: Taken, tree: str) -> str:
@@ -238,11 +214,6 @@ def _refuse_to_overwrite(remote: Remote, folder: Path) -> None:
         )
 
 
-def _refuse_if_too_large(remote: Remote, store: str) -> None:
-    if what := size_problem(_sizes(remote, store), MAX_MB_PER_FILE, MAX_MB):
-        raise InputError(TOO_LARGE.format(what=what))
-
-
 def _check_out(remote: Remote, store: str, folder: Path) -> None:
     for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"):
         (folder / name).unlink(missing_ok=True)
@@ -267,12 +238,6 @@ def _tree(remote: Remote, folder: Path) -> str:
         remote.git(work_tree, "add", "--all", "--force", "--", str(folder.absolute() / ARTIFACTS))
     remote.git("update-index", "--add", "--cacheinfo", f"100644,{blob},{DATABASE}")
     return remote.git("write-tree")
-
-
-def _sizes(remote: Remote, tree: str) -> dict[str, int]:
-    listing = remote.git("ls-tree", "-r", "-l", "-z", tree)
-    lines = [line.split("\t", 1) for line in listing.split("\0") if line]
-    return {name: int(columns.split()[3]) for columns, name in lines}
 
 
 def _remember(remote: Remote, taken: Taken) -> None:
