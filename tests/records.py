@@ -2,7 +2,12 @@
 
 import time
 
+from ratchet.predictions.assignment import Arm, arms_of
 from ratchet.predictions.record import Record, json_text, new_request_id
+
+
+def arm_of(user: str, salt: str | None, split: float) -> Arm:
+    return arms_of([user], salt, split)[0]
 
 
 def a_record(user: str = "user-1", at: float | None = None, **more: object) -> Record:

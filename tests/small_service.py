@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from ratchet.predictions.assignment import arm_of
+from ratchet.predictions.assignment import arms_of
 from ratchet.predictions.csv_export import csv_pages
 from ratchet.predictions.prediction_log import PredictionLog
 from ratchet.predictions.record import Label, Record, json_text, new_request_id
@@ -31,7 +31,7 @@ def application(url: str, fault: str) -> Starlette:
 
     async def predict(request: Request) -> Response:
         body, now = await request.json(), time.time()
-        arm = arm_of(body["user_id"], log.salt("2"), log.split.value)
+        arm = arms_of([body["user_id"]], log.salt("2"), log.split.value)[0]
         border = {"A": 2.5, "B": 2.0}[arm]
         answer = "setosa" if body["features"]["petal_length"] < border else "virginica"
         version, faulty = {"A": "1", "B": "2"}[arm], next(count) % 10 == 0

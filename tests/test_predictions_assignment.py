@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from ratchet.predictions.assignment import arm_of, arms_of, position, pseudonymize, salt_of
+from ratchet.predictions.assignment import arms_of, position, pseudonymize, salt_of
 from ratchet.predictions.prediction_log import PredictionLog
+from tests.records import arm_of
 
 USERS = [f"user-{number}" for number in range(20_000)]
 SHARES = st.floats(0, 1)

@@ -13,8 +13,9 @@ from typing import Any
 import bentoml
 import pytest
 
-from ratchet.predictions.assignment import arm_of, salt_of
+from ratchet.predictions.assignment import salt_of
 from tests.projects import new_project
+from tests.records import arm_of
 from tests.services import FEATURES, TOKEN, Service, iris_project, move, serving, train
 
 pytestmark = pytest.mark.slow

@@ -10,11 +10,12 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from ratchet.predictions.assignment import arm_of, pseudonymize, salt_of
+from ratchet.predictions.assignment import pseudonymize, salt_of
 from ratchet.serving import scorer, worker
 from ratchet.serving.following import Follower
 from ratchet.serving.routes import routes
 from tests.projects import new_project
+from tests.records import arm_of
 from tests.small_registry import SmallRegistry
 
 TOKEN = "a tökén"

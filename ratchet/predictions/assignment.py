@@ -42,15 +42,11 @@ def salt_of(secret: str, staging_version: str | None) -> str | None:
     return None if staging_version is None else f"{secret}/{staging_version}"
 
 
-def arm_of(user_id: str, salt: str | None, split: float) -> Arm:
-    """Return B if the user's position is below the split, otherwise A.
+def arms_of(users: Sequence[str], salt: str | None, split: float) -> list[Arm]:
+    """Return B for each user whose position is below the split, otherwise A.
 
     Raising the split therefore moves users from A to B only. Without a salt everybody is in A.
     """
-    return arms_of([user_id], salt, split)[0]
-
-
-def arms_of(users: Sequence[str], salt: str | None, split: float) -> list[Arm]:
     if salt is None:
         return ["A"] * len(users)
     keyed, limit = _keyed(salt), split * RESOLUTION
