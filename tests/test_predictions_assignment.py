@@ -13,6 +13,8 @@ from tests.records import arm_of
 
 USERS = [f"user-{number}" for number in range(20_000)]
 SHARES = st.floats(0, 1)
+# A secret is an environment variable, so it has no NUL; HMAC ignores NULs at the end of a key.
+SECRETS = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 
 
 @given(st.text(), st.text(max_size=8), SHARES)
@@ -71,7 +73,7 @@ def test_the_hash_is_the_same_in_every_process() -> None:
     assert position("user-1", "7") == 0.1416515377895663
 
 
-@given(st.text(), st.text(), st.text())
+@given(st.text(), SECRETS, SECRETS)
 def test_a_pseudonym_is_the_same_each_time_and_differs_with_another_secret(
     user: str, secret: str, other: str
 ) -> None:
