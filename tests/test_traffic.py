@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sqlalchemy import insert, select
 
 from ratchet.errors import InputError
+from ratchet.predictions.engine import open_engine
 from ratchet.predictions.reading import read_log
+from ratchet.predictions.tables import assignment_secret, create_tables
 from ratchet.settings import read_settings
 from ratchet.traffic.agreement import compare
 from ratchet.traffic.planned_requests import PlannedRequest, plan_requests
@@ -257,6 +260,17 @@ def test_a_service_that_loses_changes_or_fails_is_detected(
     assert (report["unanswered"] != {}) == (fault == "fail")
 
 
+def copy_secret(folder: Path, other: Path) -> None:
+    """Give another log the secret of this one, so that both assign the users to the same arms."""
+    source, target = open_engine(log_of(folder)), open_engine(log_of(other))
+    create_tables(target)
+    with source.connect() as reading, target.begin() as writing:
+        secret = reading.execute(select(assignment_secret.c.value)).scalar_one()
+        writing.execute(insert(assignment_secret), {"id": 0, "value": secret})
+    source.dispose()
+    target.dispose()
+
+
 @pytest.mark.slow
 def test_a_log_is_sent_again_in_the_same_order_with_the_same_users_and_labels(
     tmp_path: Path,
@@ -265,6 +279,7 @@ def test_a_log_is_sent_again_in_the_same_order_with_the_same_users_and_labels(
     project = new_project(tmp_path)
     with small_service(tmp_path) as url:
         drive(project, url, requests="150", labelled="0.7", rate="400", delay="0.2")
+    copy_secret(tmp_path, tmp_path / "again")
     with small_service(tmp_path / "again") as url:
         message, _ = drive(project, url, data=log_of(tmp_path), requests="150", concurrency="1")
     assert "the log agrees on all 150" in message

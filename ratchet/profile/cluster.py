@@ -16,9 +16,11 @@ from ratchet.wheel import wheel
 
 LOCK = Path("requirements-cluster.txt")
 PACKAGE = "ratchet.zip"  # the wheel under a name that Dask and Spark accept
+# The module has to be __main__: Dask then sends its functions by value, also to workers that do not
+# have the package yet.
 START = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1));"
-    " from ratchet.profile.engines import start; start()"
+    "import runpy, sys; sys.path.insert(0, sys.argv.pop(1));"
+    " runpy.run_module('ratchet.profile.engines', run_name='__main__', alter_sys=True)"
 )
 INPUT_ERROR = "InputError: "
 

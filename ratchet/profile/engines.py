@@ -119,7 +119,7 @@ def main(folder: Path, current: str) -> None:
     (folder / "types.json").write_text(json.dumps(dict(part.types)))
 
 
-def start() -> None:
+if __name__ == "__main__":
     try:
         main(Path(sys.argv[1]), sys.argv[2])
     except InputError as error:
