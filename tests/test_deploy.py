@@ -238,7 +238,7 @@ def _the_line_is_stored(project: Path, address: str, storage: str) -> None:
     for step, arguments in {"train": {"config": BASELINE}, "evaluate": {}}.items():
         done = run_step(project, step, {"MLFLOW_TRACKING_URI": address}, **arguments)
         assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in project.iterdir()) == ["configs", "reports"]
+    assert sorted(path.name for path in project.iterdir()) == ["MLproject", "configs", "reports"]
     with urllib.request.urlopen(f"http://{storage}/mlflow?list-type=2") as listed:
         keys = re.findall(r"<Key>(.*?)</Key>", listed.read().decode())
     assert any(key.endswith("/MLmodel") for key in keys)
