@@ -112,4 +112,4 @@ def test_a_server_that_is_down_is_an_error_of_one_line_within_seconds(
     assert f"localhost:{port} does not answer" in done.stderr
     assert "make ui" in done.stderr
     assert "unset MLFLOW_TRACKING_URI" in done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["configs"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["MLproject", "configs"]
