@@ -108,7 +108,8 @@ def test_too_few_labels_continue_the_test_and_open_no_move(fork: Fork):
     variables = {"RATCHET_LOG": str(log(fork.folder, 60))}
     acted = fork.act("schedule", "promote", fork.checkout("tree"), SCHEDULE, variables=variables)
     assert acted.code == 0, acted.output
-    assert acted.jobs == {"look": "success"}
+    # No move. The versions have no image yet, so this run makes up for it.
+    assert acted.jobs == {"look": "success", "package": "success", "record": "success"}
     assert acted.outputs("look")["decision"] == "keep_testing"
     assert aliases(fork) == {"prod": 1, "staging": 2}
 
