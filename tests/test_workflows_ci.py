@@ -27,7 +27,10 @@ def test_a_change_of_code_is_checked_tested_and_packed_on_a_fresh_machine(
     tmp_path: Path, github: GitHub
 ):
     fork = new_fork(tmp_path, github)
-    acted = fork.act("push", "ci", fork.checkout("tree"), TESTS="ratchet/errors.py")
+    tree = fork.checkout("tree")
+    (tree / "tests" / "addition.py").write_text('"""A module that no lock knows of."""\n')
+    fork.push(tree, "An addition")
+    acted = fork.act("push", "ci", tree, TESTS="ratchet/errors.py")
     assert acted.code == 0, acted.output
     assert acted.jobs == {"green": "success"}
     steps = acted.steps("green")

@@ -17,7 +17,8 @@ def main() -> None:
     files = changed_files()
     code, locks = any(map(is_code, files)), any(map(is_lock, files))
     if os.environ["GITHUB_EVENT_NAME"] == "push":
-        code = locks = not merges_pull_request(Repository.from_environment())
+        code = not merges_pull_request(Repository.from_environment())
+        locks = locks and code  # maintenance.yml audits the locks every week
     with Path(os.environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as outputs:
         outputs.write(f"code={str(code).lower()}\nlocks={str(locks).lower()}\n")
 
