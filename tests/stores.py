@@ -64,7 +64,7 @@ def artifacts(database: Path) -> list[Path]:
 
 
 def store_on(remote: Path, folder: Path, ref: str = "refs/ratchet/store") -> Path:
-    """Check out the store with plain git; the folder is empty if there is no store."""
+    """Check out the store with plain git; the folder stays empty if the remote has none."""
     run(["git", "init", "--quiet", str(folder)], remote)
     run(["git", "fetch", "--quiet", str(remote), ref], folder)
     run(["git", "checkout", "--quiet", "--force", "FETCH_HEAD"], folder)

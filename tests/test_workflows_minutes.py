@@ -61,7 +61,7 @@ def test_the_runs_of_a_cron_line_are_counted():
 
 
 def test_an_idle_repository_costs_less_than_50_minutes_a_month():
-    """The jobs of `monitor` and `promote` are skipped before they start if there is no log."""
+    """The jobs of `monitor` and `promote` are skipped before they start if no log is set."""
     for name in ("monitor", "promote"):
         assert "github.event_name == 'schedule' && " in workflow(name)["jobs"]["look"]["if"]
         assert "vars.RATCHET_LOG != ''" in workflow(name)["jobs"]["look"]["if"]

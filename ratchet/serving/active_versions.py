@@ -26,7 +26,7 @@ class ActiveVersions:
 
 
 def read_active_versions(models: Path) -> ActiveVersions | None:
-    """Return None if there is no file, or if it is damaged: the follower writes it again."""
+    """Return None if the file is missing or damaged; the follower then writes it again."""
     try:
         return ActiveVersions(**json.loads((models / FILE).read_text()))
     except (FileNotFoundError, ValueError, TypeError):
