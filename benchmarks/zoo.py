@@ -267,7 +267,9 @@ def serve(version: Any, registry: Any, split: Any, outcome: Outcome) -> None:
     import numpy as np
 
     from ratchet.model import model_file
-    from ratchet.serving.served_model import ServedModel, copy_from_mlflow, same
+    from ratchet.serving.card import copy_from_mlflow
+    from ratchet.serving.comparison import same
+    from ratchet.serving.served_model import ServedModel
 
     source, copy = registry.folder(version), Path("served") / version.number
     copy_from_mlflow(source, registry.model, version.number, str(version), copy)

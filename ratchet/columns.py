@@ -12,6 +12,7 @@
 import json
 import warnings
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from ratchet.errors import InputError
@@ -151,6 +152,16 @@ def as_booleans(column: "Series") -> "Series":
     if values.notna().all():
         return words.astype(bool)
     return words.astype(object).where(values.notna(), None)
+
+
+def parse_date(text: str) -> datetime:
+    """Return the date in UTC, without a time zone, as the models were trained.
+
+    >>> parse_date("2024-03-01T12:00:00+02:00")
+    datetime.datetime(2024, 3, 1, 10, 0)
+    """
+    parsed = datetime.fromisoformat(text)
+    return parsed.astimezone(UTC).replace(tzinfo=None) if parsed.tzinfo else parsed
 
 
 def from_json(values: Sequence[Any], type_: ColumnType) -> "Series":

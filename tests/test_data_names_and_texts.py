@@ -14,7 +14,8 @@ from ratchet.data.dataset import load
 from ratchet.errors import InputError
 from ratchet.model.model_file import TRUSTED
 from ratchet.registry.registry import Registry
-from ratchet.serving.served_model import ServedModel, copy_from_mlflow
+from ratchet.serving.card import copy_from_mlflow
+from ratchet.serving.served_model import ServedModel
 from tests.estimators import model
 from tests.projects import new_project, run_step
 from tests.tables import settings

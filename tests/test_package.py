@@ -13,7 +13,7 @@ from zipfile import ZipFile
 import pytest
 
 from ratchet.packaging.running import ask, served
-from ratchet.serving.served_model import copy_from_mlflow, read_card
+from ratchet.serving.card import copy_from_mlflow, read_card
 from ratchet.wheel import wheel
 from tests.projects import REPOSITORY, environment, new_project, run, run_step
 from tests.services import iris_project

@@ -17,7 +17,9 @@ from ratchet.columns import Column
 from ratchet.data.dataset import load
 from ratchet.model.spec import ModelSpec, build
 from ratchet.serving import trees
-from ratchet.serving.served_model import CARD, Card, ServedModel, same
+from ratchet.serving.card import CARD, Card
+from ratchet.serving.comparison import same
+from ratchet.serving.served_model import ServedModel
 from ratchet.settings import DataSettings
 
 COLUMNS = {

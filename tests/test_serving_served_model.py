@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ratchet.serving.served_model import ServedModel, copy_from_mlflow
+from ratchet.serving.card import copy_from_mlflow
+from ratchet.serving.served_model import ServedModel
 from tests.projects import new_project, run_step
 
 

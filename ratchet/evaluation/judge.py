@@ -15,7 +15,8 @@ from ratchet.evaluation.gate import Contender, Verdict, best, judge
 from ratchet.model import model_file
 from ratchet.model.metrics import ask
 from ratchet.registry.registry import Registry, Version
-from ratchet.serving.served_model import ServedModel, copy_from_mlflow
+from ratchet.serving.card import copy_from_mlflow
+from ratchet.serving.served_model import ServedModel
 from ratchet.settings import Settings
 
 TIMED_CALLS = 20

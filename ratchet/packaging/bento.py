@@ -19,7 +19,8 @@ import yaml
 from ratchet.errors import InputError
 from ratchet.registry.registry import Registry, Version
 from ratchet.serving import packed
-from ratchet.serving.served_model import Interface, ServedModel, copy_from_mlflow, mismatch
+from ratchet.serving.card import copy_from_mlflow
+from ratchet.serving.served_model import Interface, ServedModel, mismatch
 from ratchet.settings import PROJECT
 from ratchet.wheel import wheel
 

@@ -11,7 +11,8 @@ import pandas as pd
 from ratchet.columns import Column, from_text
 from ratchet.errors import InputError
 from ratchet.registry.registry import Registry
-from ratchet.serving.served_model import ServedModel, copy_from_mlflow
+from ratchet.serving.card import copy_from_mlflow
+from ratchet.serving.served_model import ServedModel
 
 
 class Rescorer:

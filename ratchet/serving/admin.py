@@ -10,12 +10,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from ratchet.columns import parse_date
 from ratchet.errors import InputError
 from ratchet.predictions.commit_queue import LogError
 from ratchet.predictions.csv_export import csv_pages
 from ratchet.predictions.splits import Split
 from ratchet.predictions.window import Window
-from ratchet.serving.features import parse_date
 from ratchet.serving.replies import json_response
 from ratchet.serving.requests import BadRequestError, read_json, require_admin_token
 from ratchet.serving.worker import Worker

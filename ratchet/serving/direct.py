@@ -7,14 +7,29 @@ it serves, so the answers are the pipeline's in any case.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from ratchet.serving.estimators import NoDirectPathError, Scores, fast_form
 
+if TYPE_CHECKING:
+    import pyarrow
+
+    Columns = Sequence[pyarrow.Array]
+
 Rows = Sequence[tuple[Any, ...]]
 Step = Callable[[np.ndarray], np.ndarray]
+Table = tuple[dict[Any, list[float]], list[float]]  # a category's cells; those of any other one
+
+
+class Group(Protocol):
+    """The preparation of some columns, for rows of a request and for whole columns of a file."""
+
+    def of_rows(self, rows: Rows) -> np.ndarray: ...
+
+    def of_columns(self, columns: "Columns") -> np.ndarray: ...
 
 
 class Direct:
@@ -35,27 +50,78 @@ class Direct:
     def __call__(self, rows: Rows) -> Scores:
         return self.form.scores(self._prepared(rows))
 
+    def of_columns(self, columns: "Columns") -> Scores:
+        """Score many rows at once, always by the same form: the time decides nothing here."""
+        blocks = [group.of_columns(columns) for group in self._groups]
+        return self.form.scores_of_many(_joined(blocks))
+
     def _prepared(self, rows: Rows) -> np.ndarray:
-        blocks = [group(rows) for group in self._groups]
-        return blocks[0] if len(blocks) == 1 else np.hstack(blocks)
+        return _joined([group.of_rows(rows) for group in self._groups])
 
 
-def _group(transformer: Any, places: list[int], width: int) -> Callable[[Rows], np.ndarray]:
+def _joined(blocks: Sequence[np.ndarray]) -> np.ndarray:
+    return blocks[0] if len(blocks) == 1 else np.hstack(blocks)
+
+
+def _group(transformer: Any, places: list[int], width: int) -> Group:
     first, *rest = [step for _, step in transformer.steps]
     dtype = first.kw_args["dtype"]
     if dtype == "object" or (rest and type(rest[-1]).__name__.endswith("Encoder")):
-        return _looked_up(transformer, places, dtype)
-    steps = [_step(step) for step in rest]
-    everything = places == list(range(width))
+        return Categories(places, _tables(transformer, len(places), dtype))
+    return Numbers(places, places == list(range(width)), dtype, [_step(step) for step in rest])
 
-    def numbers(rows: Rows) -> np.ndarray:
-        chosen = rows if everything else [[row[i] for i in places] for row in rows]
-        block = np.array(chosen, dtype=dtype)
-        for step in steps:
+
+@dataclass(frozen=True)
+class Numbers:
+    """Numbers, booleans or dates, and the steps that fill and scale them."""
+
+    places: Sequence[int]
+    is_everything: bool
+    dtype: str
+    steps: Sequence[Step]
+
+    def of_rows(self, rows: Rows) -> np.ndarray:
+        chosen = rows if self.is_everything else [[row[i] for i in self.places] for row in rows]
+        return self._prepared(np.array(chosen, dtype=self.dtype))
+
+    def of_columns(self, columns: "Columns") -> np.ndarray:
+        block = np.empty((len(columns[0]), len(self.places)), dtype=self.dtype)
+        for position, place in enumerate(self.places):
+            values = columns[place].to_numpy(zero_copy_only=False)
+            block[:, position] = values.astype(self.dtype, copy=False)
+        return self._prepared(block)
+
+    def _prepared(self, block: np.ndarray) -> np.ndarray:
+        for step in self.steps:
             block = step(block)
         return block
 
-    return numbers
+
+@dataclass(frozen=True)
+class Categories:
+    """Categories, by a table per column that holds what the encoder makes of each category."""
+
+    places: Sequence[int]
+    tables: Sequence[Table]
+
+    def of_rows(self, rows: Rows) -> np.ndarray:
+        cells = [
+            [
+                part
+                for i, (table, unknown) in zip(self.places, self.tables, strict=True)
+                for part in table.get(row[i], unknown)
+            ]
+            for row in rows
+        ]
+        return np.array(cells, dtype="float64")
+
+    def of_columns(self, columns: "Columns") -> np.ndarray:
+        blocks = []
+        for place, (table, unknown) in zip(self.places, self.tables, strict=True):
+            coded = columns[place].dictionary_encode(null_encoding="encode")
+            cells = [table.get(value, unknown) for value in coded.dictionary.to_pylist()]
+            blocks.append(np.array(cells, dtype="float64")[coded.indices.to_numpy()])
+        return np.hstack(blocks)
 
 
 def _step(step: Any) -> Step:
@@ -76,36 +142,18 @@ def _step(step: Any) -> Step:
             return transform
 
 
-def _looked_up(transformer: Any, places: list[int], dtype: str) -> Callable[[Rows], np.ndarray]:
-    """Return a function that looks up what the encoder makes of each category.
-
-    The encoder is asked once for each, column by column.
-    """
+def _tables(transformer: Any, columns: int, dtype: str) -> list[Table]:
+    """Ask the encoder once for each category, column by column."""
     encoder = transformer.steps[-1][1]
-    widths = getattr(encoder, "_n_features_outs", [1] * len(places))
+    widths = getattr(encoder, "_n_features_outs", [1] * columns)
     ends = np.cumsum(widths)
-    tables = [
-        _table(transformer, len(places), column, slice(end - width, end), dtype)
+    return [
+        _table(transformer, columns, column, slice(end - width, end), dtype)
         for column, (width, end) in enumerate(zip(widths, ends, strict=True))
     ]
 
-    def categories(rows: Rows) -> np.ndarray:
-        cells = [
-            [
-                part
-                for i, (table, unknown) in zip(places, tables, strict=True)
-                for part in table.get(row[i], unknown)
-            ]
-            for row in rows
-        ]
-        return np.array(cells, dtype="float64")
 
-    return categories
-
-
-def _table(
-    transformer: Any, columns: int, column: int, part: slice, dtype: str
-) -> tuple[dict[Any, list[float]], list[float]]:
+def _table(transformer: Any, columns: int, column: int, part: slice, dtype: str) -> Table:
     encoder = transformer.steps[-1][1]
     known = [value for value in encoder.categories_[column].tolist() if value == value]
     unknown = "\0" if dtype == "object" else np.nextafter(max([*known, 0.0]), np.inf)

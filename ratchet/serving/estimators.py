@@ -1,8 +1,8 @@
 """Faster forms of fitted estimators: the same answers, without scikit-learn's checks of each call.
 
 Forms of one estimator are fast at different sizes. They are measured once, when a version is
-loaded, and the fastest is used for each size. There is no form for any other estimator than those
-below: it is called as it is.
+loaded, and the fastest is used for each size; the last one is for files with many rows. There is no
+form for any other estimator than those below: it is called as it is.
 """
 
 import time
@@ -36,6 +36,7 @@ class NoDirectPathError(Exception):
 class Form:
     name: str
     scores: Callable[[np.ndarray], Scores]
+    scores_of_many: Callable[[np.ndarray], Scores]  # the same bits on each machine
     is_quick: bool = False  # so fast and so even that an event loop can wait for it
     why_not_faster: str | None = None
 
@@ -48,28 +49,33 @@ def fast_form(model: Any, is_sparse: bool, example: np.ndarray) -> Form:
     classes, model = model.classes_, _unwrapped(model)
     name = type(model).__name__
     if name == "LogisticRegression":
-        return Form("linear", _logistic(model), is_quick=True)
+        linear = _logistic(model)
+        return Form("linear", linear, linear, is_quick=True)
     if name in FORMS:
         try:
             form, candidates = FORMS[name](model)
         except Exception as error:  # a form may not know all that an estimator can be
             why = f"{name} has no faster form: {error}"
         else:
-            return Form(form, _likeliest(classes, _fastest(candidates, example)))
+            few, many = _fastest(candidates, example), candidates[-1]
+            return Form(form, _likeliest(classes, few), _likeliest(classes, many))
     else:
         why = f"{name} has no faster form"
     if is_sparse:
         raise NoDirectPathError(f"{why}, and it was trained on a sparse matrix")
     if not hasattr(model, "predict_proba"):
-        return Form("arrays", lambda block: (model.predict(block), None), why_not_faster=why)
+        return _as_it_is(lambda block: (model.predict(block), None), why)
     if name in PREDICT_IS_ARGMAX:
-        scores = _likeliest(classes, model.predict_proba)
-        return Form("arrays", scores, why_not_faster=why)
+        return _as_it_is(_likeliest(classes, model.predict_proba), why)
 
     def both(block: np.ndarray) -> Scores:
         return model.predict(block), model.predict_proba(block)
 
-    return Form("arrays", both, why_not_faster=why)
+    return _as_it_is(both, why)
+
+
+def _as_it_is(scores: Callable[[np.ndarray], Scores], why: str) -> Form:
+    return Form("arrays", scores, scores, why_not_faster=why)
 
 
 def _unwrapped(model: Any) -> Any:

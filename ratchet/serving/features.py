@@ -7,12 +7,11 @@ name: msgspec's own message has no value, and NaN is to msgspec a fault of the w
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
 
-from ratchet.columns import Column, ColumnType
+from ratchet.columns import Column, ColumnType, parse_date
 from ratchet.serving.requests import BadRequestError
 
 encode = msgspec.json.Encoder().encode
@@ -153,16 +152,6 @@ class Inputs:
         for name, kind in self.columns:
             if not CHECKS[kind](features[name]):
                 yield _bad(f"{where}.{name}", features[name], EXPECTED[kind])
-
-
-def parse_date(text: str) -> datetime:
-    """Return the date in UTC, without a time zone, as the models were trained.
-
-    >>> parse_date("2024-03-01T12:00:00+02:00")
-    datetime.datetime(2024, 3, 1, 10, 0)
-    """
-    parsed = datetime.fromisoformat(text)
-    return parsed.astimezone(UTC).replace(tzinfo=None) if parsed.tzinfo else parsed
 
 
 def _key_faults(

@@ -21,13 +21,8 @@ from ratchet.serving.active_versions import (
     read_active_versions,
     write_active_versions,
 )
-from ratchet.serving.served_model import (
-    CARD,
-    Interface,
-    ServedModel,
-    copy_from_mlflow,
-    mismatch,
-)
+from ratchet.serving.card import CARD, copy_from_mlflow
+from ratchet.serving.served_model import Interface, ServedModel, mismatch
 
 if TYPE_CHECKING:
     from ratchet.registry.registry import Registry
