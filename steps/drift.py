@@ -3,7 +3,7 @@
 from ratchet import entry
 
 
-def main(current: str, reference: str) -> None:
+def main(current: str, reference: str, days: float) -> None:
     from ratchet.drift.checks import Checks, tags
     from ratchet.drift.drift import find_drift
     from ratchet.drift.page import page
@@ -19,7 +19,7 @@ def main(current: str, reference: str) -> None:
     before = reference_of(
         reference, Registry(client, settings.model), settings.data, settings.drift.unit_column
     )
-    findings = find_drift(current, before, Checks(client, settings.model), settings)
+    findings = find_drift(current, before, Checks(client, settings.model), settings, days)
     rows = table(findings)
     with step_run("drift"):
         import mlflow

@@ -118,7 +118,8 @@ def test_the_step_reports_the_same_with_each_engine(dask: str, folder: Path, tmp
     (project / ENVIRONMENTS).symlink_to(python.parents[2])
     shutil.copy(REPOSITORY / LOCK, project)
     reports = []
-    for limits in ({}, {"engine": "dask", "address": dask}):
+    always = {"cooldown_hours": 0}
+    for limits in (always, always | {"engine": "dask", "address": dask}):
         (project / "configs/project.yaml").write_text(json.dumps({**settings, "drift": limits}))
         done = run_step(
             project,

@@ -65,8 +65,10 @@ def project(line: Path) -> Iterator[Path]:
     store.write_bytes(kept)
 
 
-def drift(project: Path, current: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return run_step(project, "drift", env=env, current=current, reference="prod")
+def drift(
+    project: Path, current: str, days: str = "0", **env: str
+) -> subprocess.CompletedProcess[str]:
+    return run_step(project, "drift", env=env, current=current, reference="prod", days=days)
 
 
 def content(project: Path) -> dict[str, object]:
@@ -166,6 +168,12 @@ def test_the_prediction_log_is_compared_with_its_answers_and_labels(project: Pat
     assert report["accuracy"]["current"] == pytest.approx(1 / 3)
     assert report["accuracy"]["reference"] > 0.8
     assert report["target"]["drifted"] is False
+    recent = drift(project, "log", RATCHET_LOG_URL=url, days="0.0001")  # 9 seconds
+    assert recent.returncode == 2
+    assert "holds no request to model 'iris' of the last 0.0001 days" in recent.stderr
+    endless = drift(project, "log", RATCHET_LOG_URL=url, days="inf")
+    assert endless.returncode == 2
+    assert "days=inf: expected a positive number, or 0 for drift.log_days" in endless.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """One drift check, from the names of both sides to a conclusion, without MLflow runs and files."""
 
+import math
 from dataclasses import dataclass
 
 from ratchet.drift.checks import Checks, Conclusion, conclude
@@ -93,10 +94,18 @@ class Findings:
         )
 
 
-def find_drift(current: str, before: Reference, checks: Checks, settings: Settings) -> Findings:
+def find_drift(
+    current: str, before: Reference, checks: Checks, settings: Settings, days: float = 0
+) -> Findings:
+    """Check the current data. Of a prediction log, `days` are read; 0: as many as the settings say.
+
+    A number of days does not matter for files, which are read whole.
+    """
     reference, limits = before.reading.profile, settings.drift
     _require_known(limits, reference)
-    now, schema = _read(current, before, settings)
+    if not 0 <= days < math.inf:
+        raise InputError(f"days={days:g}: expected a positive number, or 0 for drift.log_days")
+    now, schema = _read(current, before, settings, days or limits.log_days)
     sample = before.reading.sample
     share = worth(sample, now.sample, now.profile.rows)
     drift = compare(
@@ -123,7 +132,9 @@ def find_drift(current: str, before: Reference, checks: Checks, settings: Settin
     )
 
 
-def _read(current: str, before: Reference, settings: Settings) -> tuple[Reading, Schema]:
+def _read(
+    current: str, before: Reference, settings: Settings, days: float
+) -> tuple[Reading, Schema]:
     profile = before.reading.profile
     if not _is_log(current):
         if settings.drift.engine == "duckdb":
@@ -140,9 +151,8 @@ def _read(current: str, before: Reference, settings: Settings) -> tuple[Reading,
     from ratchet.predictions.feature_table import feature_table
 
     url = log_url() if current == LOG else current
-    limits = settings.drift
-    per_user = limits.unit != "request"
-    with feature_table(url, settings.model, limits.log_days, before.version, per_user) as rows:
+    per_user = settings.drift.unit != "request"
+    with feature_table(url, settings.model, days, before.version, per_user) as rows:
         return read_current(rows, settings.data, profile)
 
 

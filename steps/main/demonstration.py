@@ -3,6 +3,7 @@
 import os
 import secrets
 import sys
+import time
 from pathlib import Path
 
 from ratchet.line import Line
@@ -12,6 +13,8 @@ from ratchet.registry.registry import Registry
 from ratchet.traffic.demonstration import ACCURACIES, drift_shift, split_evenly
 
 MADE_UP = {DEMO: "true"}
+DAY = 24 * 3600  # seconds
+UNTIL_THE_STEP_READS = 10  # seconds
 
 
 def demonstrate(line: Line, registry: Registry) -> None:
@@ -34,8 +37,10 @@ def show_drift(line: Line, address: str) -> None:
         f"\nDemonstration: the next 500 requests are rows of the holdout, shifted by {shift}"
         " (column: standard deviations), so that drift is certain. The users do not exist."
     )
+    began = time.time()
     line.run("traffic", "steps.traffic", MADE_UP, url=address, requests="500", shift=shift)
-    line.run("drift", "steps.drift", MADE_UP)
+    seconds = time.time() - began + UNTIL_THE_STEP_READS
+    line.run("drift", "steps.drift", MADE_UP, days=str(seconds / DAY))
 
 
 def show_promotion(line: Line, address: str) -> None:
