@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from tests import warm
 from tests.github import GitHub
 from tests.projects import REPOSITORY, run
 from tests.stores import new_remote
@@ -150,6 +151,8 @@ class Fork:
             "UPLOADED": str(self.folder / "uploaded"),
             "BENTOML_HOME": str(self.folder / "bentoml"),
             "WARM_ENVIRONMENT": sys.prefix,
+            "WARM_ADDRESS": warm.address(),
+            "WARM_PYTHON": str(REPOSITORY / "tests/forking.py"),
             "WARM_STATE": str(REPOSITORY / ".ratchet"),
             "GIT_CONFIG_GLOBAL": str(self.git_settings()),
             **env,

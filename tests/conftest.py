@@ -1,5 +1,6 @@
 """The order of the tests, and what makes all of them faster."""
 
+import os
 import sys
 
 import pytest
@@ -24,6 +25,11 @@ LONGEST = (
     "test_zoo",
     "test_deploy",
 )
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return two workers per core, because the slow tests wait half of the time."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.hookimpl(tryfirst=True)

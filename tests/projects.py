@@ -69,9 +69,9 @@ def run_python(arguments: list[str], folder: Path, **env: str) -> subprocess.Com
     """Run `python <arguments>` with this repository's package.
 
     A fork of a process that has the libraries is as good as a new process, and starts at once. A
-    folder with code of its own, or a test that changes Python's path, needs a new one.
+    test that changes Python's path needs a new one.
     """
-    if (folder / "steps").exists() or "PYTHONPATH" in env:
+    if "PYTHONPATH" in env:
         return run([sys.executable, *arguments], folder, **env)
     return warm.run_python(arguments, folder, environment(**env))
 

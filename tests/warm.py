@@ -20,6 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.empty_store import copy_tables
+from tests.forking import read_all, run_in_fork
 
 LOADED = (
     "mlflow",
@@ -47,18 +48,11 @@ def run_python(
     arguments: list[str], folder: Path, env: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
     """Return what `python <arguments>` (-m module or -c script) leaves in that folder."""
-    with TemporaryDirectory() as outputs, socket.socket(socket.AF_UNIX) as connection:
-        out, err = Path(outputs, "out"), Path(outputs, "err")
-        connection.connect(_address())
-        request = [arguments, str(folder.absolute()), dict(env), str(out), str(err)]
-        connection.sendall(json.dumps(request).encode())
-        connection.shutdown(socket.SHUT_WR)
-        code = int(_read(connection))
-        return subprocess.CompletedProcess(arguments, code, out.read_text(), err.read_text())
+    return run_in_fork(address(), arguments, folder, env)
 
 
 @cache
-def _address() -> str:
+def address() -> str:
     """Start the process once per test worker, and return the address at which it listens."""
     folder = TemporaryDirectory()
     address = f"{folder.name}/socket"
@@ -82,10 +76,6 @@ def _address() -> str:
     return address
 
 
-def _read(connection: socket.socket) -> str:
-    return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
-
-
 def _next_command(address: str) -> list[str]:
     """Listen; return, in a fork, the arguments of each command. End when the tests have ended."""
     with socket.socket(socket.AF_UNIX) as listener:
@@ -102,7 +92,7 @@ def _next_command(address: str) -> list[str]:
                 break
             connection.close()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    arguments, folder, env, out, err = json.loads(_read(connection))
+    arguments, folder, env, out, err = json.loads(read_all(connection))
     command = os.fork()
     if command:
         _, status = os.waitpid(command, 0)
