@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -I -S
-"""The request for a fork of the warm process. It needs the standard library only, and starts fast."""
+"""The request for a fork of the warm process, with the standard library only."""
 
 import json
 import os
@@ -30,10 +30,10 @@ def read_all(connection: socket.socket) -> str:
 
 
 def main() -> None:
-    """Run a step in a fork, and anything else in the real Python: the stand-in for python in act."""
+    """Stand in for python in act: run a step in a fork, and anything else in the real Python."""
     arguments = sys.argv[1:]
     if len(arguments) < 2 or arguments[0] != "-m" or not arguments[1].startswith("steps."):
-        real = os.path.join(os.environ["WARM_ENVIRONMENT"], "bin", "python")
+        real = f"{os.environ['WARM_ENVIRONMENT']}/bin/python"
         os.execv(real, [real, *arguments])
     done = run_in_fork(os.environ["WARM_ADDRESS"], arguments, Path.cwd(), os.environ)
     sys.stdout.write(done.stdout)

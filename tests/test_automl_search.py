@@ -146,8 +146,10 @@ def test_the_trained_config_scores_as_pycarets_model_does(
     monkeypatch.chdir(tmp_path)
     data = {"model": table, "data": {"source": table, "target": "target"}}
     content = mixed_settings(tmp_path) if table == "mixed" else data
-    budget = {"budget_minutes": 2, "n_select": 2, "tune_iterations": 3}
-    settings = Settings.model_validate({**content, "automl": budget})
+    automl = {"folds": 3, "budget_minutes": 2, "n_select": 2, "tune_iterations": 3}
+    if table in ("breast_cancer", "digits"):
+        automl |= {"estimators": ["LogisticRegression", "RandomForestClassifier", "SVC"]}
+    settings = Settings.model_validate({**content, "automl": automl})
     split = load_split(settings.data)
     features, target = split.holdout
     with Search(pycaret, SEARCH, tmp_path / "reports") as search:

@@ -178,7 +178,7 @@ HOW_A_BLOCK = [
     Row(r"mlflow run ", runs),
     Row(r"make (rollback|history)\b", runs),
     Row(r"make serve", serves),
-    Row(r"make bento", is_a_target, "test_package.py builds one and serves it"),
+    Row(r"make bento", is_a_target, "test_packaging_bento.py builds one and serves it"),
     Row(r"make run", is_a_target, "test_line.py runs what it calls"),
     Row(r"make (setup|check|test|bench)\b", is_a_target, "CI runs them; this is a part of one"),
     Row(r"make screenshots", is_a_target, "the line and a browser: minutes; run by hand"),

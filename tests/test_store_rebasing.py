@@ -8,31 +8,12 @@ import pytest
 from mlflow import MlflowClient
 
 from ratchet.registry.registry import Registry
-from ratchet.store import lock, state
+from ratchet.store import state
 from ratchet.store.rebasing import rebase
-from ratchet.store.remote import Remote, store_remote
-from tests.stores import lock_is_held, new_checkout, new_remote, store_on
+from ratchet.store.remote import Remote
+from tests.stores import lock_is_held, store_on
 
 Checkout = Callable[[str], tuple[Remote, Path]]
-
-
-@pytest.fixture
-def remote(tmp_path: Path) -> Path:
-    return new_remote(tmp_path / "remote.git")
-
-
-@pytest.fixture
-def checkout(tmp_path: Path, remote: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
-    for name in [name for name in os.environ if name.startswith(("GITHUB_", "MLFLOW_"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setattr(lock, "PAUSE", 0.1)
-
-    def new(name: str) -> tuple[Remote, Path]:
-        folder = new_checkout(tmp_path / name, remote)
-        monkeypatch.chdir(folder)
-        return store_remote(folder), folder
-
-    return new
 
 
 def registry_in(folder: Path, database: str = "mlflow.db") -> Registry:
