@@ -95,6 +95,17 @@ def test_features_come_as_values(url: str, week: list[Record]) -> None:
     assert frame["features"][0] == {"sepal_length": 5.1, "sepal_width": 3.5}
 
 
+def test_the_rows_that_a_decision_needs_take_few_bytes_each(url: str, week: list[Record]) -> None:
+    frame = read_log(url, columns=("time", "user_id", "assigned_arm", "split", "error")).frame
+    assert [str(one) for one in frame.dtypes] == [
+        "float64",
+        "category",
+        "category",
+        "float64",
+        "object",
+    ]
+
+
 def lines(url: str, of: Window | None = None, **more: object) -> list[list[str]]:
     text = "".join(csv_pages(url, of, **more))  # type: ignore[arg-type]
     return list(csv.reader(io.StringIO(text)))

@@ -18,7 +18,7 @@ from ratchet.predictions.engine import (
 from ratchet.predictions.tables import predictions
 from ratchet.predictions.window import Window
 
-ROWS_PER_PAGE = 10_000
+ROWS_PER_PAGE = 2_000  # fit the cache of a core: 10,000 take a third longer
 
 
 @contextmanager

@@ -7,7 +7,6 @@ A source is the address of a database, a CSV or Parquet export, or the address o
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,10 +18,9 @@ from ratchet.predictions.tables import predictions
 from ratchet.predictions.window import Assumed, Window
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
-NUMPY_TYPES: dict[type, type] = {Double: float, Boolean: bool}
+NUMPY_TYPES: dict[type, str] = {Double: "float64", Boolean: "bool"}
 
 DEFAULT_COLUMNS = (
     "request_id",
@@ -77,34 +75,84 @@ def _read_database(url: str, window: Window, columns: Sequence[str]) -> LogRows:
 
     known_until = time()
     with open_log(url) as engine:
-        arrays = _arrays(pages(engine, window, columns), columns)
-    # With a dtype, because pandas would make floats of 1 and None, and copy every text.
-    series = {name: pd.Series(a, dtype=a.dtype, copy=False) for name, a in arrays.items()}
+        series = _series(pages(engine, window, columns), columns)
     return LogRows(pd.DataFrame(series, copy=False), known_until)
 
 
-def _arrays(read_pages: Iterator[list[Any]], columns: Sequence[str]) -> "dict[str, np.ndarray]":
-    """Make an array per column of each page: a million tuples would slow Python's collector."""
-    import numpy as np
-
-    readers = [_reader(name) for name in columns]
-    parts: list[list[np.ndarray]] = [[reader(())] for reader in readers]
+def _series(read_pages: Iterator[list[Any]], names: Sequence[str]) -> "dict[str, pd.Series[Any]]":
+    """Read page by page: a million tuples would slow Python's collector."""
+    columns = {name: _column(name) for name in names}
     for page in read_pages:
-        for part, values, reader in zip(parts, zip(*page, strict=True), readers, strict=False):
-            part.append(reader(values))
-    parts.reverse()  # so that each column's parts are freed when it is joined
-    return {name: np.concatenate(parts.pop()) for name in columns}
+        for column, values in zip(columns.values(), zip(*page, strict=True), strict=False):
+            column.add(values)
+    return {name: columns.pop(name).series() for name in names}
 
 
-def _reader(column: str) -> "Callable[[Sequence[Any]], np.ndarray]":
-    """Return the function that makes an array of a column's values."""
-    import numpy as np
+def _column(name: str) -> "_Numbers | _Objects":
+    column = predictions.c[name]
+    if numpy_type := NUMPY_TYPES.get(type(column.type)):
+        return _Numbers(numpy_type)
+    if name in JSON_COLUMNS:
+        return _Objects(json.loads)
+    if column.nullable or column.primary_key:
+        return _Objects(None if column.primary_key else str)
+    return _Categories()
 
-    kind = NUMPY_TYPES.get(type(predictions.c[column].type), object)
-    if kind is not object or column == "request_id":
-        return partial(np.array, dtype=kind)
-    distinct = _Distinct(json.loads if column in JSON_COLUMNS else str)
-    return lambda values: np.fromiter(map(distinct.__getitem__, values), object, len(values))
+
+class _Numbers:
+    """Numbers in one buffer that grows. To join an array per page would need twice the memory."""
+
+    def __init__(self, numpy_type: str) -> None:
+        self._type, self._buffer = numpy_type, bytearray()
+
+    def add(self, values: Sequence[Any]) -> None:
+        import numpy as np
+
+        self._buffer += np.array(values, dtype=self._type).tobytes()
+
+    def series(self) -> "pd.Series[Any]":
+        import numpy as np
+        import pandas as pd
+
+        return pd.Series(np.frombuffer(self._buffer, dtype=self._type), copy=False)
+
+
+class _Categories(_Numbers):
+    """Texts that are never null, as a number per row."""
+
+    def __init__(self) -> None:
+        super().__init__("int32")
+        self._codes = _Codes()
+
+    def add(self, values: Sequence[str]) -> None:
+        super().add(list(map(self._codes.__getitem__, values)))
+
+    def series(self) -> "pd.Series[Any]":
+        import pandas as pd
+
+        categories = pd.Index(list(self._codes), dtype=object)
+        return pd.Series(pd.Categorical.from_codes(super().series().to_numpy(), categories))
+
+
+class _Objects:
+    """Python objects. With `parse`, each distinct text is parsed once and kept once."""
+
+    def __init__(self, parse: Callable[[str], Any] | None) -> None:
+        self._values: list[Any] = []
+        self._distinct = _Distinct(parse) if parse else None
+
+    def add(self, values: Sequence[Any]) -> None:
+        self._values.extend(
+            values if self._distinct is None else map(self._distinct.__getitem__, values)
+        )
+
+    def series(self) -> "pd.Series[Any]":
+        import numpy as np
+        import pandas as pd
+
+        # With a dtype, because pandas would make floats of 1 and None, and copy every text.
+        values = np.fromiter(self._values, object, len(self._values))
+        return pd.Series(values, dtype=object, copy=False)
 
 
 class _Distinct(dict[Any, Any]):
@@ -117,3 +165,11 @@ class _Distinct(dict[Any, Any]):
     def __missing__(self, text: str) -> Any:
         value = self[text] = self._parse(text)
         return value
+
+
+class _Codes(dict[str, int]):
+    """The number of each distinct text, in the order in which the texts occur."""
+
+    def __missing__(self, text: str) -> int:
+        code = self[text] = len(self)
+        return code

@@ -23,7 +23,6 @@ LOG_COLUMNS = (
     "time",
     "user_id",
     "assigned_arm",
-    "model_version",
     "split",
     "prediction",
     "label",
@@ -31,9 +30,8 @@ LOG_COLUMNS = (
     "latency_ms",
     "error",
     "fallback",
-    "shadow_version",
-    "shadow_prediction",
 )
+COLUMNS_OF_BOTH = ("model_version", "shadow_version", "shadow_prediction", "features")
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,9 @@ def read_trial(source: str, test: ABTest, settings: Settings, rescore: Rescore) 
     promotion, slices = settings.promotion, settings.data.slices
     needs_both = promotion.method != "ab"
     wants_both = needs_both or settings.ab.shadow
-    columns = (*LOG_COLUMNS, "features") if slices or wants_both else LOG_COLUMNS
+    columns = (*LOG_COLUMNS, *(["features"] if slices else []))
+    if wants_both:
+        columns = (*LOG_COLUMNS, *COLUMNS_OF_BOTH)
     log, now = read_log(source, test.window, columns, Assumed(test.split, test.staged))
     requests = requests_of(log, promotion, now)
     answers = Answers(test.prod, test.staging)
