@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ratchet import webhook
+
 REPORTS = Path("reports")
 MAX_UNBROKEN = 60  # longer cells may be wrapped
 MAX_OUTPUT = 60_000  # GitHub refuses comments above 65,536 characters
@@ -34,6 +36,7 @@ class Report:
     outputs: Mapping[str, str] = field(default_factory=dict)  # the step's outputs in GitHub Actions
     page: str = ""  # HTML
     json_alias: str = ""  # a second name for the JSON file
+    message: str = ""  # for the webhook, if there is something to say
 
 
 def publish(report: Report) -> None:
@@ -44,7 +47,10 @@ def publish(report: Report) -> None:
 
 
 def write_report(report: Report) -> Path:
-    """Write reports/<step>/ and, in GitHub Actions, the job summary and the step's outputs."""
+    """Write reports/<step>/ and, in GitHub Actions, the job summary and the step's outputs.
+
+    A message is sent to the webhook.
+    """
     folder = REPORTS / report.step
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report.content, indent=2, default=str)
@@ -57,6 +63,8 @@ def write_report(report: Report) -> Path:
     write_outputs(report.outputs)
     end = secrets.token_hex(8)  # the Markdown cannot contain it
     _append("GITHUB_OUTPUT", f"report<<{end}\n{_shortened(report.markdown)}\n{end}\n")
+    if report.message:
+        webhook.send(report.message)
     return folder
 
 

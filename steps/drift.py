@@ -8,7 +8,7 @@ def main(current: str, reference: str, days: float) -> None:
     from ratchet.drift.drift import find_drift
     from ratchet.drift.page import page
     from ratchet.drift.reference import reference_of
-    from ratchet.drift.report import content, markdown, metrics, omitted, table
+    from ratchet.drift.report import content, markdown, message, metrics, omitted, table
     from ratchet.registry.registry import Registry
     from ratchet.registry.tracking import connect, step_run
     from ratchet.report import Report, markdown_table, print_table, publish
@@ -35,6 +35,7 @@ def main(current: str, reference: str, days: float) -> None:
                     "verdict": findings.conclusion.verdict,
                 },
                 page(findings),
+                message=message(findings),
             )
         )
         mlflow.set_tags(

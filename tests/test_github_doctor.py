@@ -59,12 +59,10 @@ def test_a_complete_set_up_misses_nothing(github: GitHub, tmp_path: Path):
 
 def test_a_log_that_does_not_answer_is_missing(github: GitHub, tmp_path: Path):
     activate(github, "monitor", "promote", "maintenance")
-    log = f"postgresql://me:secret@127.0.0.1:{free_port()}/log"
+    log = f"postgresql://me:hunter2@127.0.0.1:{free_port()}/log"
     names = {"SECRETS": "RATCHET_LOG_URL", "VARIABLES": "RATCHET_LOG"}
     assert missing(github, tmp_path, **names, RATCHET_LOG_URL=log) == ["prediction log"]
-    assert "secret" not in (tmp_path / "GITHUB_STEP_SUMMARY").read_text().replace(
-        "secret `RATCHET_LOG_URL`", ""
-    )
+    assert "hunter2" not in (tmp_path / "GITHUB_STEP_SUMMARY").read_text()
 
 
 def test_only_the_newest_run_waits_for_a_reviewer(github: GitHub):

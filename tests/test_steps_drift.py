@@ -21,6 +21,7 @@ from ratchet.data.source import read
 from ratchet.predictions.prediction_log import PredictionLog
 from ratchet.predictions.record import json_text
 from ratchet.settings import DataSettings
+from tests.chat import chat
 from tests.projects import BASELINE, environment, new_project, run_step
 from tests.records import a_record
 
@@ -125,16 +126,20 @@ def test_the_settings_needed_window_and_cooldown_decide_on_retraining(
     limit(project, needed=2, window=3, cooldown_hours=24)
     out = tmp_path / "out"
     verdicts = []
-    for current in ("shifted.parquet", "same.csv", "shifted.parquet", "shifted.parquet"):
-        assert drift(project, current, GITHUB_OUTPUT=str(out)).returncode == 0
-        report = content(project)
-        verdicts.append((report["finding"], report["verdict"], report["retrain"]))
+    with chat() as (webhook, received):
+        for current in ("shifted.parquet", "same.csv", "shifted.parquet", "shifted.parquet"):
+            env = {"GITHUB_OUTPUT": str(out), "RATCHET_WEBHOOK_URL": webhook}
+            assert drift(project, current, **env).returncode == 0
+            report = content(project)
+            verdicts.append((report["finding"], report["verdict"], report["retrain"]))
     assert verdicts == [
         ("drifted", "stable", False),
         ("stable", "stable", False),
         ("drifted", "drifted", True),
         ("drifted", "drifted", False),
     ]
+    assert len(received) == 1  # when it is time to retrain
+    assert received[0]["text"].startswith("The data of model 'iris' drifted: changed: ")
     outputs = [line for line in out.read_text().splitlines() if line.startswith("drifted=")]
     assert outputs == [f"drifted={word}" for word in ["false", "false", "true", "false"]]
     assert "2 of the last 3 checks found drift" in report["reason"]

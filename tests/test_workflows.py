@@ -1,5 +1,6 @@
 """Rules for the workflow files that neither act nor a linter checks."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -229,3 +230,10 @@ def test_actionlint_finds_nothing():
     done = subprocess.run(["actionlint"], cwd=REPOSITORY, capture_output=True, text=True)
     assert done.stdout == ""
     assert done.returncode == 0
+
+
+def test_the_ruleset_requires_the_job_that_ci_has():
+    rules = json.loads((REPOSITORY / ".github/ruleset.json").read_text())["rules"]
+    (checks,) = [rule for rule in rules if rule["type"] == "required_status_checks"]
+    required = [one["context"] for one in checks["parameters"]["required_status_checks"]]
+    assert required == [job["name"] for job in workflow("ci")["jobs"].values()]

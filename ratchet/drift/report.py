@@ -97,3 +97,10 @@ def metrics(drift: Drift) -> dict[str, float]:
     if drift.dependence:
         values["dependence_auc"] = drift.dependence.auc
     return values | ({"accuracy": drift.accuracy.current} if drift.accuracy else {})
+
+
+def message(findings: Findings) -> str:
+    """Return the text for the webhook if it is time to retrain, otherwise an empty text."""
+    if not findings.conclusion.retrain:
+        return ""
+    return f"The data of model '{findings.model}' drifted: {findings.conclusion.reason}"

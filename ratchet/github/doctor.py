@@ -38,6 +38,7 @@ def main() -> None:
         pull_request_check(),
         production_check(repository),
         store_check(names),
+        webhook_check(names),
         log_check(names, os.environ.get("RATCHET_LOG_URL") or os.environ.get("RATCHET_LOG", "")),
     ]
     rows = ["| part | state | without it | to set it up |", "| --- | --- | --- | --- |"]
@@ -98,6 +99,15 @@ def store_check(names: set[str]) -> Check:
         "ok" if is_set else "optional",
         "if the server's address is deleted by mistake, a second store begins",
         "variable `RATCHET_STORE`: `git` or `server`",
+    )
+
+
+def webhook_check(names: set[str]) -> Check:
+    return Check(
+        "messages to a chat",
+        "ok" if "RATCHET_WEBHOOK_URL" in names else "optional",
+        "nobody is told of drift, promotions and failed schedules outside GitHub",
+        "secret `RATCHET_WEBHOOK_URL`: an incoming webhook of Slack, Teams or Mattermost",
     )
 
 

@@ -32,6 +32,7 @@ def promotion_report(outcome: Outcome, settings: Settings) -> Report:
         {"decision": outcome.decision, "promoted": str(promoted(outcome)).lower()},
         page(outcome, settings),
         json_alias="decision",
+        message=f"Model '{settings.model}': {outcome.sentence}" if outcome.line else "",
     )
 
 
