@@ -84,7 +84,7 @@ def kind_of_values(column: "Series") -> GivenKind:
 
 
 def is_boolean(column: "Series") -> bool:
-    """Return whether all values are booleans, or the texts "true" and "false", as in a CSV."""
+    """Return whether all values are booleans, or the texts "true" and "false" in any case."""
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
     if is_numeric_dtype(column) and not is_bool_dtype(column):
@@ -96,9 +96,9 @@ def is_boolean(column: "Series") -> bool:
 
 
 def as_kind(column: "Series", kind: Kind) -> "Series":
-    """Convert the column to the pandas type of its kind; raise ValueError if the values do not fit.
+    """Return the column with the pandas type of its kind; raise ValueError if a value does not fit.
 
-    A model therefore gets the same types from every file format and from every request.
+    Because of this conversion, a model gets the same types from every file format and request.
     """
     from pandas.api.types import is_numeric_dtype
 
@@ -112,7 +112,7 @@ def as_kind(column: "Series", kind: Kind) -> "Series":
 
 
 def _as_texts(column: "Series") -> "Series":
-    """Return the values as texts, and None if missing. Equal texts share one object in memory."""
+    """Return the values as texts, and missing values as None. Equal texts share one object."""
     import numpy as np
     import pandas as pd
 
@@ -125,7 +125,10 @@ def _as_dates(column: "Series") -> "Series":
     import pandas as pd
 
     if pd.api.types.is_numeric_dtype(column):
-        raise ValueError(f"{column.dropna().iloc[0]} may be seconds, days or a year; write dates")
+        raise ValueError(
+            f"the number {column.dropna().iloc[0]} could mean seconds, days or a year; expected"
+            " dates, such as 2024-03-01"
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pandas warns if it must guess the format of each value
         moments = pd.to_datetime(column, utc=True)
@@ -137,7 +140,7 @@ def _as_numbers(column: "Series") -> "Series":
     import pandas as pd
 
     if pd.api.types.is_datetime64_any_dtype(column):
-        raise ValueError("it holds dates")
+        raise ValueError("it contains dates, expected numbers")
     numbers = as_booleans(column) if is_boolean(column) else pd.to_numeric(column)
     numbers = numbers.astype("float64")
     return numbers.where(np.isfinite(numbers)) if np.isinf(numbers).any() else numbers
@@ -147,7 +150,7 @@ def as_booleans(column: "Series") -> "Series":
     values = column.astype(object)
     unknown = {str(value) for value in values.dropna() if str(value).lower() not in WORDS}
     if unknown:
-        raise ValueError(f"{min(unknown)!r} is neither true nor false")
+        raise ValueError(f"it contains {min(unknown)!r}, expected true or false")
     words = values.map(lambda value: WORDS[str(value).lower()], na_action="ignore")
     if values.notna().all():
         return words.astype(bool)
@@ -155,7 +158,7 @@ def as_booleans(column: "Series") -> "Series":
 
 
 def parse_date(text: str) -> datetime:
-    """Return the date in UTC, without a time zone, as the models were trained.
+    """Return the date in UTC, without a time zone: models are trained on such dates.
 
     >>> parse_date("2024-03-01T12:00:00+02:00")
     datetime.datetime(2024, 3, 1, 10, 0)
@@ -165,7 +168,7 @@ def parse_date(text: str) -> datetime:
 
 
 def from_json(values: Sequence[Any], type_: ColumnType) -> "Series":
-    """Return the decoded cells of a request as a column of a table; dates are datetimes already."""
+    """Return values of a request as a column of a table. Dates must be datetimes already."""
     import pandas as pd
 
     dtypes = {"double": "float64", "datetime": "datetime64[us]"}
@@ -173,7 +176,7 @@ def from_json(values: Sequence[Any], type_: ColumnType) -> "Series":
 
 
 def from_text(values: "Series", type_: ColumnType) -> "Series":
-    """Return the cells of an exported prediction log as a column; all cells may be text."""
+    """Return values of an exported prediction log, which may all be texts, as a column."""
     import pandas as pd
 
     if type_ == "double":

@@ -1,4 +1,4 @@
-"""YAML and JSON files, read as mappings."""
+"""Reading YAML and JSON files that contain a mapping of keys to values."""
 
 import json
 import re
@@ -13,12 +13,13 @@ from ratchet.errors import InputError
 SUFFIXES = (".yaml", ".yml", ".json")
 MOST_VALUES = 10_000
 DEEPEST = 30
-# PyYAML raises these if a value does not fit its tag, and both raise the last if nesting is deep.
+# PyYAML raises the first four if a value does not fit its tag. Both parsers raise RecursionError if
+# the content is nested too deeply.
 BROKEN = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
 
 
 class _Loader(yaml.SafeLoader):
-    """A loader that reads `1e-3` as a number, and refuses a key that is given twice."""
+    """A loader that reads `1e-3` as a number, and refuses a key that occurs twice in a mapping."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
@@ -37,7 +38,7 @@ _Loader.add_implicit_resolver(
 def _refuse_repeats(keys: list[Any]) -> None:
     repeated = sorted({str(key) for key in keys if keys.count(key) > 1})
     if repeated:
-        raise ValueError(f"key '{repeated[0]}' is given twice")
+        raise ValueError(f"key '{repeated[0]}' occurs twice; remove one of the two")
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is not valid {kind}: {error}") from None
     if not isinstance(content, dict):
         got = {list: "a list", type(None): "nothing"}.get(type(content)) or repr(content)
-        raise InputError(f"{path} holds {got}; expected a mapping of keys to values")
+        raise InputError(f"{path} contains {got}; expected a mapping of keys to values")
     return content
 
 
@@ -63,7 +64,7 @@ def _text(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8-sig")  # Windows writes a byte order mark
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise InputError(f"{path}: no such file; is the path right?") from None
     except IsADirectoryError:
         raise InputError(f"{path} is a folder, expected a file") from None
     except UnicodeDecodeError:
@@ -71,7 +72,7 @@ def _text(path: Path) -> str:
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}") from None
     if path.suffix not in SUFFIXES:
-        raise InputError(f"{path}: expected a name ending in {', '.join(SUFFIXES)}")
+        raise InputError(f"{path}: expected a file name that ends in {', '.join(SUFFIXES)}")
     if not text.strip():
         raise InputError(f"{path} is empty; expected a mapping of keys to values")
     return text
@@ -84,16 +85,22 @@ def _parse(text: str, suffix: str) -> Any:
 
 
 def _require_plain(content: Any) -> None:
-    """Raise ValueError for what JSON cannot hold, and for endless nesting by YAML aliases."""
+    """Raise ValueError if a value has no form in JSON, or if the content is too large or too deep.
+
+    YAML aliases can make a small file endlessly deep.
+    """
     waiting, seen = [(content, 0)], 0
     while waiting:
         value, depth = waiting.pop()
         seen += 1
         if depth > DEEPEST or seen > MOST_VALUES:
-            raise ValueError(f"more than {DEEPEST} levels or {MOST_VALUES} values")
+            raise ValueError(f"it has more than {DEEPEST} levels or more than {MOST_VALUES} values")
         if isinstance(value, dict):
             waiting += [(inner, depth + 1) for pair in value.items() for inner in pair]
         elif isinstance(value, list):
             waiting += [(inner, depth + 1) for inner in value]
         elif not isinstance(value, str | int | float | None):
-            raise ValueError(f"a {type(value).__name__}, {value}; for text put it in quotes")
+            raise ValueError(
+                f"{value} is a {type(value).__name__}; expected a text, a number, true or false. If"
+                " it is a text, put it in quotes"
+            )

@@ -1,4 +1,4 @@
-"""The command line of a step: the parameters that MLproject declares, and its exit codes."""
+"""The command line of a step: its parameters, which MLproject declares, and its exit codes."""
 
 import argparse
 import errno
@@ -49,7 +49,10 @@ def failure(step: str, error: Exception) -> tuple[int, str]:
     if isinstance(error, InputError):
         return 2, str(error)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return 2, f"{error.filename or 'a file'}: the disk is full; make room"
+        return (
+            2,
+            f"{error.filename or 'a file'} cannot be written: the disk is full; free some space",
+        )
     return 1, unexpected(step, error)
 
 
@@ -70,10 +73,10 @@ def unexpected(step: str, error: Exception) -> str:
 
 
 def stop_once() -> None:
-    """Make SIGTERM and SIGHUP (the terminal was closed) stop a step as Ctrl-C does.
+    """Let SIGTERM and SIGHUP (sent when the terminal is closed) stop a step as Ctrl-C does.
 
-    After Ctrl-C, `mlflow run` also sends SIGTERM. From the first signal on, SIGTERM is ignored, so
-    that the step can close its files.
+    After Ctrl-C, `mlflow run` also sends SIGTERM. After the first signal, SIGTERM is therefore
+    ignored, so that the step can close its files.
     """
 
     def stop(*_: object) -> None:
@@ -81,12 +84,13 @@ def stop_once() -> None:
         raise KeyboardInterrupt
 
     for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(one) is not signal.SIG_IGN:  # ignored in the background and by nohup
+        # Shells and nohup let a background process ignore some signals; this stays as it is.
+        if signal.getsignal(one) is not signal.SIG_IGN:
             signal.signal(one, stop)
 
 
 def arguments(step: str, main: Callable[..., None], argv: list[str]) -> dict[str, Any]:
-    """Parse the arguments: MLproject has their names and defaults, `main` has their types."""
+    """Return the parsed arguments. MLproject has their names and defaults, `main` their types."""
     if not MLPROJECT.is_file():
         raise InputError(f"{Path.cwd()} has no MLproject; run the step in the root of the project")
     declared = yaml.safe_load(MLPROJECT.read_text())["entry_points"][step]

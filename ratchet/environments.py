@@ -1,4 +1,8 @@
-"""Environments of locks: created once, under the hash of the lock, complete or not at all."""
+"""Python environments for lock files.
+
+Each environment is created once, in a folder named by the hash of its lock file. It is complete or
+missing: after a creation that was interrupted, the next call starts again.
+"""
 
 import fcntl
 import hashlib
@@ -14,19 +18,21 @@ from ratchet.errors import InputError
 
 ENVIRONMENTS = Path(".ratchet/environments")
 CAUSES = {
-    "No space left on device": "the disk is full; it needs 1.5 GB here and as much in uv's cache",
-    "error sending request": "packages are downloaded once, and the package index does not answer",
-    "Failed to fetch": "packages are downloaded once, and the package index does not answer",
-    "hash mismatch": "a package differs from the locked one; write the lock again: make lock",
+    "No space left on device": "the disk is full; it needs 1.5 GB here, and as much in uv's cache",
+    "error sending request": "the package index does not answer; check the network and try again",
+    "Failed to fetch": "the package index does not answer; check the network and try again",
+    "hash mismatch": "the hash of a package is not the one in the lock file; update it: make lock",
 }
 
 
 def python_of(lock: Path) -> Path:
-    """Return the interpreter of the lock's environment; create the environment if it is missing."""
+    """Return the Python of the lock file's environment, and create the environment if needed."""
     try:
         content = lock.read_bytes()
     except OSError as error:
-        raise InputError(f"{lock} cannot be read ({error.strerror}). Write it: make lock") from None
+        raise InputError(
+            f"{lock} cannot be read ({error.strerror}). Create it: make lock"
+        ) from None
     folder = (ENVIRONMENTS / hashlib.sha256(content).hexdigest()[:16]).absolute()
     python = folder / "bin" / "python"
     if not python.exists():
@@ -38,7 +44,7 @@ def python_of(lock: Path) -> Path:
 
 
 def _create(lock: Path, folder: Path, packages: int) -> None:
-    """Install into a temporary folder and rename it, so that a kill leaves no half environment."""
+    """Install into a temporary folder, then rename it, so that a kill leaves nothing half done."""
     partial = folder.with_suffix(".partial")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as file:
@@ -57,7 +63,7 @@ def _install(lock: Path, folder: Path, packages: int) -> None:
     from rich.console import Console
 
     started = time.monotonic()
-    print(f"Creating the environment of {lock.name}, once: {packages} packages", flush=True)
+    print(f"Creating the environment of {lock.name} once (packages: {packages})", flush=True)
     install = ["pip", "install", "--compile-bytecode", "--python", str(folder / "bin" / "python")]
     with Console().status("") as status:
         for arguments in (
@@ -91,4 +97,4 @@ def _uv(arguments: list[str], lock: Path) -> Iterator[None]:
 def _failure(lock: Path, output: str) -> str:
     causes = (cause for sign, cause in CAUSES.items() if sign.lower() in output.lower())
     cause = next(causes, f"uv reports: {output.strip()[-500:]}")
-    return f"The environment of {lock.name} could not be created: {cause}. Nothing of it remains"
+    return f"The environment of {lock.name} could not be created: {cause}"

@@ -1,14 +1,14 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-MOST_NAMES = 40  # that a message lists
+MOST_NAMES = 40  # a message lists at most this many names
 
 
 class InputError(Exception):
-    """Wrong input. The message is one line: what was found, what was expected, what to do."""
+    """Wrong input. Its message is one line: what was found, what was expected, what to do."""
 
     def __init__(self, message: str) -> None:
-        line = " ".join(message.split())  # names and values may hold line breaks
+        line = " ".join(message.split())  # a name or a value may contain a line break
         super().__init__(line.encode("utf-8", "backslashreplace").decode())
 
 

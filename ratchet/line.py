@@ -1,4 +1,4 @@
-"""A sequence of steps, each in a child process that has the libraries already."""
+"""A sequence of steps. Each runs in a child process in which the libraries are loaded already."""
 
 import os
 import runpy
@@ -44,7 +44,7 @@ def load_libraries() -> None:
 
 
 class LastStage(Exception):  # noqa: N818 - not an error
-    """The stage after which the line was asked to end is complete."""
+    """The signal that the last stage that was asked for is complete."""
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Line:
                 child.terminate()
                 child.join()
             if child.exitcode:
-                raise InputError(f"the stage '{stage}' failed; its message is above")
+                raise InputError(f"the stage '{stage}' failed; see its message above")
             values = written.read().partition("report<<")[0]  # the report itself comes last
             pairs = (line.partition("=") for line in values.splitlines())
             outputs.update({key: value for key, _, value in pairs})
@@ -86,15 +86,15 @@ class Line:
 
 
 def _run(module: str, argv: list[str], env: dict[str, str]) -> None:
-    """Do what `python -m <module>` does, with the libraries that are loaded already.
+    """Do what `python -m <module>` does, in a process in which the libraries are loaded already.
 
-    The step has a session of its own: Ctrl-C reaches the line only, which then stops the step once.
+    The step runs in a new session. Ctrl-C therefore reaches the line only, which stops the step.
     """
     os.setsid()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     os.environ.clear()
     os.environ.update(env)
-    os.environ.pop("MLFLOW_RUN_ID", None)  # the line's own run
+    os.environ.pop("MLFLOW_RUN_ID", None)  # it names the line's run; the step starts its own
     sys.argv = [module, *argv]
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -1,6 +1,6 @@
-"""Functions that run in processes of their own, forked from a server that has loaded libraries.
+"""Functions that run in separate processes, forked from a server in which libraries are loaded.
 
-The server and the processes end when this process ends, even if it is killed.
+The server and its processes end when this process ends, even if this process is killed.
 """
 
 import multiprocessing
@@ -18,10 +18,10 @@ forkserver = multiprocessing.get_context("forkserver")
 
 
 def warm_up(*modules: str) -> None:
-    """Start the server and let it load these modules while this process goes on.
+    """Start the server and let it load these modules while this process continues.
 
-    A terminal sends Ctrl-C to every process of a command. Only this process handles it, and stops
-    the others; the signal is blocked in the server and in all that it forks.
+    A terminal sends Ctrl-C to every process of a command. Only this process handles the signal, and
+    it stops the others. The signal is blocked in the server and in the processes that it forks.
     """
     from multiprocessing import forkserver as server
 
@@ -34,14 +34,14 @@ def warm_up(*modules: str) -> None:
 
 
 class TaskError(Exception):
-    """The function raised an exception, or its process died; the message is one line."""
+    """An error of a task: its function raised an exception, or its process died. One line."""
 
 
 class Task:
-    """A function in a process of its own; what it prints and warns goes to the file `log`.
+    """A function that runs in a separate process. Its output and warnings go to the file `log`.
 
-    The function is named by a string, so that this process need not load its libraries. There is
-    no pool: a pool's process would wait for work forever if this process were killed.
+    The function is given by its name, so that this process does not have to load its libraries.
+    No pool is used: if this process were killed, the processes of a pool would wait forever.
     """
 
     def __init__(self, name: str, *arguments: Any, log: Path = Path(os.devnull)) -> None:
@@ -59,7 +59,8 @@ class Task:
         except EOFError:
             self._process.join()
             raise TaskError(
-                f"its process died (exit code {self._process.exitcode}); out of memory?"
+                f"its process died with exit code {self._process.exitcode}; it may have run out of"
+                " memory"
             ) from None
         except Exception as error:  # the result cannot be unpickled
             raise TaskError(one_line(error)) from None
@@ -75,7 +76,7 @@ class Task:
 
 def _run(sender: "Connection[Any, Any]", log: Path, name: str, arguments: Any) -> None:
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for stream in (1, 2):  # libraries in C write to these, past sys.stdout and sys.stderr
+    for stream in (1, 2):  # libraries in C write to these descriptors, not to sys.stdout
         os.dup2(output, stream)
     module, _, function = name.rpartition(".")
     try:

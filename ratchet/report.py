@@ -61,7 +61,7 @@ def write_report(report: Report) -> Path:
         _write(folder / f"{report.step}.html", report.page)
     _append("GITHUB_STEP_SUMMARY", report.markdown)
     write_outputs(report.outputs)
-    end = secrets.token_hex(8)  # the Markdown cannot contain it
+    end = secrets.token_hex(8)  # marks the end of the value; the Markdown cannot contain it
     _append("GITHUB_OUTPUT", f"report<<{end}\n{_shortened(report.markdown)}\n{end}\n")
     if report.message:
         webhook.send(report.message)
@@ -80,7 +80,10 @@ def _shortened(text: str) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write the file completely or not at all; the temporary file is outside the logged folder."""
+    """Write the file completely or not at all.
+
+    The temporary file is outside the report's folder, because that folder is logged to MLflow.
+    """
     temporary = path.parent.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)

@@ -1,4 +1,4 @@
-"""The settings in configs/project.yaml. An unknown key is an error."""
+"""The settings in configs/project.yaml, checked. An unknown key is an error."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -23,7 +23,7 @@ Names = Annotated[tuple[str, ...], Field(strict=False)]
 
 
 class CsvSettings(_Settings):
-    """The format of CSV files; what is not given is guessed."""
+    """The format of CSV files. A value that is None is guessed from the file."""
 
     separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     encoding: str | None = None
@@ -56,20 +56,20 @@ class GateSettings(_Settings):
 
 class DriftSettings(_Settings):
     alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.01  # the rate of false alarms per check
-    tau: Annotated[float, Field(ge=0)] = 0.02  # a PSI up to this is no drift
+    tau: Annotated[float, Field(ge=0)] = 0.02  # the PSI of a feature that is tolerated
     ks_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    missing_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.01  # of the share of missing values
-    share_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.02  # of a class among the answers
+    missing_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.01  # share of missing values
+    share_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.02  # share of a class in the answers
     accuracy_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.01  # 0.01: one percentage point
     minimum_rows: Annotated[int, Field(ge=1)] = 100  # in the reference and in the current data
-    features: Names = ()  # the columns that count; none: all
+    features: Names = ()  # the features that can cause drift; empty: all
     dependence: bool = True
-    time: str | None = None  # the date among the features that is a row's time
-    unit: str | None = None  # the column of a file whose values count once; the log: "request"
-    needed: Annotated[int, Field(ge=1)] = 1  # so many of the last `window` checks must drift
+    time: str | None = None  # the feature that says when a row was recorded
+    unit: str | None = None  # a column of a file: one row per value counts. The log: "request"
+    needed: Annotated[int, Field(ge=1)] = 1  # drift in `needed` of the last `window` checks
     window: Annotated[int, Field(ge=1)] = 1
-    cooldown_hours: Annotated[float, Field(ge=0)] = 72.0  # after a check that led to retraining
-    log_days: Annotated[float, Field(gt=0)] = 7.0  # the part of the prediction log to check
+    cooldown_hours: Annotated[float, Field(ge=0)] = 72.0  # from one retraining to the next
+    log_days: Annotated[float, Field(gt=0)] = 7.0  # the past days of the prediction log to check
     engine: Literal["duckdb", "dask", "spark"] = "duckdb"  # reads the current data
     address: str | None = None  # the address of Dask's scheduler or Spark's master
 
@@ -80,51 +80,53 @@ class DriftSettings(_Settings):
     @model_validator(mode="after")
     def _needed_fits(self) -> "DriftSettings":
         if self.needed > self.window:
-            raise ValueError(f"needed is {self.needed} of a window of {self.window}; lower it")
+            raise ValueError(
+                f"needed is {self.needed} and window is {self.window}; needed must not be larger"
+            )
         return self
 
 
 class AutomlSettings(_Settings):
     budget_minutes: Annotated[float, Field(gt=0)] = 10.0
     folds: Annotated[int, Field(ge=2)] = 5
-    estimators: Names = ()  # none: all quick ones
+    estimators: Names = ()  # empty: the quick ones
     n_select: Annotated[int, Field(ge=1)] = 3
     tune_iterations: Annotated[int, Field(ge=0)] = 10
     imbalance: bool = False
     agreement: Annotated[float, Field(ge=0, le=1)] = 0.9
-    delivery: Literal["candidate", "pull_request"] = "candidate"  # what monitor.yml makes of it
+    delivery: Literal["candidate", "pull_request"] = "candidate"  # what monitor.yml does with it
     parallel: Literal["dask"] | None = None
     dask_address: str | None = None
 
 
 class ABSettings(_Settings):
-    split: Annotated[float, Field(ge=0, le=1)] = 0.2  # the share of arm B at first
-    shadow: bool = False  # score every request with the other version too, and log it
-    staging_timeout_ms: Annotated[float, Field(gt=0)] = 1000.0  # after it prod answers instead
-    hash_users: bool = False  # log an HMAC of the user, keyed by RATCHET_USER_SECRET
+    split: Annotated[float, Field(ge=0, le=1)] = 0.2  # arm B's share before the first change
+    shadow: bool = False  # the other version also answers each request, only for the log
+    staging_timeout_ms: Annotated[float, Field(gt=0)] = 1000.0  # then prod answers in its place
+    hash_users: bool = False  # log an HMAC of the user id; its key is RATCHET_USER_SECRET
     retention_days: Annotated[float, Field(gt=0)] | None = None  # None: kept forever
 
 
 class GuardrailSettings(_Settings):
-    error_rate: Annotated[float, Field(ge=0, lt=1)] = 0.01  # by how much staging may exceed prod
+    error_rate: Annotated[float, Field(ge=0, lt=1)] = 0.01  # staging's rate minus prod's
     latency_p99_ms: Annotated[float, Field(gt=0)] | None = 1000.0
 
 
 class PromotionSettings(_Settings):
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05  # per side, over all looks together
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05  # false promotions; false rejections
     method: Literal["ab", "answers", "paired"] = "ab"
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.0  # 0: staging must be better
-    mde: Annotated[float, Field(gt=0, lt=1)] = 0.05  # the difference that is found soon
+    mde: Annotated[float, Field(gt=0, lt=1)] = 0.05  # the difference for which a test is fastest
     unit: Literal["user", "request"] = "user"
-    window_days: Annotated[float, Field(ge=0)] = 1.0  # of a user's requests; 0: the first one only
+    window_days: Annotated[float, Field(ge=0)] = 1.0  # days per user; 0: the first request only
     labels: Literal["missing_not_at_random", "missing_at_random"] = "missing_not_at_random"
-    maturity_hours: Annotated[float, Field(ge=0)] = 0.0  # 0: labels come with the request
+    maturity_hours: Annotated[float, Field(ge=0)] = 0.0  # the time that labels need to arrive
     min_days: Annotated[float, Field(ge=0)] = 7.0  # before a promotion
     deadline_days: Annotated[float, Field(gt=0)] | None = 30.0
     min_labelled: Annotated[int, Field(ge=1)] = 100  # per arm, and per arm of each slice
     min_errors: Annotated[int, Field(ge=0)] = 5  # per arm
     guardrails: GuardrailSettings = GuardrailSettings()
-    costs: dict[str, dict[str, float]] = {}  # true class: answer: cost
+    costs: dict[str, dict[str, float]] = {}  # {true class: {answer: cost}}
 
     @model_validator(mode="after")
     def _deadline_is_later(self) -> "PromotionSettings":

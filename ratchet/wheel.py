@@ -1,4 +1,4 @@
-"""The wheel of this package, which a Bento carries and the workers of a cluster import."""
+"""The wheel of this library. A Bento contains it, and the workers of a cluster import it."""
 
 import json
 import subprocess
@@ -14,15 +14,16 @@ SOURCE = Path(__file__).parents[1]  # the folder that the package lies in
 
 
 def wheel(folder: Path) -> Path:
-    """Return the wheel of the code that runs: built into `folder` in a checkout, else as installed.
+    """Return a wheel of the code that is running.
 
-    Two builds of the same code give the same bytes.
+    If the code is in a checkout, the wheel is built into `folder`; two builds of the same code give
+    the same bytes. Otherwise it is the wheel from which the library was installed.
     """
     return _build(folder) if (SOURCE / "pyproject.toml").is_file() else _installed_from()
 
 
 def _build(folder: Path) -> Path:
-    """Build without an environment of its own, so nothing is downloaded."""
+    """Build the wheel in this environment, so that nothing is downloaded."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     done = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=False)
     if done.returncode:

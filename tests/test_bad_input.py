@@ -70,7 +70,7 @@ def test_missing_data_is_an_error_of_one_line(tmp_path: Path, source: str, says:
         ("estimator: os.system\n", "estimator 'os.system' is not on the list"),
         ("estimator: LogisticRegression\nparams: {iter: 3}\n", "takes no parameter 'iter'"),
         ("estimator: LogisticRegression\nparams: {multi_class: auto}\n", "has removed it"),
-        ("- estimator: LogisticRegression\n", "holds a list; expected a mapping"),
+        ("- estimator: LogisticRegression\n", "contains a list; expected a mapping"),
         ("", "is empty"),
     ],
 )

@@ -37,9 +37,15 @@ def test_a_text_that_only_looks_like_a_number_stays_text(tmp_path: Path, text: s
 
 
 def test_a_repeated_key_is_refused(tmp_path: Path) -> None:
-    assert error_of(tmp_path, "C: 1\nC: 2").endswith("is not valid YAML: key 'C' is given twice")
-    assert "key 'C' is given twice" in error_of(tmp_path, "params: {C: 1, C: 2}")
-    assert "key 'C' is given twice" in error_of(tmp_path, '{"p": {"C": 1, "C": 2}}', "a.json")
+    assert error_of(tmp_path, "C: 1\nC: 2").endswith(
+        "is not valid YAML: key 'C' occurs twice; remove one of the two"
+    )
+    assert "key 'C' occurs twice; remove one of the two" in error_of(
+        tmp_path, "params: {C: 1, C: 2}"
+    )
+    assert "key 'C' occurs twice; remove one of the two" in error_of(
+        tmp_path, '{"p": {"C": 1, "C": 2}}', "a.json"
+    )
 
 
 def test_anchors_and_merged_keys_in_yaml_are_read(tmp_path: Path) -> None:
@@ -55,10 +61,10 @@ def test_a_missing_file_a_folder_and_an_unknown_extension_have_different_errors(
     tmp_path: Path,
 ) -> None:
     for path, message in [
-        (tmp_path / "a.yaml", "no such file"),
-        (tmp_path / "a", "no such file"),
+        (tmp_path / "a.yaml", "no such file; is the path right"),
+        (tmp_path / "a", "no such file; is the path right"),
         (tmp_path, "is a folder, expected a file"),
-        (write_text(tmp_path / "a.toml", "a = 1"), "ending in .yaml, .yml, .json"),
+        (write_text(tmp_path / "a.toml", "a = 1"), "ends in .yaml, .yml, .json"),
     ]:
         with pytest.raises(InputError, match=message):
             read_mapping(path)
@@ -71,10 +77,10 @@ def test_an_empty_file_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_a_list_or_a_word_is_refused_as_a_config(tmp_path: Path) -> None:
     expected = "; expected a mapping of keys to values"
-    assert error_of(tmp_path, "- a\n- b").endswith("holds a list" + expected)
-    assert error_of(tmp_path, "[1]", "a.json").endswith("holds a list" + expected)
-    assert error_of(tmp_path, "word").endswith("holds 'word'" + expected)
-    assert error_of(tmp_path, "# only a comment").endswith("holds nothing" + expected)
+    assert error_of(tmp_path, "- a\n- b").endswith("contains a list" + expected)
+    assert error_of(tmp_path, "[1]", "a.json").endswith("contains a list" + expected)
+    assert error_of(tmp_path, "word").endswith("contains 'word'" + expected)
+    assert error_of(tmp_path, "# only a comment").endswith("contains nothing" + expected)
 
 
 def test_broken_yaml_and_json_are_named_with_their_line(tmp_path: Path) -> None:
@@ -95,7 +101,10 @@ def test_a_tag_that_would_make_an_object_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_date_is_refused_unless_it_is_quoted(tmp_path: Path) -> None:
-    assert "a date, 2024-01-01; for text put it in quotes" in error_of(tmp_path, "a: 2024-01-01")
+    assert (
+        "2024-01-01 is a date; expected a text, a number, true or false. If it is a text, put it"
+        in error_of(tmp_path, "a: 2024-01-01")
+    )
     assert read_mapping(write_text(tmp_path / "a.yaml", "a: '2024-01-01'")) == {"a": "2024-01-01"}
 
 

@@ -100,5 +100,7 @@ def test_a_full_disk_is_not_a_bug(tmp_path: Path):
     project = new_project(tmp_path)
     command = own_step(project, "raise OSError(28, 'No space left on device', 'mlflow.db')")
     done = run(command, project)
-    assert done.stderr == "history: mlflow.db: the disk is full; make room\n"
+    assert (
+        done.stderr == "history: mlflow.db cannot be written: the disk is full; free some space\n"
+    )
     assert done.returncode == 2

@@ -113,7 +113,7 @@ def test_a_model_name_that_the_registry_would_refuse_is_refused_here(tmp_path: P
 
 
 def test_a_list_or_an_empty_file_is_refused_as_settings(tmp_path: Path) -> None:
-    assert "holds a list" in error_of(tmp_path, "- model")
+    assert "contains a list" in error_of(tmp_path, "- model")
     assert "is empty" in error_of(tmp_path, "")
     with pytest.raises(InputError, match="no such file"):
         read_settings(tmp_path / "none.yaml")
