@@ -158,7 +158,7 @@ def test_a_bento_serves_both_arms_from_its_own_lock_and_is_built_the_same_again(
     for name in ("one", "two"):
         assert len(list((tmp_path / name / "models").rglob("model.skops"))) == 2
     again = run_step(project, "package", {"BENTOML_HOME": str(tmp_path / "one")}, smoke="false")
-    assert "was there already" in again.stdout
+    assert "existed already" in again.stdout
 
 
 @pytest.mark.slow

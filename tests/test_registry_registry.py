@@ -48,7 +48,7 @@ def test_a_version_is_found_by_alias_too(registry: Registry):
 
 
 def test_the_error_for_an_unknown_version_says_what_to_do(registry: Registry):
-    with pytest.raises(InputError, match=r"Model 'iris' has no version 'prod'. Train one first"):
+    with pytest.raises(InputError, match=r"Model 'iris' has no version and no alias 'prod'"):
         registry.version("prod")
 
 

@@ -190,7 +190,7 @@ def test_the_prediction_log_is_compared_with_its_answers_and_labels(project: Pat
         ("broken.parquet", "prod", "cannot be read as Parquet"),
         ("other.csv", "prod", "has no column in common with the reference"),
         ("same.csv", "staging", "No alias 'staging' on model 'iris'"),
-        ("same.csv", "7", "Model 'iris' has no version '7'"),
+        ("same.csv", "7", "Model 'iris' has no version and no alias '7'"),
         ("same.csv", "absent.csv", "No file at 'absent.csv' (reference)"),
         ("log", "prod", "sqlite:///nowhere.db: no such file"),
     ],

@@ -33,7 +33,7 @@ def test_the_lock_of_another_folder_is_released_only_by_force(filled, remote: Pa
     with pytest.raises(InputError, match="not by this folder"):
         state.free_any(other, force=False)
     assert lock_is_held(remote)
-    assert "cannot put its changes back" in state.free_any(other, force=True)
+    assert "cannot push its changes any more" in state.free_any(other, force=True)
     assert not lock_is_held(remote)
     assert state.free_any(other, force=True) == "The store is not locked"
     with pytest.raises(InputError, match="no longer has the lock"):
@@ -44,7 +44,7 @@ def test_a_reader_takes_no_lock_and_cannot_put_back(filled, remote: Path):
     git, folder = filled("reader")
     state.take(git, folder, to_change=False)
     assert not lock_is_held(remote)
-    with pytest.raises(InputError, match="was not taken with the lock"):
+    with pytest.raises(InputError, match="does not have the lock"):
         state.put(git, folder)
 
 
@@ -77,7 +77,7 @@ def test_a_damaged_store_is_not_put_back_and_the_lock_is_freed(
     git, folder = filled("second")
     state.take(git, folder, to_change=True)
     (folder / "mlflow.db").unlink()
-    with pytest.raises(InputError, match="nothing to put back"):
+    with pytest.raises(InputError, match="nothing to push"):
         state.put(git, folder)
     assert not lock_is_held(remote)
     assert runs(store_on(remote, tmp_path / "seen")) == ["run1"]
@@ -96,7 +96,7 @@ def test_a_push_that_ignored_the_lock_is_not_overwritten(filled, remote: Path, t
     ):
         run(["git", *command], by_hand)
     run(["git", "push", "--quiet", "--force", str(remote), f"HEAD:{state.STORE}"], by_hand)
-    with pytest.raises(InputError, match="Nothing was put back"):
+    with pytest.raises(InputError, match="Nothing was pushed"):
         state.put(git, folder)
     assert runs(store_on(remote, tmp_path / "seen")) == ["run1", "run9"]
 
@@ -133,7 +133,7 @@ def test_a_run_waits_for_the_lock_of_a_running_run(filled, monkeypatch: pytest.M
     lock.acquire(waiter, lines.append)
     freed.join()
     assert lines[0].startswith("The store is locked by ")
-    assert lines[-1] == "This run has the store's lock: it was free"
+    assert lines[-1] == "This run now has the store lock: it was not taken"
 
 
 def test_the_lock_of_an_earlier_attempt_is_broken(filled, monkeypatch: pytest.MonkeyPatch):
@@ -188,7 +188,7 @@ def test_a_store_that_is_too_large_is_kept_and_only_alias_moves_can_lock_it(fill
     with (folder / "mlruns/0/run1/artifacts/large").open("wb") as file:
         file.truncate(51_000_000)
     warning = state.put(git, folder).warning
-    assert "mlruns/0/run1/artifacts/large has 51 MB, and a file may have 50" in warning
+    assert "mlruns/0/run1/artifacts/large has 51 MB, more than 50 MB for one file" in warning
     assert "action=move" in warning
     assert "action=prune" in warning
     git, folder = filled("next")

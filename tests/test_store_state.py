@@ -60,7 +60,7 @@ def test_a_bad_write_is_undone_by_restoring_an_older_state(filled, remote: Path,
     assert runs(seen) == ["run1"]
     assert (seen.parent / "mlruns/0/run1/artifacts/model.skops").exists()
     assert not lock_is_held(remote)
-    with pytest.raises(InputError, match=r"state=9 is not kept. The states that are kept: 1, 2, 3"):
+    with pytest.raises(InputError, match=r"state=9 does not exist. The states that exist: 1, 2, 3"):
         state.restore(git, 9)
 
 
@@ -112,7 +112,7 @@ def test_a_deleted_artifact_is_gone_from_the_store(filled, remote: Path, tmp_pat
 def test_a_folders_own_store_is_not_overwritten(filled):
     git, folder = filled("laptop")
     (folder / "mlflow.db").write_text("mine")
-    with pytest.raises(InputError, match="is this folder's own store"):
+    with pytest.raises(InputError, match="exists and was not fetched from the remote"):
         state.take(git, folder, to_change=False)
     assert (folder / "mlflow.db").read_text() == "mine"
 
@@ -133,7 +133,7 @@ def test_a_file_that_github_would_refuse_is_not_pushed(filled, remote: Path, tmp
     state.take(git, folder, to_change=True)
     with (folder / "mlruns/0/run1/artifacts/huge").open("wb") as file:
         file.truncate(101_000_000)
-    with pytest.raises(InputError, match=r"Nothing was put back.*huge has 101 MB"):
+    with pytest.raises(InputError, match=r"Nothing was pushed.*huge has 101 MB"):
         state.put(git, folder)
     assert not lock_is_held(remote)
     assert runs(store_on(remote, tmp_path / "seen")) == ["run1"]

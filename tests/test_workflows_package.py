@@ -32,7 +32,7 @@ def test_a_push_that_moves_an_alias_builds_one_bento_and_pushes_and_attests_its_
     assert set(acted.jobs) == {"train", "package", "record", "mirror"}
     assert set(acted.jobs.values()) == {"success"}
     bento = acted.outputs("package")["bento"]
-    assert f"{bento} is built." in acted.summary
+    assert f"{bento} was built." in acted.summary
     uploaded = fork.folder / "uploaded"
     assert (uploaded / "bento" / "ratchet.bento").stat().st_size > 1000
     digest = bento.split(":")[1]

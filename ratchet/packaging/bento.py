@@ -1,4 +1,4 @@
-"""The Bento of `prod` and `staging`: both models, the package's wheel, the service and its lock.
+"""Building the Bento: the models of `prod` and `staging`, the library, the service and its lock.
 
 The version of a Bento is a digest of its content, so the same models and code give the same Bento.
 """
@@ -36,16 +36,20 @@ class Bento:
 
 
 def pack(prod: Version, staging: Version | None, registry: Registry, service: Path) -> Bento:
-    """Build the Bento, unless it is in BentoML's store already.
+    """Build the Bento, unless BentoML's store has it already.
 
-    `service` is the folder of service.py and of requirements.txt, its lock.
+    `service` is the folder with service.py and requirements.txt, the service's lock file.
     """
     tag, interface = store_model(prod, registry)
     models = {"prod": tag}
     if staging:
         models["staging"], other = store_model(staging, registry)
         if reason := mismatch(interface, other):
-            raise InputError(f"Staging, {staging}, cannot be packed: {reason}. Move its alias away")
+            raise InputError(
+                f"The staging version {staging} cannot be packed with {prod}: {reason}. Train a"
+                " version that fits, or reject this one: mlflow run . -e promote -P action=reject"
+                " -P reason=..."
+            )
     with TemporaryDirectory() as folder:
         context = Path(folder)
         copy_code(service, context)
@@ -64,10 +68,10 @@ def pack(prod: Version, staging: Version | None, registry: Registry, service: Pa
 
 
 def store_model(version: Version, registry: Registry) -> tuple[str, Interface]:
-    """Store the version in BentoML's model store and return its tag and its interface.
+    """Store the version in BentoML's model store, and return its tag and its interface.
 
-    The version has to answer its own input example first. The tag names the version and a digest of
-    its content, so that models of the same name in other projects have other tags.
+    Before this, the version must answer its own input example. The tag contains its number
+    and a digest of its content, so a model of the same name in another project has another tag.
     """
     import bentoml
 
@@ -86,7 +90,7 @@ def store_model(version: Version, registry: Registry) -> tuple[str, Interface]:
 
 
 def copy_code(service: Path, context: Path) -> None:
-    """Unpack the wheel and copy the service: a Bento runs the code it was built with."""
+    """Copy the library, the service and the settings, so that the Bento contains all its code."""
     with TemporaryDirectory() as folder, ZipFile(wheel(Path(folder))) as content:
         content.extractall(context)
     target = context / service.name
@@ -132,7 +136,7 @@ def _is_stored(tag: str, models: bool = False) -> bool:
 
 
 def _build(context: Path, version: str) -> None:
-    """Build in a new process, which imports the service from the context, not from the checkout."""
+    """Build in a new process, so that BentoML imports the service from `context`."""
     command = [sys.executable, "-m", "bentoml", "build", "--version", version, str(context)]
     env = os.environ | {"BENTOML_DO_NOT_TRACK": "True"}
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The report of a Bento: which version each arm answers with, and what it answered."""
+"""The report of a Bento: the version of each arm, and its answer in the smoke test."""
 
 import json
 from collections.abc import Mapping
@@ -46,4 +46,4 @@ def rows_by_arm(
 
 
 def sentence(bento: Bento) -> str:
-    return f"{bento.tag} {'was there already' if bento.was_there else 'is built'}."
+    return f"{bento.tag} {'existed already' if bento.was_there else 'was built'}."

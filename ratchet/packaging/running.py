@@ -1,4 +1,4 @@
-"""A service in a process of its own: started, waited for and stopped."""
+"""Running a service in a separate process: start it, wait until it answers, stop it."""
 
 import json
 import os
@@ -19,7 +19,10 @@ SECONDS_TO_END = 30
 
 @contextmanager
 def served(service: str, python: Path, folder: Path, env: Mapping[str, str]) -> Iterator[str]:
-    """Serve it and yield its address on loopback. It logs to service.log in the folder."""
+    """Start a BentoML service, wait until it answers, yield its address, and stop it at the end.
+
+    `service` is the folder of a service or of a Bento. Its output is in service.log in `folder`.
+    """
     with started(service, python, folder, env) as address:
         yield address()
 
@@ -28,9 +31,10 @@ def served(service: str, python: Path, folder: Path, env: Mapping[str, str]) -> 
 def started(
     service: str, python: Path, folder: Path, env: Mapping[str, str]
 ) -> Iterator[Callable[[], str]]:
-    """Start it and yield a function that waits until it answers and returns its address.
+    """Start a BentoML service and stop it at the end, without waiting until it answers.
 
-    It has a session of its own, so Ctrl-C reaches this process only, which then stops it.
+    Yield a function that waits for the service and returns its address. The service runs in a new
+    session: Ctrl-C reaches this process only, which then stops the service.
     """
     port = _free_port()
     more = {"BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOST": "127.0.0.1"}
@@ -53,7 +57,7 @@ def started(
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Let the service end its workers, and kill those that are still there after that."""
+    """Ask the service to end with its workers, and kill the processes that do not end."""
     import psutil
 
     if process.poll() is None:
@@ -84,7 +88,10 @@ def _ready(address: str, process: "subprocess.Popen[bytes]", log: Any) -> str:
         else:
             return address
     log.seek(0)
-    raise InputError(f"The service is not ready after {SECONDS_TO_START} s: {log.read()[-1000:]}")
+    problem = f"was not ready within {SECONDS_TO_START} seconds"
+    if (code := process.poll()) is not None:
+        problem = f"ended with exit code {code} before it was ready"
+    raise InputError(f"The service {problem}. The end of its output: {log.read()[-1000:]}")
 
 
 def ask(address: str, content: Any = None, method: str | None = None, token: str = "") -> Any:

@@ -1,4 +1,4 @@
-"""The smoke test of a Bento: it runs in an environment made from its own lock alone."""
+"""The smoke test of a Bento, which runs in an environment with the Bento's own lock file only."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ USERS_A_BATCH, MOST_BATCHES = 50, 200
 
 
 def ask_each_arm(bento: Path) -> dict[str, dict[str, Any]]:
-    """Return each arm's answer to the input example of `prod`."""
+    """Serve the Bento and return each arm's answer to the input example of `prod`."""
     (lock,) = (bento / "src").glob("*/requirements.txt")
     python = python_of(lock)
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("RATCHET_", "PYTHON"))}
@@ -43,12 +43,15 @@ def _answers(address: str) -> dict[str, dict[str, Any]]:
             return dict(sorted(answers.items()))
     user_count = MOST_BATCHES * USERS_A_BATCH
     raise InputError(
-        f"None of {user_count} users was in arm {min(arms - set(answers))};"
-        f" arm B's share is {split}"
+        f"None of {user_count} users was in arm {min(arms - set(answers))}, because arm B's share"
+        f" of the users is {split} (ab.split). Set a share that is farther from 0 and 1"
     )
 
 
 def _checked(answer: dict[str, Any], staging: str | None) -> dict[str, Any]:
     if answer["fallback"]:
-        raise InputError(f"Prod had to answer for staging, version {staging}: {answer}")
+        raise InputError(
+            f"Version {staging} of staging failed or was too slow, so prod answered in its place:"
+            f" {answer}"
+        )
     return answer

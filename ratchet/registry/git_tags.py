@@ -1,7 +1,7 @@
-"""The ledger's moves of `prod` as annotated git tags, which survive the loss of the store.
+"""Git tags that record each move of `prod`, and survive the loss of MLflow's store.
 
-A tag points to the commit that the version was trained from. Its message holds everything that is
-needed to train the version again.
+A tag points to the commit from which the version was trained. Its message contains everything that
+is needed to train the version again.
 """
 
 import json

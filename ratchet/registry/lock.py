@@ -1,10 +1,11 @@
-"""A lock in MLflow's registry: one process at a time moves the aliases of a model.
+"""The registry lock: it lets only one process at a time move the aliases of a model.
 
-MLflow has no lock, but every MLflow store guarantees that a model name is registered only once. The
-lock is therefore a registered model named `<model>.move`, which exists while a move is running. If
-its owner was killed, the next process does not delete that name, because it might delete the lock
-of a third process. It registers a follow-up name that contains the dead owner's lock id, checks
-that the dead owner's name still exists, does its work, and then deletes both names.
+MLflow has no locks, but every MLflow store guarantees that a model name is registered only once.
+The lock is therefore a registered model named `<model>.move`, which exists while aliases are moved.
+
+If the process that has the lock is killed, the next process must not delete this name, because it
+could delete the lock of a third process. It registers a second name, which contains the id of the
+dead process's lock. If the first name still exists, it moves the aliases, and deletes both names.
 """
 
 import secrets
@@ -37,17 +38,17 @@ def registry_lock(client: "MlflowClient", model: str) -> Iterator[None]:
     try:
         yield
     finally:
-        for name in names:  # the first name first: without it, the follow-up names mean nothing
+        for name in names:  # the first name first: without it, the other names have no effect
             client.delete_registered_model(name)
 
 
 def _acquire(client: "MlflowClient", names: list[str]) -> list[str]:
-    """Return the names to delete at the end, or an empty list if a living process has the lock."""
+    """Try to get the lock. Return the names to delete at the end, or [] if it is taken."""
     if _register(client, names[-1]):
         ids = [_tags(client, name).get("lock_id") for name in names[:-1]]
         if ids == [name.rsplit(".", 1)[1] for name in names[1:]]:
             return names
-        client.delete_registered_model(names[-1])  # the lock to take over was released meanwhile
+        client.delete_registered_model(names[-1])  # its owner has released it in the meantime
         return []
     owner = _tags(client, names[-1])
     if not owner or not process_has_ended(owner["process"], if_unknown=_is_stale(owner["time"])):

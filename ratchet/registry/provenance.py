@@ -1,4 +1,4 @@
-"""Provenance of a run: commit, branch, lock, environment, CI run and process."""
+"""The provenance of a run: commit, branch, lock file, environment, CI run and process."""
 
 import hashlib
 import importlib.metadata
@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 LOCK = Path("requirements.txt")
-DEMO = "RATCHET_DEMO"  # "true" in the environment of a step that works on made-up requests
+DEMO = "RATCHET_DEMO"  # "true" in the environment of a step that works on simulated requests
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Provenance:
     dirty: bool
     branch: str
     lock_sha256: str
-    environment: str  # "as locked", or the differences from the lock
+    environment: str  # "as locked", or the differences between the environment and the lock file
     python: str
     ci_run: str
 
@@ -42,7 +42,7 @@ def is_demonstration() -> bool:
 def provenance() -> Provenance:
     return Provenance(
         commit=_git("rev-parse", "HEAD") or "none",
-        dirty=_git("status", "--porcelain") != "",
+        dirty=_git("status", "--porcelain") != "",  # also dirty if there is no repository
         branch=os.environ.get("GITHUB_HEAD_REF")
         or os.environ.get("GITHUB_REF_NAME")
         or _git("rev-parse", "--abbrev-ref", "HEAD")
@@ -55,7 +55,7 @@ def provenance() -> Provenance:
 
 
 def _git(*arguments: str) -> str | None:
-    """Return git's output, or None without git or a repository; such a tree counts as dirty."""
+    """Return git's output, or None if there is no git or no repository."""
     try:
         done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
@@ -79,7 +79,7 @@ def _environment(lock: str) -> str:
 
 
 def locked_versions(lock: str) -> dict[str, str]:
-    """Return the pins that apply to every platform and Python version.
+    """Return the versions in a lock file that hold for every platform and Python version.
 
     >>> locked_versions("a==1.0 \\\\\\n    --hash=sha256:0\\nb==2 ; python_version < '3'\\n")
     {'a': '1.0'}
@@ -96,7 +96,7 @@ def _installed(name: str) -> str | None:
 
 
 def process_id() -> str:
-    """Return host, process number and start time; the start time detects a reused number."""
+    """Return host, process number and start time. Process numbers are reused, start times not."""
     return f"{socket.gethostname()} {os.getpid()} {_start_time(os.getpid())}"
 
 
@@ -109,7 +109,7 @@ def process_has_ended(process: str, if_unknown: bool) -> bool:
 
 
 def _start_time(pid: int) -> float:
-    """Return when the process started, or 0 if it does not run."""
+    """Return the time at which the process started, or 0 if there is no such process."""
     import psutil
 
     try:

@@ -47,17 +47,17 @@ class Version:
 @dataclass(frozen=True)
 class LedgerLine:
     time: str
-    moves: dict[str, tuple[str | None, str | None]]  # alias: (from, to)
+    moves: dict[str, tuple[str | None, str | None]]  # alias: (old version, new version)
     reason: str
     commit: str
-    evidence: str  # the id of the run that holds the evidence
+    evidence: str  # the id of the run that contains the evidence
     by: str
     done: bool = False
     tags: dict[str, dict[str, str]] = field(default_factory=dict)  # version: its new tags
 
 
 class Overtaken(Exception):  # noqa: N818
-    """Another process moved the aliases after the caller read them."""
+    """The signal that another process moved the aliases after the caller had read them."""
 
     def __init__(self, line: LedgerLine) -> None:
         super().__init__(line.reason)
@@ -89,8 +89,8 @@ class Registry:
             if number in (version.number, *version.aliases):
                 return version
         raise InputError(
-            f"Model '{self.model}' has no version '{number}'. Train one first:"
-            " mlflow run . -e train"
+            f"Model '{self.model}' has no version and no alias '{number}'. See which it has:"
+            " make ui. To train a version: mlflow run . -e train"
         )
 
     def holder(self, alias: str) -> Version | None:
@@ -102,7 +102,7 @@ class Registry:
         return {alias: str(number) for alias, number in known.items() if alias in ALIASES}
 
     def register(self, run_id: str, model_id: str, tags: Mapping[str, str]) -> Version:
-        """Register a version. The caller has stored the model before, so every version has one."""
+        """Register a version. The caller stores the model first, so every version has a model."""
         if self._registered_model() is None:
             self._client.create_registered_model(self.model)
         version = self._client.create_model_version(
@@ -115,12 +115,12 @@ class Registry:
             self._client.set_model_version_tag(self.model, version.number, key, value)
 
     def served(self) -> str:
-        """Return the versions that an image must hold: prod, then staging if there is one."""
+        """Return the versions that an image must contain, such as "v3-v4" for prod and staging."""
         aliases = self.aliases()
         return "-".join(f"v{aliases[one]}" for one in ("prod", "staging") if one in aliases)
 
     def is_packaged(self) -> bool:
-        """Return whether the newest image holds the versions that the aliases name."""
+        """Return whether the newest image contains the versions that the aliases point to."""
         model = self._registered_model()
         tags = model.tags if model else {}
         return "prod" not in self.aliases() or tags.get(PACKAGED) == self.served()
@@ -148,9 +148,9 @@ class Registry:
     ) -> LedgerLine:
         """Move each alias to a version, or delete it if its target is None.
 
-        `expected` contains the aliases that the caller's decision is based on. If the aliases are
-        different now, nothing moves and `Overtaken` is raised. If this process is killed, the next
-        call finishes the move.
+        `expected` contains the aliases as they were when the caller decided. If they are different
+        now, nothing moves and `Overtaken` is raised. If this process is killed, the next call
+        finishes the move.
         """
         with registry_lock(self._client, self.model):
             self._finish()
@@ -231,7 +231,7 @@ class Registry:
 def _marked(
     tags: Mapping[str, Mapping[str, str]], moves: Mapping[str, tuple[str | None, str | None]]
 ) -> dict[str, dict[str, str]]:
-    """Return the tags, and demo=true for every version that an alias leaves or reaches."""
+    """Return the tags with demo=true added for every version in `moves`."""
     moved = {number for pair in moves.values() for number in pair if number}
     return {
         n: {**tags.get(n, {}), **({"demo": "true"} if n in moved else {})} for n in {*tags, *moved}

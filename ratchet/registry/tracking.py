@@ -1,4 +1,4 @@
-"""Connection to MLflow, and the runs of steps."""
+"""The connection to MLflow, and the MLflow runs of the steps."""
 
 import logging
 import os
@@ -28,7 +28,7 @@ LINE_RUN = "RATCHET_LINE_RUN"  # the id of the whole line's run, which is the pa
 def connect() -> "MlflowClient":
     """Return a client of the store at MLFLOW_TRACKING_URI, or of ./mlflow.db if it is not set.
 
-    Raise at once if the server does not answer, because MLflow itself retries for minutes.
+    Raise InputError at once if the server does not answer. MLflow itself would retry for minutes.
     """
     require_store()
     _require_answer(os.environ.get("MLFLOW_TRACKING_URI", ""))
@@ -42,9 +42,9 @@ def connect() -> "MlflowClient":
 
 
 def require_store() -> None:
-    """Raise if MLFLOW_TRACKING_URI contradicts RATCHET_STORE.
+    """Raise InputError if MLFLOW_TRACKING_URI contradicts RATCHET_STORE.
 
-    If the address was deleted by mistake, the runs would otherwise begin a second, empty store.
+    Otherwise, if somebody deletes the address by mistake, the runs would begin a second store.
     """
     required, uri = os.environ.get("RATCHET_STORE", ""), os.environ.get("MLFLOW_TRACKING_URI", "")
     if required not in ("", "git", "server"):
@@ -77,9 +77,9 @@ def _require_answer(uri: str) -> None:
 
 @contextmanager
 def step_run(step: str) -> Iterator["ActiveRun"]:
-    """Start the step's run, or continue the one that `mlflow run` created for it.
+    """Start the step's MLflow run, or continue the run that `mlflow run` created for it.
 
-    If the step is part of the whole line, its run is a child of the line's run.
+    If the step is a part of the whole line (step `main`), its run is a child of the line's run.
     """
     import mlflow
 
@@ -99,7 +99,7 @@ def nested_run(name: str, tags: dict[str, str]) -> Iterator["ActiveRun"]:
 
 
 def run_tags() -> dict[str, str]:
-    """Return the tags of a run. MLflow's own commit tag also says if the tree was dirty."""
+    """Return the tags of a run. MLflow's own commit tag ends in "-dirty" if the tree was dirty."""
     source = provenance()
     demo = {"demo": "true"} if is_demonstration() else {}
     return (
@@ -110,9 +110,10 @@ def run_tags() -> dict[str, str]:
 
 
 def end_dead_runs(client: "MlflowClient") -> list[str]:
-    """Set runs whose process was killed from RUNNING to KILLED, and return their ids.
+    """Find runs that are RUNNING although their process ended; set them to KILLED, return the ids.
 
-    A run on another machine counts as killed after a day, because no job on GitHub lasts longer.
+    Whether a process on another machine has ended is not known. Its run counts as killed after a
+    day, because no job on GitHub lasts longer.
     """
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     running = client.search_runs(experiments, "attributes.status = 'RUNNING'", max_results=1000)

@@ -1,1 +1,1 @@
-"""The MLflow store of a repository without a server: it lies on a git ref between runs."""
+"""The MLflow store (database and files) of a repository without a server, kept on a git ref."""

@@ -1,4 +1,4 @@
-"""Actions on a folder's copy of the store. Each function returns the text that a person reads."""
+"""The actions of the step `store`. Each function returns the message that the user reads."""
 
 from pathlib import Path
 
@@ -11,22 +11,22 @@ from ratchet.store.remote import Remote
 
 
 def take(remote: Remote, folder: Path, to_change: bool, limit_size: bool) -> tuple[str, bool]:
-    """Take the store; the second value is true if it has a version in production."""
+    """Fetch the store; the second value says whether it has a version in production."""
     taken = state.take(remote, folder, to_change, limit_size)
     if taken.store is None:
-        return "The remote holds no store yet", False
+        return "The remote has no store yet", False
     upgraded = migrate(folder / DATABASE)
-    note = "Its tables were upgraded to the schema of this MLflow\n" if upgraded else ""
-    return f"{note}Taken: {taken.store}", has_prod(folder / DATABASE)
+    note = "\nIts tables were upgraded to the schema of this version of MLflow" if upgraded else ""
+    return f"Fetched the store, commit {taken.store}{note}", has_prod(folder / DATABASE)
 
 
 def rebase(remote: Remote, folder: Path, limit_size: bool) -> str:
     from ratchet.store.rebasing import rebase as rebase_copy
 
     taken, added = rebase_copy(remote, folder, read_settings().model, limit_size)
-    return (
-        f"Taken: {taken.store}; versions added: {_names(added)}" if taken.store else "A new store"
-    )
+    if taken.store is None:
+        return "The remote has no store yet, so this folder's store will be the first one"
+    return f"Fetched the store, commit {taken.store}. Versions added to it: {_names(added)}"
 
 
 def put(remote: Remote, folder: Path) -> str:
@@ -34,17 +34,20 @@ def put(remote: Remote, folder: Path) -> str:
 
     result = state.put(remote, folder)
     if result is None:
-        return "There is no store yet, so nothing was put back; the lock is released"
+        return "There is no store yet, so nothing was pushed; the lock is released"
     for link in state.added_pictures(remote, result):
         append_summary(link)
-    lines = ["The store is put back, and the lock is released"]
+    lines = ["The store was pushed, and the lock is released"]
     if result.warning:
         lines.append(f"::warning title=The store is nearly too large::{result.warning}")
     return "\n".join(lines)
 
 
 def restore(remote: Remote, number: int) -> str:
-    return f"State {number} is the store again, as state {state.restore(remote, number)}"
+    newest = state.restore(remote, number)
+    return (
+        f"The store is again as it was in state {number}. Its newest state has the number {newest}"
+    )
 
 
 def prune(folder: Path, keep: int, days: float) -> str:
@@ -65,17 +68,17 @@ def move(folder: Path, to: str, server: str) -> str:
 
     if not (to and server):
         raise InputError(
-            "action=move needs to=, the server's database (postgresql://...), and server=, its"
-            " address (http://...)"
+            "action=move needs to= with the address of the server's database (postgresql://...),"
+            " and server= with the address of the server (http://...)"
         )
     if not (folder / DATABASE).exists():
-        raise InputError(f"{folder / DATABASE} is missing. Take the store first: action=take")
+        raise InputError(f"{folder / DATABASE} is missing. Fetch the store first: action=take")
     moved, address = move_store(folder / DATABASE, to, server), without_credentials(server)
     counts = ", ".join(f"{number} {name}" for name, number in moved.counts.items())
     return (
         f"{counts} and {moved.artifacts} artifacts are on {address}; {moved.loaded} models load"
-        f" from there\nSet MLFLOW_TRACKING_URI={address} and RATCHET_STORE=server; the ref is not"
-        " used then"
+        f" from there\nSet MLFLOW_TRACKING_URI={address} and RATCHET_STORE=server. The store on the"
+        " git ref is then no longer used"
     )
 
 

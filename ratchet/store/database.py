@@ -1,4 +1,8 @@
-"""The store's SQLite file: consistent copies of it, with artifact paths that fit any folder."""
+"""The store's SQLite file: how it is copied to another folder, where its artifacts are elsewhere.
+
+MLflow stores the path of each artifact. On the remote these paths are relative to the store; in a
+folder they are absolute.
+"""
 
 import logging
 import sqlite3
@@ -19,7 +23,10 @@ DATABASE = "mlflow.db"
 
 
 def copy_for_travel(database: Path, target: Path) -> None:
-    """Write a consistent copy, also while others write, in which artifact paths are relative."""
+    """Write a copy in which artifact paths are relative.
+
+    The copy is consistent, even if another process writes to the database at the same time.
+    """
     target.unlink(missing_ok=True)
     with closing(
         sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)
@@ -31,18 +38,21 @@ def copy_for_travel(database: Path, target: Path) -> None:
             relocate(target, f"{root}/{ARTIFACTS}", ARTIFACTS)
     if outside := next(_absolute_paths(target), None):
         raise InputError(
-            f"{database}: there are artifacts at {outside}, outside {database.parent}, and they"
-            " would not be part of the store. Record runs in this folder"
+            f"{database} names artifacts at {outside}. They are outside {database.parent}, so they"
+            " cannot be stored with it. Run the steps in this folder"
         )
 
 
 def settle_in(database: Path) -> None:
-    """Make the relative artifact paths of a copy absolute, for the folder that it is in now."""
+    """Make the relative artifact paths of a copy absolute, for the folder in which it is."""
     relocate(database, ARTIFACTS, f"{database.parent.absolute()}/{ARTIFACTS}")
 
 
 def migrate(database: Path) -> bool:
-    """Upgrade an older schema, which MLflow would refuse; return whether that was necessary."""
+    """Upgrade the tables if an older MLflow made them, and return whether they were upgraded.
+
+    MLflow refuses tables with an older schema.
+    """
     from mlflow.store.db.utils import (
         _get_latest_schema_revision,
         _get_schema_version,
@@ -102,7 +112,7 @@ def _absolute_paths(database: Path) -> Iterator[str]:
 
 
 def _locations(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-    """Return the tables and columns with paths; an older MLflow has fewer of these tables."""
+    """Return the columns with paths, by table. A store of an older MLflow has fewer tables."""
     rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     tables = {name for (name,) in rows}
     return [(table, column) for table, column in LOCATIONS.items() if table in tables]

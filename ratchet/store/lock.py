@@ -1,8 +1,9 @@
-"""The store's lock: a ref on the remote that only one push can create.
+"""The store lock: a ref on the remote that only one push can create.
 
-SQLite files cannot be merged, so a run that writes holds the lock from reading the store until the
-push of its changes. The commit that the ref points to names the run. The lock is broken if that run
-has ended, as GitHub says, or if its time is over; no job that holds the lock may run longer.
+SQLite files cannot be merged. A run that changes the store therefore holds the lock from the moment
+it reads the store until its changes are pushed. The ref points to a commit whose message describes
+the owner of the lock. Another run may take over the lock if GitHub says that the owner has ended,
+or if the lock is older than 120 minutes. A job that holds the lock must therefore end earlier.
 """
 
 import json
@@ -22,18 +23,20 @@ from ratchet.store.remote import GitError, Remote
 LOCK = "refs/ratchet/lock"
 MINUTES = 120
 PAUSE = 3.0  # seconds between two attempts, plus or minus half
-SECONDS_BETWEEN_API_CALLS = 30  # a token has 1000 calls an hour
+SECONDS_BETWEEN_API_CALLS = 30  # GitHub allows a token 1000 calls an hour
 
 
 @dataclass(frozen=True)
 class Owner:
-    who: str  # the run's address, or user and machine
+    """The run that holds the lock."""
+
+    who: str  # the run's address on GitHub, or the user and the machine
     repository: str
     run_id: str
     attempt: str
     job: str
-    until: float
-    nonce: str  # without it, two equal commits in the same second would be the same commit
+    until: float  # when the lock expires, in seconds since 1970
+    nonce: str  # otherwise two commits with the same content would have the same hash
 
     def __str__(self) -> str:
         return f"{self.who}, until {time.strftime('%H:%M:%S UTC', time.gmtime(self.until))}"
@@ -53,21 +56,24 @@ def this_run() -> Owner:
 
 
 def acquire(remote: Remote, log: Callable[[str], None] = print) -> str:
-    """Wait for the lock at most as long as a lock can last, and return its commit."""
+    """Wait until this run gets the lock, and return the lock's commit. `log` prints a message.
+
+    Raise InputError if the lock is still taken after the longest time that a lock is valid.
+    """
     end, next_api_call = time.time() + 60 * MINUTES, 0.0
     owners: dict[str, Owner] = {}
     while time.time() < end:
         commit = remote.refs(LOCK).get(LOCK)
-        reason: str | None = "it was free"
+        reason: str | None = "it was not taken"
         if commit is not None:
             if commit not in owners and (owner := owner_of(remote, commit)):
                 owners = {commit: owner}
-                log(f"The store is locked by {owner}. Waiting; cancel that run to go first")
+                log(f"The store is locked by {owner}. Waiting for it; to stop it, cancel that run")
             reason = expired_reason(owners.get(commit), ask_github=time.time() >= next_api_call)
             if time.time() >= next_api_call:
                 next_api_call = time.time() + SECONDS_BETWEEN_API_CALLS
         if reason and (mine := _create(remote, commit)):
-            log(f"This run has the store's lock: {reason}")
+            log(f"This run now has the store lock: {reason}")
             return mine
         time.sleep(PAUSE * random.uniform(0.5, 1.5))  # noqa: S311
     raise InputError(
@@ -83,12 +89,12 @@ def _create(remote: Remote, old: str | None) -> str | None:
 
 
 def release(remote: Remote, commit: str) -> bool:
-    """Delete this lock; return False if it was replaced or deleted before."""
+    """Delete the lock if it still is this commit, and return whether it was."""
     return remote.push({LOCK: (commit, None)})
 
 
 def owner_of(remote: Remote, commit: str) -> Owner | None:
-    """Return the lock's owner, or None if it was released meanwhile or could not be read."""
+    """Return the lock's owner, or None if the lock is gone or cannot be read."""
     try:
         remote.git("fetch", "--quiet", "--depth=1", remote.address, LOCK)
         message = remote.git("show", "--no-patch", "--format=%B", commit)
@@ -103,15 +109,15 @@ def expired_reason(owner: Owner | None, ask_github: bool) -> str | None:
         return None
     mine = this_run()
     if time.time() > owner.until:
-        return f"the time of {owner.who} is over"
+        return f"the lock of {owner.who} had expired"
     if owner.run_id and (owner.repository, owner.run_id) == (mine.repository, mine.run_id):
         earlier = int(owner.attempt) < int(mine.attempt)
-        return f"an earlier attempt of {owner.who} held it" if earlier else None
+        return f"an earlier attempt of {owner.who} had it" if earlier else None
     return f"{owner.who} has ended" if owner.run_id and ask_github and _has_ended(owner) else None
 
 
 def _has_ended(owner: Owner) -> bool:
-    """Return whether GitHub says that the run has ended; False if GitHub does not answer."""
+    """Return whether GitHub says that the run has ended, or False if GitHub does not answer."""
     api, token = os.environ.get("GITHUB_API_URL"), os.environ.get("GITHUB_TOKEN")
     if not (api and token):
         return False

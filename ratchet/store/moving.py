@@ -1,8 +1,8 @@
-"""The move of a store to an MLflow server: rows into its database, artifacts through the server.
+"""Moving a store to an MLflow server.
 
-The REST interface alone is not enough, because it would give the runs new ids, and the ledger, the
-versions and `reproduce` refer to the old ones. All rows are written in one transaction, after the
-artifacts.
+The artifacts are uploaded through the server. Then all rows are written into the server's database,
+in one transaction. The server's REST interface is not used for the rows, because it would give each
+run a new id. The ledger, the versions and `reproduce` refer to runs by their ids.
 """
 
 import logging
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, MetaData, Table
 
 ROWS_AT_ONCE = 1000
-DEFAULT_ROW = ("experiments", "workspaces")  # an empty server has one row in each
+DEFAULT_ROW = ("experiments", "workspaces")  # a new server has one row in each of these tables
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def move(database: Path, to: str, server: str) -> Moved:
         )
         with source.connect() as rows, target.begin() as into:
             for table in reversed(tables.sorted_tables):
-                into.execute(table.delete())  # the rows of an empty server
+                into.execute(table.delete())  # the rows that a new server has
             for table in tables.sorted_tables:
                 _copy(table, rows, into)
                 _continue_numbers(table, into)
@@ -98,9 +98,9 @@ def _require_same_schema(source: "Engine", target: "Engine") -> None:
     ours, theirs = map(_get_schema_version, (source, target))
     if ours != theirs:
         raise InputError(
-            f"The server's database has MLflow's schema {theirs}, and this store has {ours}. Use"
-            " the MLflow of requirements.txt on both, and run `mlflow db upgrade ADDRESS` on the"
-            " older one"
+            f"The tables of the server's database have MLflow's schema {theirs}, and those of this"
+            f" store have {ours}. Install the MLflow of requirements.txt on both sides, and run"
+            " `mlflow db upgrade ADDRESS` for the older database"
         )
 
 
@@ -112,8 +112,8 @@ def _require_empty(target: "Engine", tables: "MetaData") -> None:
             rows = connection.execute(select(func.count()).select_from(table)).scalar_one()
             if rows > (table.name in DEFAULT_ROW):
                 raise InputError(
-                    f"The server's database is not empty: {table.name} has {rows} rows, whose ids"
-                    " could be the same as the store's. Move the store to a new database"
+                    f"The server's database is not empty: its table {table.name} has {rows} rows,"
+                    " whose ids may be used in the store too. Move the store to a new database"
                 )
 
 
@@ -136,7 +136,10 @@ def _copy(table: "Table", rows: "Connection", into: "Connection") -> None:
 
 
 def _continue_numbers(table: "Table", into: "Connection") -> None:
-    """Set PostgreSQL's sequence, which inserted rows do not advance, to the largest id."""
+    """Let PostgreSQL number new rows after the largest id that was copied.
+
+    Inserting a row with an id does not advance the sequence from which PostgreSQL takes new ids.
+    """
     from sqlalchemy import func, select
 
     column = table.autoincrement_column
@@ -148,7 +151,10 @@ def _continue_numbers(table: "Table", into: "Connection") -> None:
 
 
 def _check(server: str) -> tuple[dict[str, int], int]:
-    """Return the server's own counts, and how many models were downloaded and loaded."""
+    """Return how many runs, versions and aliases the server has, and load all models from it.
+
+    The second value is the number of models that were loaded.
+    """
     import mlflow
     from mlflow.artifacts import download_artifacts
 
@@ -170,7 +176,7 @@ def _check(server: str) -> tuple[dict[str, int], int]:
 
 
 def _all(search: Any, **conditions: Any) -> list[Any]:
-    """Return the items of all pages."""
+    """Return the items of all pages of a search."""
     items, token = [], None
     while True:
         page = search(page_token=token, **conditions)

@@ -1,8 +1,8 @@
 """Deletion of artifacts that nothing needs any more. Runs, metrics and versions stay.
 
-A version is kept if an alias or a ledger line names it, if the gate has not judged it yet, if it is
-one of the newest, or if it is younger than the limit. The tag `pruned` marks the others, and the
-gate and the service cannot load them any more; `reproduce` can train them again.
+A version keeps its artifacts if an alias or a ledger line names it, if the gate has not judged it
+yet, if it is one of the newest, or if it is younger than the limit. The other versions get the tag
+`pruned`. The gate and the service cannot load them any more, but `reproduce` can train them again.
 """
 
 import shutil
@@ -28,7 +28,7 @@ class Pruned:
 
 
 def prune(registry: Registry, client: "MlflowClient", keep: int, days: float) -> Pruned:
-    """Delete the artifacts of versions beyond the newest `keep` that are older than `days`."""
+    """Delete artifacts, except those of the `keep` newest versions and of the last `days` days."""
     now = time.time()
     old = [
         version
@@ -43,7 +43,7 @@ def prune(registry: Registry, client: "MlflowClient", keep: int, days: float) ->
 
 
 def removable(versions: list[Version], needed: set[str], keep: int) -> list[Version]:
-    """Return the versions whose artifacts nothing needs; `versions` has the newest first."""
+    """Return the versions whose artifacts nothing needs. `versions` must have the newest first."""
     return [
         version
         for version in versions[keep:]

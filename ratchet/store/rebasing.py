@@ -1,9 +1,9 @@
-"""New runs and versions of a copy, applied to the newest state of the store.
+"""Adding the new runs and versions of a copy to the newest state of the store.
 
-A long training or search works on a copy to read, so it does not hold the store's lock. Afterwards
-this module takes the lock and the newest state, and adds the copy's runs and versions to it. Runs
-have unique ids and keep them. Versions get the next free numbers. A version is left out if another
-run has added one with the same config, data and lock meanwhile.
+A long training or search works on a copy of the store without holding the store lock. At the end,
+this module takes the lock, fetches the newest state, and adds the runs and versions of the copy to
+it. Runs keep their ids, which are unique. Versions get the next free numbers. If another run has
+added a version with the same config, data and lock file in the meantime, the version is left out.
 """
 
 import shutil
@@ -42,7 +42,10 @@ class NewVersion:
 
 
 def rebase(remote: Remote, folder: Path, model: str, limit_size: bool) -> tuple[Taken, list[str]]:
-    """Take the lock and the newest state; return it and the numbers of the added versions."""
+    """Take the lock, fetch the newest state, and add what is new in the folder's copy.
+
+    Return the state and the numbers of the added versions.
+    """
     copy = remote.folder.parent / "copy"
     _move_store(folder, copy)
     taken = take(remote, folder, to_change=True, limit_size=limit_size)

@@ -1,6 +1,6 @@
-"""A git repository for the store, and the remote that it is pushed to.
+"""A git repository for the store only, and the remote to which it is pushed.
 
-Neither pygit2 nor dulwich supports `--atomic` and `--force-with-lease`, so this calls git.
+It calls the program git, because pygit2 and dulwich have no `--atomic` and `--force-with-lease`.
 """
 
 import os
@@ -13,7 +13,9 @@ from ratchet.errors import InputError
 from ratchet.github.credentials import git_settings
 
 ATTEMPTS = 4
-SETTINGS = {  # models and pictures are compressed already; a database compresses well at any level
+# Fast compression is enough: models and pictures are compressed already, and a database becomes
+# small at any level.
+SETTINGS = {
     "core.compression": "1",
     "core.looseCompression": "1",
     "pack.compression": "1",
@@ -35,13 +37,13 @@ class GitError(Exception):
 
 @dataclass(frozen=True)
 class Remote:
-    """`folder` is the store's own bare repository; `address` is the remote."""
+    """The local bare repository in `folder`, and the address of the remote."""
 
     folder: Path
     address: str
 
     def git(self, *arguments: str, text: str | None = None, **env: str) -> str:
-        """Return git's output; `text` is its standard input."""
+        """Run git and return its output. `text` is git's standard input, `env` adds variables."""
         done = subprocess.run(
             ["git", f"--git-dir={self.folder}", *arguments],
             input=text,
@@ -55,7 +57,10 @@ class Remote:
         return done.stdout.strip()
 
     def refs(self, *patterns: str) -> dict[str, str]:
-        """Return the remote's refs that match. A network error is raised, never an empty result."""
+        """Return the remote's refs that match a pattern, with their commits.
+
+        If the remote cannot be reached, raise InputError instead of returning an empty result.
+        """
         lines = self._with_retries("ls-remote", self.address, *patterns).splitlines()
         return {name: commit for commit, name in map(str.split, lines)}
 
@@ -70,12 +75,15 @@ class Remote:
                 return self.git(*arguments)
             except GitError as error:
                 if attempt == ATTEMPTS - 1:
-                    raise InputError(f"{self.address} does not answer: {error}") from None
+                    raise InputError(
+                        f"{self.address} does not answer: {error}. Check the address, the network"
+                        " and the credentials, then run the step again"
+                    ) from None
                 time.sleep(2**attempt)
         raise AssertionError
 
     def commit(self, tree: str, message: str) -> str:
-        """Create a commit without a parent: it holds one state, not its history."""
+        """Create a commit without a parent, because a state is stored without its history."""
         name = {"GIT_AUTHOR_NAME": "Ratchet", "GIT_COMMITTER_NAME": "Ratchet"}
         mail = {"GIT_AUTHOR_EMAIL": "ratchet@localhost", "GIT_COMMITTER_EMAIL": "ratchet@localhost"}
         return self.git("commit-tree", tree, "-F", "-", text=message, **name, **mail)
@@ -83,7 +91,8 @@ class Remote:
     def push(self, changes: dict[str, Change]) -> bool:
         """Change all refs or none. Return False if one of them no longer has its old commit.
 
-        If the answer of a successful push is lost, the refs on the remote show that it succeeded.
+        If git reports an error, the refs of the remote are read: perhaps the push succeeded, and
+        only the answer was lost.
         """
         leases = [f"--force-with-lease={ref}:{old or ''}" for ref, (old, _) in changes.items()]
         targets = [f"{new or ''}:{ref}" for ref, (_, new) in changes.items()]
@@ -98,13 +107,16 @@ class Remote:
                 if any(refs.get(ref) != old for ref, (old, _) in changes.items()):
                     return False
                 if attempt == ATTEMPTS - 1:
-                    raise InputError(f"{self.address} refused the push: {error}") from None
+                    raise InputError(
+                        f"{self.address} refused the push: {error}. Check that you may write to"
+                        " this repository, then run the step again"
+                    ) from None
                 time.sleep(2**attempt)
         raise AssertionError
 
 
 def store_remote(folder: Path) -> Remote:
-    """Return the store's repository of this folder; create it if it is missing."""
+    """Return the store's repository for this folder, and create it if it is missing."""
     path = folder.absolute() / ".ratchet" / "store.git"
     if not (path / "HEAD").exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,8 +131,8 @@ def _origin_address() -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise InputError(
-            "This folder has no git remote 'origin', and the store lies on that remote. Work in a"
-            " clone, or add the remote: git remote add origin ADDRESS"
+            "This folder has no git remote 'origin', on which the store is kept. Work in a clone,"
+            " or add the remote: git remote add origin ADDRESS"
         )
     address = done.stdout.strip()
     local = Path(address)

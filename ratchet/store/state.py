@@ -1,12 +1,12 @@
-"""The store's states: each is one commit without a parent, on a git ref of the remote.
+"""The states of the store. Each state is one commit without a parent on the git remote.
 
-`refs/ratchet/store` is the current state. The last ten are also `refs/ratchet/store-<number>`. A
-plain clone fetches none of these refs.
+`refs/ratchet/store` points to the newest state, and `refs/ratchet/store-<number>` to each of the
+last ten. A plain clone does not fetch these refs.
 
-take     a copy to read, or with the lock a copy to change
-put      the changed copy as a new state; the same atomic push releases the lock, so a killed run
-         leaves the old state with the lock, or the new state without it
-restore  an older state as the new one
+`take` fetches the newest state, as a copy that is only read, or with the lock as one that may be
+changed. `put` pushes the changed copy as a new state and releases the lock in the same atomic push.
+If a run is killed, the remote therefore has the old state with the lock, or the new state without
+it. `restore` makes an older state the newest one.
 """
 
 import json
@@ -33,12 +33,14 @@ STATES = 10
 
 @dataclass(frozen=True)
 class Taken:
-    """The commits in the remote that this folder's copy was taken from."""
+    """The commits of the remote from which this folder's copy was fetched."""
 
-    store: str | None  # the state's commit; None if there was no store yet
-    lock: str | None  # the lock's commit; None for a copy to read
+    store: str | None  # the commit of the state; None if there was no store yet
+    lock: str | None  # the commit of the lock; None if the copy is only read
     ref: str = STORE
-    states: dict[str, str] = field(default_factory=dict)  # the kept states: ref, commit
+    states: dict[str, str] = field(
+        default_factory=dict
+    )  # the commit of each kept state, by its ref
 
 
 def take(remote: Remote, folder: Path, to_change: bool, limit_size: bool = True) -> Taken:
@@ -60,13 +62,15 @@ def take(remote: Remote, folder: Path, to_change: bool, limit_size: bool = True)
 
 @dataclass(frozen=True)
 class Put:
+    """A successful push: the commits of the old and the new state, and a warning about the size."""
+
     old: str | None
     new: str
-    warning: str | None  # if the store is nearly too large
+    warning: str | None  # None if the store has a good size
 
 
 def put(remote: Remote, folder: Path) -> Put | None:
-    """Push the copy as the new state; return None if nothing was ever stored."""
+    """Push the folder's copy as a new state, or return None if nothing was ever stored."""
     taken = _taken_with_lock(remote)
     if taken.store is None and not (folder / DATABASE).exists():  # nothing was trained yet
         free(remote)
@@ -74,14 +78,14 @@ def put(remote: Remote, folder: Path) -> Put | None:
     with _freed_on_error(remote):
         tree = _tree(remote, folder)
         if problem := too_large(remote, tree, GITHUB):
-            raise InputError(f"Nothing was put back. {problem}")
+            raise InputError(f"Nothing was pushed. {problem}")
         commit = _push(remote, taken, tree)
     _remember(remote, Taken(commit, None))
     return Put(taken.store, commit, too_large(remote, tree, RECOMMENDED))
 
 
 def added_pictures(remote: Remote, result: Put) -> list[str]:
-    """Return a Markdown link for each run whose pictures are new in this state."""
+    """Return a Markdown link to the pictures of each run that is new in this state."""
     if "GITHUB_REPOSITORY" not in os.environ:
         return []
     old = result.old or remote.git("mktree", text="")
@@ -97,7 +101,7 @@ def restore(remote: Remote, number: int) -> int:
     numbers = states(remote)
     if number not in numbers:
         kept = ", ".join(map(str, numbers)) or "none"
-        raise InputError(f"state={number} is not kept. The states that are kept: {kept}")
+        raise InputError(f"state={number} does not exist. The states that exist: {kept}")
     taken = Taken(None, lock.acquire(remote))
     with _freed_on_error(remote):
         _remember(remote, taken)
@@ -131,21 +135,21 @@ def _freed_on_error(remote: Remote) -> Iterator[None]:
 
 
 def free_any(remote: Remote, force: bool) -> str:
-    """Release the lock of this folder, or with `force` of any run, and say what was done."""
+    """Release the lock of this folder, or with `force` that of any run. Return a message."""
     if free(remote):
-        return "The lock is released; the store is as it was"
+        return "The lock is released; the store is unchanged"
     commit = remote.refs(lock.LOCK).get(lock.LOCK)
     if commit is None:
         return "The store is not locked"
     owner = lock.owner_of(remote, commit)
     if not force:
         raise InputError(
-            f"The store is locked by {owner}, not by this folder. Wait for it or cancel it; if it"
-            " does not run any more: action=free force=true"
+            f"The store is locked by {owner}, not by this folder. Wait for that run, or cancel it."
+            " If it does not run any more, release its lock: action=free force=true"
         )
     if not lock.release(remote, commit):
-        raise InputError("The lock has changed its owner meanwhile. Run it again")
-    return f"The lock of {owner} is released; that run cannot put its changes back"
+        raise InputError("Another run took the lock in the meantime. Run this step again")
+    return f"The lock of {owner} is released; that run cannot push its changes any more"
 
 
 def states(remote: Remote) -> list[int]:
@@ -187,8 +191,8 @@ def _push(remote: Remote, taken: Taken, tree: str) -> str:
             changes[ref] = (state, None)
     if not remote.push(changes):
         raise InputError(
-            "Nothing was put back, because this run no longer has the lock: it took longer than"
-            f" {lock.MINUTES} minutes, or another run broke the lock. Run it again"
+            "Nothing was pushed, because this run no longer has the lock: it took longer than"
+            f" {lock.MINUTES} minutes, or another run released the lock. Run it again"
         )
     return commit
 
@@ -196,7 +200,7 @@ def _push(remote: Remote, taken: Taken, tree: str) -> str:
 def _taken_with_lock(remote: Remote) -> Taken:
     taken = taken_by(remote)
     if taken is None or taken.lock is None:
-        raise InputError("This store was not taken with the lock. Take it first: action=lock")
+        raise InputError("This folder does not have the lock. Fetch the store with it: action=lock")
     return taken
 
 
@@ -204,13 +208,13 @@ def _refuse_to_overwrite(remote: Remote, folder: Path) -> None:
     taken = taken_by(remote)
     if taken and taken.lock:
         raise InputError(
-            "The store was taken with the lock and not put back. Put it back (action=put), or leave"
-            " the remote's store as it was (action=free)"
+            "This folder has the lock already, and its copy was not pushed yet. Push it"
+            " (action=put), or release the lock and leave the remote's store as it is (action=free)"
         )
     if taken is None and (folder / DATABASE).exists():
         raise InputError(
-            f"{folder / DATABASE} is this folder's own store. Take the remote's store into another"
-            " folder: folder=.ratchet/store"
+            f"{folder / DATABASE} exists and was not fetched from the remote; it would be"
+            " overwritten. Choose another folder: folder=.ratchet/store"
         )
 
 
@@ -226,9 +230,9 @@ def _check_out(remote: Remote, store: str, folder: Path) -> None:
 
 
 def _tree(remote: Remote, folder: Path) -> str:
-    """Return the tree of the folder's store. Git does not read unchanged files again."""
+    """Return the hash of a git tree with the folder's store. Git reads changed files only."""
     if not (folder / DATABASE).exists():
-        raise InputError(f"{folder / DATABASE} is missing, so there is nothing to put back")
+        raise InputError(f"{folder / DATABASE} is missing, so there is nothing to push")
     copy = remote.folder / DATABASE
     copy_for_travel(folder / DATABASE, copy)
     blob = remote.git("hash-object", "-w", str(copy))
