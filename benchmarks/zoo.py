@@ -25,10 +25,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.zoo_line import MODEL, REPOSITORY, Outcome, estimators, examine, use_store
+from benchmarks.zoo_line import MODEL, examine
+from benchmarks.zoo_models import estimators
+from benchmarks.zoo_outcome import Outcome
 from benchmarks.zoo_report import print_results, read_outcomes
 from benchmarks.zoo_tables import files, read_table, sample, target_of
 
+REPOSITORY = Path(__file__).parent.parent
 SECONDS_A_TABLE = 600
 TABLES_A_SERVICE = 20  # one service answers so many tables, one after the other
 AUTOML_TABLES = 10
@@ -158,7 +161,9 @@ def workspace() -> Iterator[Path]:
         folder = Path(name)
         settings = {"model": MODEL, "data": {"source": "table.csv", "target": "y"}}
         write_project(folder, settings | {"ab": {"split": 0.5}})
-        use_store(folder)
+        os.chdir(folder)
+        os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
+        os.environ["BENTOML_HOME"] = f"{folder}/bentoml"
         yield folder
         os.chdir(REPOSITORY)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
-from benchmarks.zoo_line import Outcome
+from benchmarks.zoo_outcome import Outcome
 from ratchet.report import Row, print_table
 
 ALPHA = 0.01

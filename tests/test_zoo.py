@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
-from benchmarks.zoo_line import Outcome, estimators
+from benchmarks.zoo_models import estimators
+from benchmarks.zoo_outcome import Outcome
 from benchmarks.zoo_tables import all_names, sample, target_of
 from ratchet.model.estimators import ALLOWED
 from tests import warm
