@@ -164,8 +164,8 @@ def test_the_demonstration_is_announced_and_marked_in_the_registry(checkout: Pat
 def test_a_table_of_text_dates_and_gaps_is_served_and_leaves_the_tree_clean(
     checkout: Path, output: str
 ):
-    assert "500 answered in" in output
-    assert "800 answered in" in output
+    assert "500 requests were answered in" in output
+    assert "800 requests were answered in" in output
     assert "not answered" not in output
     assert run(["git", "status", "--porcelain"], checkout).stdout == ""
     assert {run.data.tags["dirty"] for run in runs(checkout)} == {"false"}
@@ -284,9 +284,13 @@ def test_stages_of_the_demonstration_are_refused_if_it_is_off(tmp_path: Path):
         (
             "all",
             {"RATCHET_LOG_URL": "postgresql://u:secret@db/log"},
-            "RATCHET_LOG_URL is a server's",
+            "RATCHET_LOG_URL is the address of a server",
         ),
-        ("test", {"MLFLOW_TRACKING_URI": "http://db"}, "MLFLOW_TRACKING_URI is a server's"),
+        (
+            "test",
+            {"MLFLOW_TRACKING_URI": "http://db"},
+            "MLFLOW_TRACKING_URI is the address of a server",
+        ),
     ],
 )
 def test_wrong_arguments_are_an_error_of_one_line_before_anything_runs(

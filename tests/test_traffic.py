@@ -127,9 +127,9 @@ def test_a_shift_adds_standard_deviations_to_a_column_and_keeps_gaps_and_labels(
 @pytest.mark.parametrize(
     ("shift", "message"),
     [
-        ("petal", "expected column:sd"),
+        ("petal", "expected a column and a number of standard deviations"),
         ("petal_lenght:1", "did you mean 'petal_length'"),
-        ("petal_length:much", "expected column:sd"),
+        ("petal_length:much", "expected a column and a number of standard deviations"),
     ],
 )
 def test_a_shift_that_is_not_valid_is_an_error(shift: str, message: str) -> None:
@@ -139,7 +139,7 @@ def test_a_shift_that_is_not_valid_is_an_error(shift: str, message: str) -> None
 
 @pytest.mark.parametrize("accuracy", ["B", "B=2", "=0.5", "A=0.9;B=0.9", "A=nan"])
 def test_an_accuracy_that_is_not_valid_is_an_error(accuracy: str) -> None:
-    with pytest.raises(InputError, match="expected real, or such as"):
+    with pytest.raises(InputError, match="expected real, accuracies by arm such as A"):
         read_truth(accuracy, 0.0, CLASSES)
 
 
@@ -215,9 +215,11 @@ def test_the_log_agrees_with_the_answers_and_each_arm_has_its_accuracy(
     project = new_project(tmp_path)
     with small_service(tmp_path) as url:
         message, report = drive(project, url, requests="800", accuracy="A=0.6,B=0.9", seed="3")
-        assert "the log agrees on all 800 (0 others came meanwhile)" in message
+        assert (
+            "the log has all 800 of them, with the same values (and 0 requests of other" in message
+        )
         again, _ = drive(project, url, requests="100", labelled="0.5", log=log_of(tmp_path))
-        assert "the log agrees on all 100" in again
+        assert "the log has all 100 of them" in again
     frame = read_log(log_of(tmp_path)).frame
     assert len(frame) == 900
     assert frame["label"].isna().sum() == pytest.approx(50, abs=20)
@@ -237,7 +239,7 @@ def test_the_service_logs_every_answer(tmp_path: Path) -> None:
         service.put("/split", {"ab_split_b": 0.5})
         arguments = {"requests": "600", "accuracy": "1=0.7,2=0.95", "shift": "petal_length:0.5"}
         message, report = drive(project, service.address, SERVICE_TOKEN, **arguments)
-    assert "the log agrees on all 600 (0 others came meanwhile)" in message
+    assert "the log has all 600 of them, with the same values (and 0 requests of other" in message
     right = {row["version"]: row["right"] for row in report["arms"]}  # type: ignore[attr-defined]
     assert right == pytest.approx({"1": 0.7, "2": 0.95}, abs=0.08)
 
@@ -248,7 +250,7 @@ def test_the_service_logs_every_answer(tmp_path: Path) -> None:
     [
         ("lose", "of 100, 10 are missing, 0 twice, 0 different"),
         ("change", "of 100, 0 are missing, 0 twice, 10 different"),
-        ("fail", '10 not answered: 503 {"error":"no"}'),
+        ("fail", '10 requests were not answered: 503 {"error":"no"}'),
     ],
 )
 def test_a_service_that_loses_changes_or_fails_is_detected(
@@ -282,7 +284,7 @@ def test_a_log_is_sent_again_in_the_same_order_with_the_same_users_and_labels(
     copy_secret(tmp_path, tmp_path / "again")
     with small_service(tmp_path / "again") as url:
         message, _ = drive(project, url, data=log_of(tmp_path), requests="150", concurrency="1")
-    assert "the log agrees on all 150" in message
+    assert "the log has all 150 of them" in message
     columns = ("user_id", "features", "label", "arm")
     before, after = (
         read_log(log_of(folder), columns=columns).frame for folder in (tmp_path, tmp_path / "again")
@@ -295,7 +297,7 @@ def test_the_step_says_if_it_has_no_access_to_the_log(tmp_path: Path) -> None:
     with small_service(tmp_path) as url:
         done = run_step(new_project(tmp_path), "traffic", url=url, requests="5")
     assert done.returncode == 0
-    assert "not compared: set RATCHET_ADMIN_TOKEN" in done.stdout
+    assert "the log was not checked. To check it, set RATCHET_ADMIN_TOKEN" in done.stdout
 
 
 @pytest.mark.slow

@@ -1,5 +1,5 @@
-"""GitHub, as the workflows use it: its REST interface, addresses, tags, notices and images.
+"""The parts of the workflows that call GitHub: comments, issues, pull requests, tags, images.
 
-These modules use the standard library only, so that a job with write permissions runs them with the
-system's Python and installs nothing: `python3 -m ratchet.github.notices comment`.
+A job with write permissions should run as little code of others as possible. These modules use the
+standard library only, so such a job installs nothing: `python3 -m ratchet.github.notices comment`.
 """

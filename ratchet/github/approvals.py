@@ -1,7 +1,9 @@
-"""One waiting approval at a time, the newest: python3 -m ratchet.github.approvals
+"""Cancellation of older runs of `promote` that wait for a reviewer.
 
-Cancels older runs of `promote` that wait for a reviewer. Each of them would move aliases by an
-older decision and an older commit. A waiting run has not begun to move anything.
+python3 -m ratchet.github.approvals
+
+An older run would move aliases by an older decision and an older commit. Cancelling it is safe,
+because a run that waits has not moved anything. Only the newest run is left for the reviewer.
 """
 
 import os
@@ -19,7 +21,7 @@ def main() -> None:
     for run_id in older:
         repository.post(f"actions/runs/{run_id}/cancel", {})
     if older:
-        append_summary(f"{len(older)} older runs that waited for a reviewer were cancelled.")
+        append_summary(f"Cancelled older runs that waited for a reviewer: {len(older)}.")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""The parts of CI that a change needs: python3 -m ratchet.github.changes
+"""The decision which parts of CI a change needs: python3 -m ratchet.github.changes
 
-Sets the outputs `code` and `locks`. A change of configs, docs or pictures alone needs no tests of
-the library. Neither does a push to main that merges a pull request, because CI has tested that.
+The output `code` is true if the library has to be tested. It is false if only configs, docs or
+pictures changed, and if a push merges a pull request, because CI has tested that pull request. The
+output `locks` is true if the lock files have to be checked for vulnerabilities.
 """
 
 import os
@@ -24,7 +25,7 @@ def main() -> None:
 
 
 def changed_files() -> list[str]:
-    """Return the files that differ from the first parent: the base of a pull request."""
+    """Return the files that differ from the first parent, in a pull request from its base."""
     command = ["git", "diff", "--name-only", "HEAD^1", "HEAD"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()

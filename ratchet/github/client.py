@@ -12,7 +12,7 @@ PAGE = 100
 
 
 class GitHubError(Exception):
-    """GitHub refused a request."""
+    """An answer of GitHub that refuses a request."""
 
     def __init__(self, method: str, path: str, status: int, message: str) -> None:
         super().__init__(f"GitHub refused {method} {path}: {status}, {message}")
@@ -22,7 +22,7 @@ class GitHubError(Exception):
 
 @dataclass(frozen=True)
 class Repository:
-    """`name` is "owner/repository"; an empty token sends none."""
+    """A repository on GitHub. `name` is "owner/repository". If the token is empty, none is sent."""
 
     api: str
     name: str
@@ -46,7 +46,7 @@ class Repository:
             raise
 
     def pages(self, path: str) -> Iterator[dict[str, Any]]:
-        """Yield the items of all pages of a list."""
+        """Yield the items of a list, page by page."""
         separator = "&" if "?" in path else "?"
         number, size = 1, PAGE
         while size == PAGE:

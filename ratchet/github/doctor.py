@@ -1,7 +1,8 @@
-"""The set-up checklist of a repository on GitHub: python3 -m ratchet.github.doctor
+"""The checklist of what is set up in a repository on GitHub: python3 -m ratchet.github.doctor
 
-Writes a table into the job summary: each part, whether it is set up, what is missing without it,
-and how to set it up. SECRETS and VARIABLES list the names that are set, never a value.
+It writes a table into the job summary: each part, its state, what does not work without it, and how
+to set it up. The environment variables SECRETS and VARIABLES contain the names of the secrets and
+variables that are set, never their values.
 """
 
 import json
@@ -72,7 +73,7 @@ def issues_check(repository: Repository) -> Check:
 
 
 def pull_request_check() -> Check:
-    """Return a reminder: the token of a workflow may not read this setting."""
+    """Return the state "unknown", because the token of a workflow may not read this setting."""
     remedy = "Settings, Actions, General, *Allow GitHub Actions to create pull requests*"
     without = "a config found by AutoML, and new locks, are pushed to a branch only"
     return Check("pull requests by Actions", "unknown", without, remedy)
@@ -122,7 +123,7 @@ def log_check(names: set[str], address: str) -> Check:
 
 
 def answers(address: str) -> bool:
-    """Return whether the address's host accepts a connection; a file needs none."""
+    """Return whether the host of the address accepts a connection. A file has no host: true."""
     parts = urlsplit(address)
     if not parts.hostname:
         return True

@@ -1,7 +1,8 @@
-"""A Bento as an image on GHCR: python3 -m ratchet.github.image
+"""The image of a Bento on GHCR, GitHub's container registry: python3 -m ratchet.github.image
 
-The image's tag is the Bento's digest and never changes: if the tag exists, nothing is built.
-`prod`, and `staging` if the Bento holds a staging version, are moving tags of the newest image.
+The image's tag is the version of the Bento, a digest of its content. If an image with this tag
+exists, nothing is built. The newest image also gets the tag `prod`, and the tag `staging` if the
+Bento contains a staging version.
 """
 
 import json
@@ -19,6 +20,7 @@ def main() -> None:
     if not exists(image):
         run("bentoml", "containerize", bento, f"--image-tag={image}")
         run("docker", "push", image)
+    # `versions` is "v3" or, if there is a staging version, "v3-v4".
     moving = [f"{name}:prod"] + ([f"{name}:staging"] if "-" in versions else [])
     run("docker", "buildx", "imagetools", "create", *[f"--tag={one}" for one in moving], image)
     inspect = ("docker", "buildx", "imagetools", "inspect", "--format={{json .Manifest}}", image)

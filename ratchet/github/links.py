@@ -1,4 +1,4 @@
-"""Addresses of runs: a run of a workflow on GitHub, and a run on an MLflow server."""
+"""Web addresses of workflow runs on GitHub, and of runs on an MLflow server."""
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit, urlunsplit
@@ -21,7 +21,7 @@ def run_url(env: Mapping[str, str]) -> str | None:
 
 
 def tracking_link(run_id: str, experiment: str, env: Mapping[str, str]) -> str | None:
-    """Return a Markdown link to a run on the MLflow server, or None without a server.
+    """Return a Markdown link to a run on the MLflow server, or None if there is no server.
 
     >>> server = {"MLFLOW_TRACKING_URI": "https://me:secret@ml.example.org"}
     >>> tracking_link("ab12", "0", server)

@@ -1,8 +1,9 @@
-"""The ledger as tags and releases on GitHub: python3 -m ratchet.github.mirror
+"""A tag and a release on GitHub for each move of `prod`: python3 -m ratchet.github.mirror
 
-Reads reports/history/history.json and creates what is missing. Existing tags never change. GitHub
-refuses a tag on a commit whose workflow files differ from those of every branch. Such a tag is put
-on the tip of the default branch; its message names the commit that the version was trained from.
+It reads the moves from reports/history/history.json, and creates the tags and releases that are
+missing. It never changes an existing tag. GitHub refuses a tag on a commit whose workflow files are
+not those of any branch. The tag then points to the newest commit of the default branch, and its
+message names the commit from which the version was trained.
 """
 
 import json

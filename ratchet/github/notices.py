@@ -1,9 +1,9 @@
-"""One comment, one open issue or one pull request, created or updated.
+"""A comment, an issue or a pull request that is created once and then updated.
 
 python3 -m ratchet.github.notices comment|issue|pull-request
 
-The arguments are environment variables, because they hold text from elsewhere, such as the title of
-a pull request. That text is sent to GitHub and never run.
+The arguments are environment variables, because they contain text of other people, such as the
+title of a pull request. This text is sent to GitHub, and no shell reads it.
 """
 
 import os
@@ -23,7 +23,7 @@ def main() -> None:
 
 
 def comment(repository: Repository) -> None:
-    """Create the comment on the pull request, or update it."""
+    """Create Ratchet's comment on the pull request NUMBER, or update it."""
     number, mark = int(os.environ["NUMBER"]), MARK.format("comment")
     text = {"body": marked(mark, os.environ["BODY"])}
     for one in repository.pages(f"issues/{number}/comments"):
@@ -34,7 +34,7 @@ def comment(repository: Repository) -> None:
 
 
 def issue(repository: Repository) -> None:
-    """Open the issue of TOPIC, update it while it is open, or close it."""
+    """Open or update the issue about TOPIC if STATE is open, otherwise close it with a comment."""
     mark = MARK.format(os.environ.get("TOPIC") or "drift")
     body = os.environ["BODY"]
     text = {"title": os.environ["TITLE"], "body": marked(mark, body)}
@@ -68,7 +68,7 @@ def _open_issues(issues: Iterable[dict[str, Any]], mark: str) -> list[int]:
 
 
 def pull_request(repository: Repository) -> None:
-    """Open the pull request of BRANCH, or update it."""
+    """Open the pull request for BRANCH, or update it."""
     branch, base = os.environ["BRANCH"], os.environ["GITHUB_REF_NAME"]
     text = {"title": os.environ["TITLE"], "body": os.environ["BODY"][:MAX_CHARACTERS]}
     open_ones = list(repository.pages(f"pulls?state=open&head={repository.owner}:{branch}"))

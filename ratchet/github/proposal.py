@@ -1,7 +1,7 @@
-"""Changed files as a commit on a branch of their own: python3 -m ratchet.github.proposal
+"""A commit of changed files on a separate branch: python3 -m ratchet.github.proposal
 
-Creates or replaces BRANCH. Does nothing if FILES, names or patterns, are unchanged. The output
-`proposed` says which.
+It commits FILES (names or patterns) and pushes them to BRANCH, which is created or replaced. If the
+files are unchanged, nothing is pushed. The output `proposed` says whether something was pushed.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""A warning before drift is no longer checked: python3 -m ratchet.github.schedules
+"""Warnings if GitHub has disabled the schedules, or will: python3 -m ratchet.github.schedules
 
-GitHub disables the schedules of a public repository after 60 days without a commit, and those of a
-fork from the start. The job summary therefore says when the last check ran.
+GitHub disables the schedules of a public repository after 60 days without a commit. In a fork they
+are disabled from the start. The job summary therefore also says when drift was last checked.
 """
 
 import subprocess
@@ -41,7 +41,7 @@ def warnings(state: str, last: datetime | None, idle: int) -> list[str]:
     if idle >= WARN_DAYS:
         messages.append(
             f"The last commit is {idle} days old. GitHub disables the schedules of a public"
-            f" repository after {IDLE_DAYS} days without a commit. Any commit keeps them"
+            f" repository after {IDLE_DAYS} days without a commit. Push any commit to prevent this"
         )
     return messages
 

@@ -1,1 +1,1 @@
-"""Simulated users for a service, and the comparison of its log with their answers."""
+"""Simulated users who send requests to a service, and the check that its log is complete."""

@@ -1,4 +1,4 @@
-"""The comparison of what a client sent and received with what the log holds."""
+"""The check that the prediction log contains exactly what a client sent and received."""
 
 import csv
 import json
@@ -17,12 +17,14 @@ EXAMPLES = 5
 
 @dataclass(frozen=True)
 class Agreement:
-    compared: int
-    missing: int  # answered, and not in the log
+    """The numbers of requests that the log contains correctly, not at all, twice, or wrongly."""
+
+    compared: int  # requests that this client sent and the service answered
+    missing: int  # answered, but not in the log
     twice: int
-    different: int  # in the log with other content
-    others: int  # logged meanwhile, sent by others
-    examples: list[str]
+    different: int  # in the log with other values
+    others: int  # in the log, but sent by other clients at the same time
+    examples: list[str]  # sentences about some missing or different requests
 
     @property
     def holds(self) -> bool:
@@ -34,9 +36,9 @@ def compare(
     lines: Iterable[Mapping[str, str]],
     logged_user: Callable[[str], str | None] = str,
 ) -> Agreement:
-    """Compare with lines of the log's CSV.
+    """Compare the answered requests with the rows of the log's CSV.
 
-    `logged_user` returns the name that the log has for a user, or None if that is not known.
+    `logged_user` returns the user id in the log for a user, or None if it is not known.
     """
     by_id = {one.answer["request_id"]: one for one in sent}
     seen: set[str] = set()
@@ -64,9 +66,10 @@ def compare(
 
 
 def log_lines(url: str, log: str, sent: Sequence[Sent]) -> Iterator[Mapping[str, str]]:
-    """Yield the log's lines since the first answer.
+    """Yield the rows of the log since the first answer.
 
-    They come from the service's /log.csv, or from the database at the address `log`.
+    If `log` is "service", they come from /log.csv of the service at `url`. Otherwise `log` is the
+    address of the log's database.
     """
     since = min(time_of(one.answer["request_id"]) for one in sent)
     if log != "service":
@@ -77,7 +80,7 @@ def log_lines(url: str, log: str, sent: Sequence[Sent]) -> Iterator[Mapping[str,
 
 
 def _text_lines(parts: Iterable[str]) -> Iterator[str]:
-    """Yield lines with their ends, because a quoted text may contain some."""
+    """Yield lines together with their line ends: within a quoted text they belong to the value."""
     rest = ""
     for part in parts:
         *lines, rest = (rest + part).split("\n")

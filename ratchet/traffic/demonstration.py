@@ -1,4 +1,7 @@
-"""The demonstration's requests to a service: a certain drift, and labels that favour staging."""
+"""The simulated traffic of the demonstration: a drift that is certain to be found, and an A/B test.
+
+The labels of the A/B test are drawn so that staging is right more often than prod.
+"""
 
 import os
 import time
@@ -8,25 +11,28 @@ import httpx
 
 from ratchet.errors import InputError
 
-SHIFT = 2.0  # standard deviations, added to one column of the first traffic
-ACCURACIES = (0.80, 0.95)  # of prod and staging, by the labels that the A/B test makes up
+SHIFT = 2.0  # added to one column of the first requests, in standard deviations
+ACCURACIES = (0.80, 0.95)  # the shares of right answers of prod and of staging in the A/B test
 SECONDS_TO_FOLLOW = 30.0
 
 
 def require_local_stores() -> None:
-    """Raise if the demonstration would write to a server that holds real traffic."""
+    """Raise InputError if the demonstration would write to a server, where traffic may be real."""
     for name in ("MLFLOW_TRACKING_URI", "RATCHET_LOG_URL"):
         address = os.environ.get(name, "")
         if "://" in address and not address.startswith(("sqlite", "file")):
             raise InputError(
-                f"{name} is a server's, and the demonstration's requests and labels are made up:"
-                " they would count in real decisions. Unset it, or leave the demonstration out:"
-                " -P demo=false"
+                f"{name} is the address of a server. The demonstration simulates requests and"
+                " labels, which would count in real decisions there. Unset the variable, or run"
+                " without the demonstration: -P demo=false"
             )
 
 
 def drift_shift(address: str) -> str:
-    """Return a shift of the service's first numeric feature, or "none" if it has none."""
+    """Return the shift of the service's first numeric feature, such as "age:2.0".
+
+    Return "none" if there is no numeric feature.
+    """
     request = _get(f"{address}/docs.json")["components"]["schemas"]["Request"]
     features = request["properties"]["features"]["properties"]
     column = next((name for name, schema in features.items() if "number" in schema["type"]), None)
@@ -34,9 +40,9 @@ def drift_shift(address: str) -> str:
 
 
 def split_evenly(address: str, token: str) -> str | None:
-    """Give staging half of the users, and return the made-up accuracy of each version.
+    """Give staging half of the users, and return the accuracy to simulate, such as "3=0.8,4=0.95".
 
-    Return None if no version becomes staging within half a minute.
+    Return None if the service has no staging version within half a minute.
     """
     end = time.monotonic() + SECONDS_TO_FOLLOW
     while not (status := _get(f"{address}/status"))["staging"]:

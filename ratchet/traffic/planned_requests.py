@@ -1,4 +1,4 @@
-"""The requests to send, planned before the first is sent: the same seed gives the same requests."""
+"""The plan of the requests to send. The same seed gives the same requests."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ SHARE_OF_OWN_ROWS = 0.8
 
 @dataclass(frozen=True)
 class PlannedRequest:
-    """A request, with the random numbers in [0, 1) that decide its label."""
+    """A request, with the random numbers in [0, 1) that later decide about its label."""
 
     user_id: str
     features: dict[str, Any]
@@ -25,10 +25,12 @@ class PlannedRequest:
 
 
 def plan_requests(rows: Rows, requests: int, users: int, seed: int) -> Iterator[PlannedRequest]:
-    """Yield requests. Four in five of a user's requests use one of the user's own three rows.
+    """Yield requests of simulated users, or those of a log again.
 
-    The users' activity is exponentially distributed. If the rows come from a log, they are sent in
-    its order by its users, and again from the start when all have been sent.
+    Each simulated user has three rows, which four in five of the user's requests use; the others
+    use any row. The number of requests per user is exponentially distributed. If the rows come from
+    a log, they are yielded in the order of the log with its user ids, and again from the start if
+    more requests are wanted.
     """
     rng = np.random.default_rng(seed)
     own_rows = rng.integers(len(rows), size=(users, ROWS_PER_USER))

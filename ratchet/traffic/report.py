@@ -9,7 +9,10 @@ from ratchet.traffic.agreement import Agreement
 from ratchet.traffic.sending import OUTCOMES_KEPT, Outcome, Sent
 from ratchet.traffic.traffic import Parameters
 
-NOT_COMPARED = "not compared: set RATCHET_ADMIN_TOKEN to the service's, or log to its address"
+NOT_COMPARED = (
+    "the log was not checked. To check it, set RATCHET_ADMIN_TOKEN to the service's token, or log"
+    " to the address of the log's database"
+)
 
 
 def traffic_report(parameters: Parameters, outcome: Outcome, agreement: Agreement | None) -> Report:
@@ -29,24 +32,27 @@ def traffic_report(parameters: Parameters, outcome: Outcome, agreement: Agreemen
 def summary(outcome: Outcome, agreement: Agreement | None) -> str:
     """Return how many requests were answered, and whether the log agrees with the answers."""
     comparison = _comparison(agreement) if agreement else NOT_COMPARED
-    lines = [f"{len(outcome.sent)} answered in {outcome.seconds:.1f} s; {comparison}"]
-    lines += [f"{count} not answered: {why}" for why, count in outcome.unanswered.items()]
+    lines = [f"{len(outcome.sent)} requests were answered in {outcome.seconds:.1f} s; {comparison}"]
+    lines += [
+        f"{count} requests were not answered: {why}" for why, count in outcome.unanswered.items()
+    ]
     return "\n".join(lines)
 
 
 def _comparison(agreement: Agreement) -> str:
     if agreement.holds:
         return (
-            f"the log agrees on all {agreement.compared} ({agreement.others} others came meanwhile)"
+            f"the log has all {agreement.compared} of them, with the same values"
+            f" (and {agreement.others} requests of other clients)"
         )
     return (
-        f"the log does not agree: of {agreement.compared}, {agreement.missing} are missing,"
-        f" {agreement.twice} twice, {agreement.different} different"
+        f"the log is not complete: of {agreement.compared} requests, {agreement.missing} are"
+        f" missing, {agreement.twice} are there twice, {agreement.different} have other values"
     )
 
 
 def rows_by_arm(outcome: Outcome) -> list[dict[str, Any]]:
-    """Return a table row per arm and version."""
+    """Return one row of the report's table for each arm and version."""
     groups: dict[tuple[str, str], list[Sent]] = {}
     for one in outcome.sent:
         key = (one.answer["variant"], one.answer["model_version"])

@@ -1,4 +1,4 @@
-"""The rows to send: the holdout, a file, or the requests of a prediction log."""
+"""The rows to send as requests: from the holdout, a file, or a prediction log."""
 
 import math
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ HOLDOUT = "holdout"
 @dataclass(frozen=True)
 class Rows:
     features: Sequence[dict[str, Any]]
-    labels: Sequence[Any]  # None: a request of a log that has no label
-    users: Sequence[str] | None = None  # the users of a log; otherwise users are made up
+    labels: Sequence[Any]  # a label is None if the request in the log has none
+    users: Sequence[str] | None = None  # the user ids of a log; None: users are simulated
 
     def __len__(self) -> int:
         return len(self.features)
@@ -37,9 +37,10 @@ def read_rows(source: str, settings: Settings) -> Rows:
 
 
 def shifted(rows: Rows, shift: str) -> Rows:
-    """Add to columns: `petal_length:1.5` adds 1.5 standard deviations to that column of each row.
+    """Return the rows with some columns shifted, for example by "petal_length:1.5,age:2".
 
-    The labels stay, so the models answer as they would to a real drift.
+    This adds 1.5 standard deviations to the column petal_length of each row, and 2 to age. The
+    labels are not changed.
     """
     features = [dict(row) for row in rows.features]
     for part in shift.split(","):
@@ -56,7 +57,7 @@ def _rows_of_log(url: str) -> Rows:
 
     frame = read_log(url, columns=("user_id", "features", "label")).frame
     if frame.empty:
-        raise InputError(f"{url} holds no request; expected a prediction log to send again")
+        raise InputError(f"The prediction log at {url} is empty; expected requests to send again")
     return Rows(frame["features"].tolist(), frame["label"].tolist(), frame["user_id"].tolist())
 
 
@@ -79,7 +80,8 @@ def _amount(shift: str, amount: str) -> float:
         return float(amount)
     except ValueError:
         raise InputError(
-            f"shift={shift}: expected column:sd, such as petal_length:1.5, or several with commas"
+            f"shift={shift}: expected a column and a number of standard deviations, such as"
+            " petal_length:1.5, or several of these separated by commas"
         ) from None
 
 
@@ -87,7 +89,7 @@ def _standard_deviation(features: Sequence[dict[str, Any]], name: str) -> float:
     import numpy as np
 
     if name not in features[0]:
-        raise InputError(f"shift: no column '{name}'; {nearest(name, features[0])}")
+        raise InputError(f"shift: there is no column '{name}'; {nearest(name, features[0])}")
     values = [row[name] for row in features if row[name] is not None]
     if not values or not all(isinstance(value, float) for value in values):
         raise InputError(f"shift: column '{name}' is not numeric; choose a numeric column")

@@ -1,4 +1,4 @@
-"""The client: sends requests at a rate, and their labels after a delay."""
+"""The client of the simulated users: it sends requests at a rate, and labels after a delay."""
 
 import asyncio
 import time
@@ -15,12 +15,14 @@ from ratchet.traffic.truth import Truth
 
 LABELS_PER_REQUEST = 200
 SECONDS_BETWEEN_LABELS = 0.05
-TRIES = 20  # for labels; sending one again is safe, because a label is set once
-OUTCOMES_KEPT = ("set", "same", "kept")
+TRIES = 20  # to send labels; sending a label again is safe, because the service sets it only once
+OUTCOMES_KEPT = ("set", "same", "kept")  # the service's answers that mean: the log has this label
 
 
 @dataclass(frozen=True)
 class Plan:
+    """How the client sends: to which service, how fast, and which labels."""
+
     url: str
     rate: float  # requests a second; 0: as many as the service takes
     concurrency: int
@@ -31,17 +33,19 @@ class Plan:
 
 @dataclass
 class Sent:
-    """One answered request, as the client saw it."""
+    """A request that was answered, with its answer and its label."""
 
     request: PlannedRequest
     answer: dict[str, Any]
     seconds: float
     label: Any = None
-    outcome: str | None = None  # the service's answer to the label
+    outcome: str | None = None  # what the service answered to the label
 
 
 @dataclass
 class Outcome:
+    """Everything that was sent: the answered requests, and how many were not answered and why."""
+
     started: float
     sent: list[Sent] = field(default_factory=list)
     unanswered: Counter[str] = field(default_factory=Counter)  # by reason

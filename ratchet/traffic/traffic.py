@@ -1,4 +1,4 @@
-"""A traffic run: read rows, send requests, and compare the service's log with the answers."""
+"""A run of simulated traffic: rows are read, requests are sent, and the log is checked."""
 
 import os
 import time
@@ -16,12 +16,12 @@ from ratchet.traffic.rows import read_rows, shifted
 from ratchet.traffic.sending import Outcome, Plan, send
 from ratchet.traffic.truth import read_truth
 
-COMPARISONS = 5  # tries, because a journal may still drain into the log
+COMPARISONS = 5  # repeated, because the service may still be writing its journal into the log
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """The parameters of the step, checked."""
+    """The parameters of the step `traffic`, which MLproject explains, after their checks."""
 
     url: str
     data: str
@@ -68,7 +68,11 @@ def run_traffic(
 def compare_with_log(
     parameters: Parameters, settings: Settings, outcome: Outcome
 ) -> Agreement | None:
-    """Return None if the log cannot be read: RATCHET_ADMIN_TOKEN is not set."""
+    """Check the log against the answers.
+
+    Return None if nothing was answered, or if the log cannot be read, because RATCHET_ADMIN_TOKEN
+    is not set.
+    """
     is_service = parameters.log == "service"
     if not outcome.sent or (is_service and not os.environ.get("RATCHET_ADMIN_TOKEN")):
         return None

@@ -1,4 +1,4 @@
-"""The true labels: the rows' own, or drawn so that each arm has a given accuracy."""
+"""The labels that are sent: those of the rows, or labels that give each arm a chosen accuracy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +12,14 @@ REAL = "real"
 
 @dataclass(frozen=True)
 class Truth:
-    """`accuracy` by arm (A, B) or by version. All others are judged by the rows' own labels.
+    """The source of the labels.
 
-    With `correlation` a user's outcomes are correlated: the user's own accuracy is drawn from a
-    Beta distribution with that mean and intra-class correlation, at the same quantile in both arms.
+    `accuracy` has an accuracy for arms (A, B) or versions: their labels are drawn so that an answer
+    is right with this probability. Answers of other arms and versions get the label of the row.
+
+    If `correlation` is above 0, the answers to one user are right or wrong together more often than
+    those to different users: the accuracy of each user is drawn from a Beta distribution, with the
+    mean `accuracy` and the intra-class correlation `correlation`.
     """
 
     accuracy: dict[str, float]
@@ -43,12 +47,15 @@ class Truth:
 
 
 def read_truth(accuracy: str, correlation: float, labels: Sequence[Any]) -> Truth:
-    """Parse `A=0.90,B=0.95`, or by version `3=0.90,4=0.95`, or `real`."""
+    """Parse accuracies by arm, "A=0.90,B=0.95", or by version, "3=0.90,4=0.95", or "real"."""
     if not 0 <= correlation < 1:
         raise InputError(f"correlation={correlation}: expected a number from 0 to below 1")
     classes = sorted({label for label in labels if label is not None}, key=str)
     if len(classes) < 2:
-        raise InputError("These rows have fewer than two classes; no wrong label can be drawn")
+        raise InputError(
+            "The rows to send have fewer than two classes, so no wrong label can be drawn. Choose"
+            " other data"
+        )
     parts = [] if accuracy == REAL else accuracy.split(",")
     return Truth(dict(_share(part.strip(), accuracy) for part in parts), correlation, classes)
 
@@ -60,4 +67,7 @@ def _share(part: str, accuracy: str) -> tuple[str, float]:
             return name.removeprefix("v") if name not in ("A", "B") else name, float(share)
     except ValueError:
         pass
-    raise InputError(f"accuracy={accuracy}: expected real, or such as A=0.90,B=0.95 or 3=0.9")
+    raise InputError(
+        f"accuracy={accuracy}: expected real, accuracies by arm such as A=0.90,B=0.95, or by"
+        " version such as 3=0.9"
+    )
