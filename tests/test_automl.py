@@ -293,9 +293,11 @@ def test_too_little_agreement_is_a_warning_and_does_not_stop_the_line(
     result = SearchResult(winner=candidate(), trained=train(spec, split, 42), agreement=0.8)
     message = warning(result, settings)
     assert message
-    assert "the agreement is below automl.agreement, 0.9" in message
+    assert "the agreement with PyCaret's model is below automl.agreement, 0.9" in message
     assert message in summary(result, settings, "3")
-    assert "It is v3; next, the gate" in summary(result, settings, "3")
+    assert "It is v3. Next, let the gate judge it: mlflow run . -e evaluate" in summary(
+        result, settings, "3"
+    )
     result.agreement = 0.9
     assert warning(result, settings) is None
 
@@ -307,14 +309,12 @@ def test_a_class_with_fewer_rows_than_folds_is_an_error(tmp_path: Path):
     settings = Settings.model_validate(
         {"model": "m", "data": {"source": str(path), "target": "outcome"}}
     )
-    with pytest.raises(InputError, match=r"Class leaves has . rows for 5 folds"):
+    with pytest.raises(InputError, match=r"Class leaves has . rows, but there are 5 folds"):
         write_request(load_split(settings.data), settings, 0, tmp_path)
 
 
 def test_only_estimators_that_fit_the_metric_and_the_imbalance_are_searched():
-    with pytest.raises(
-        InputError, match="PyCaret does not search 'LogisticRegresion'; did you mean"
-    ):
+    with pytest.raises(InputError, match="'LogisticRegresion' cannot be searched; did you mean"):
         estimators_to_search(AutomlSettings(estimators=("LogisticRegresion",)), "accuracy")
     assert "RidgeClassifier" not in estimators_to_search(AutomlSettings(), "log_loss")
     assert estimators_to_search(AutomlSettings(imbalance=True), "accuracy") == [

@@ -218,7 +218,9 @@ def test_a_winner_that_disagrees_with_pycarets_model_is_registered_with_a_warnin
     )
     done = run_step(project, "automl")
     assert done.returncode == 0, done.stderr
-    assert "Warning: the agreement is below automl.agreement, 0.9" in done.stdout
+    assert (
+        "Warning: the agreement with PyCaret's model is below automl.agreement, 0.9" in done.stdout
+    )
     assert report(project)["version"] == "1"
     assert report(project)["agreement"] < 0.9
     assert report(project)["warning"].startswith("Warning: the agreement is below")

@@ -1,1 +1,1 @@
-"""AutoML: PyCaret searches in an environment of its own, and the result is a model config."""
+"""AutoML: PyCaret searches for a model in a separate environment; the result is a model config."""

@@ -1,4 +1,7 @@
-"""The agreement of two models: the share of a sample for which both predict the same class."""
+"""The agreement of PyCaret's model and the model that this project trains from its config.
+
+It is the share of a sample of rows for which both models predict the same class.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +16,11 @@ if TYPE_CHECKING:
 def mixed_rows(
     features: pd.DataFrame, codes: np.ndarray, seed: int, most: int = 1000
 ) -> pd.DataFrame:
-    """Return rows that are new to both models: each value comes from one of two rows of a class.
+    """Return a sample of rows that neither model has seen.
 
-    Models agree on rows they have memorised, so training rows would show nothing. The holdout
-    belongs to the gate.
+    Each row is mixed from two training rows of the same class: each value is taken from one of the
+    two at random. Training rows themselves are of no use, because models can memorise them. Holdout
+    rows are not used, because only the gate may look at them.
     """
     rng = np.random.default_rng(seed)
     first = rng.permutation(len(codes))[:most]
@@ -31,6 +35,9 @@ def mixed_rows(
 def agreement(
     model: "Pipeline", sample: pd.DataFrame, predictions: Path, classes: np.ndarray
 ) -> float:
-    """Compare the model with the class codes in a Parquet file, which PyCaret's model predicted."""
+    """Return the share of the sample for which the model predicts the same class as PyCaret's.
+
+    The Parquet file `predictions` has the class codes that PyCaret's model predicted.
+    """
     pycarets = classes[pd.read_parquet(predictions)["label"].to_numpy()]
     return float((np.asarray(model.predict(sample)) == pycarets).mean())

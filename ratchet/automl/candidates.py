@@ -1,4 +1,4 @@
-"""The candidates that the search has scored, and their order in the leaderboard."""
+"""The results of the search: candidates (estimators with parameters and scores), and failures."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,13 @@ from ratchet.settings import Metric
 
 @dataclass(frozen=True)
 class Candidate:
+    """An estimator with its parameters, and its scores on each fold of the cross-validation."""
+
     number: int
-    method: str  # compare, tune or blend: PyCaret's function that made it
+    method: str  # the function of PyCaret that created it: compare, tune or blend
     estimator: str
     params: Mapping[str, Any]
-    folds: Sequence[Mapping[str, float]]
+    folds: Sequence[Mapping[str, float]]  # for each fold, the value of each metric
     seconds: float
     worker: str | None = None  # the worker of a Dask cluster that trained it
 
@@ -45,12 +47,13 @@ class Failure:
 
 @dataclass(frozen=True)
 class SearchStatus:
-    """The search has started, or it has finished and PyCaret waits for a candidate to finalise."""
+    """The start of the search, or its end. After the end, PyCaret waits for the winner."""
 
     finished: bool
 
 
 def read_line(line: str, number: int) -> Candidate | Failure | SearchStatus:
+    """Parse a line that search.py has written. `number` is the number of the line."""
     content = json.loads(line)
     if "search_finished" in content:
         return SearchStatus(content["search_finished"])
@@ -60,9 +63,9 @@ def read_line(line: str, number: int) -> Candidate | Failure | SearchStatus:
 
 
 def leaderboard(candidates: Sequence[Candidate], metric: Metric) -> list[Candidate]:
-    """Return the candidates with the best first; the smaller log loss breaks a tie, as in the gate.
+    """Return the candidates, the best first. If two are equal, the smaller log loss comes first.
 
-    A candidate without probabilities is left out if the metric needs them.
+    A candidate without probabilities is left out if the metric needs probabilities.
     """
     sign = -1 if metric in LOWER_IS_BETTER else 1
 

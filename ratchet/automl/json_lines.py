@@ -1,4 +1,7 @@
-"""Models and scores as JSON lines, and models made from them."""
+"""Conversion of models and scores to JSON, and of JSON to models.
+
+search.py uses these functions in PyCaret's environment.
+"""
 
 import json
 from pathlib import Path
@@ -7,18 +10,19 @@ import numpy as np
 
 
 def append(file, content):
+    """Append the content to the file, as one line of JSON."""
     with Path(file).open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(content) + "\n")
 
 
 def last_line(error):
-    """Return the last line: scikit-learn reports failed fits in many, and the last is the cause."""
+    """Return the last line of the error, which names the cause of scikit-learn's long messages."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
 
 
 def scores(model, folds):
-    """Return the scores of each fold, without those that need probabilities if there are none."""
+    """Return the scores of each fold, without metrics that need probabilities if there are none."""
     names = list(folds)
     if not hasattr(model, "predict_proba"):
         names = [name for name in names if name in ("accuracy", "precision", "recall", "f1")]
@@ -26,6 +30,7 @@ def scores(model, folds):
 
 
 def to_json(model):
+    """Return the model's class and parameters. The members of a blend are converted too."""
     params = model.get_params(deep=False)
     if "estimators" in params:
         members = params["estimators"]
@@ -35,6 +40,7 @@ def to_json(model):
 
 
 def from_json(content, classes):
+    """Return the unfitted model. `classes` has the class of each estimator by its name."""
     params = dict(content["params"])
     if "estimators" in params:
         members = params["estimators"].items()

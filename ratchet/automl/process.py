@@ -1,4 +1,8 @@
-"""The process of the search, in PyCaret's environment. It ends when this process ends."""
+"""The process that runs search.py in PyCaret's environment. It ends when this process ends.
+
+This process sends it requests by files, and writes their names to its standard input. It answers by
+appending lines to the file of candidates.
+"""
 
 import json
 import os
@@ -16,11 +20,12 @@ from ratchet.automl.candidates import Candidate, Failure, SearchStatus, read_lin
 from ratchet.errors import InputError
 
 SEARCH = Path(__file__).with_name("search.py")  # runs in PyCaret's environment, by its path
-GRACE_SECONDS = 30.0  # after the budget: a fit in C handles no signal until it ends
+# How long after the budget the search may take to stop. A fit in C stops only when it is complete.
+GRACE_SECONDS = 30.0
 
 
 class Search:
-    """The running search. It imports PyCaret while this process reads the data."""
+    """The running search. It imports PyCaret at once, while this process still reads the data."""
 
     def __init__(self, python: Path, script: Path, reports: Path) -> None:
         self._command = [str(python), "-E", "-s", str(script.absolute())]
@@ -48,12 +53,16 @@ class Search:
         self._files.cleanup()
 
     def ask(self, request: Mapping[str, Any]) -> None:
+        """Send the request of request.py, which starts the search."""
         files = {"candidates": str(self.candidates), "versions": str(self.versions)}
         self._request = dict(request) | files
         self._send("request.json", self._request)
 
     def results(self) -> Iterator[Candidate | Failure]:
-        """Yield the results until the search has finished or its budget is spent."""
+        """Yield each result as soon as it is written, until the search ends.
+
+        If the search still runs long after its budget, replace it by a new process.
+        """
         end = float("inf")
         while True:
             for line in self._new_lines():
@@ -70,7 +79,10 @@ class Search:
             time.sleep(0.05)
 
     def finalise(self, candidate: Candidate) -> Path:
-        """Return the file with the predictions of PyCaret's model for the sample."""
+        """Let PyCaret train the candidate on all training rows and predict the sample.
+
+        Return the file with the predictions.
+        """
         self._send(
             "winner.json", {"estimator": candidate.estimator, "params": dict(candidate.params)}
         )
@@ -81,7 +93,7 @@ class Search:
         return predictions
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        """Start it in a session of its own: only this process handles Ctrl-C and ends the group."""
+        """Start search.py in a new session. Only this process handles Ctrl-C, and then kills it."""
         with self._log.open("w") as log:
             return subprocess.Popen(
                 self._command,
@@ -102,7 +114,7 @@ class Search:
             self._require_running()
 
     def _new_lines(self) -> Iterator[Candidate | Failure | SearchStatus]:
-        """Yield the new lines that are complete."""
+        """Parse and yield the lines that were written since the last call. Skip a partial line."""
         lines = self.candidates.read_text().splitlines(keepends=True)
         for number in range(self._read, len(lines)):
             if not lines[number].endswith("\n"):
@@ -111,7 +123,7 @@ class Search:
             yield read_line(lines[number], number + 1)
 
     def _restart_to_finalise(self) -> None:
-        """Replace a search that does not react by a process that only finalises."""
+        """Kill a search that does not stop, and start a process that only trains the winner."""
         self._kill()
         self._process = self._start()
         self._send("request.json", self._request | {"budget_minutes": 0})
@@ -124,8 +136,8 @@ class Search:
         if not code:
             return
         output = [line.strip() for line in self._log.read_text().splitlines() if line.strip()]
-        killed = f"it was killed (signal {-code}); out of memory?"
-        last = output[-1] if output else "it printed nothing; is the disk full?"
+        killed = f"it was killed by signal {-code}; it may have run out of memory"
+        last = output[-1] if output else "it printed nothing; the disk may be full"
         raise InputError(
             f"PyCaret's search failed: {killed if code < 0 else last}. Its output and the scored"
             f" candidates are in {self._log.parent.relative_to(Path.cwd())}"

@@ -1,4 +1,7 @@
-"""The project's preparation and metrics, for the scikit-learn version that PyCaret pins."""
+"""This project's preparation of columns and its metrics, written for PyCaret's scikit-learn 1.4.
+
+search.py uses them in PyCaret's environment, where the project itself cannot be imported.
+"""
 
 import numpy as np
 from sklearn import metrics
@@ -11,10 +14,10 @@ WEIGHTED = {"average": "weighted", "zero_division": 0}
 
 
 def prepared(request):
-    """Return the preparation of ratchet/model/preparation.py, which PyCaret fits in every fold.
+    """Return the preparation that ratchet/model/preparation.py makes; PyCaret fits it in each fold.
 
-    PyCaret's own preparation also scales the columns of categories. Behind it, the same
-    KNeighborsClassifier predicts another class for every fourth row of a table of strings.
+    PyCaret's own preparation is not used, because it also scales the columns of categories. After
+    it, the same KNeighborsClassifier predicts another class for a quarter of a table of strings.
     """
     numbers = make_pipeline(
         SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
@@ -33,12 +36,16 @@ def prepared(request):
 
 
 def plain_name(feature, category):
-    """Return a column name without commas and quotes, which LightGBM refuses."""
+    """Return the name of a category's column, without commas and quotes, which LightGBM refuses."""
     return f"{feature}_{str(category).encode().hex()}"
 
 
 def metrics_of(classes):
-    """Return (name, "pred" or "pred_proba", function); PyCaret passes weights, which are None."""
+    """Return each metric as (name, "pred" or "pred_proba", function), for PyCaret's add_metric.
+
+    "pred" means that the function needs labels, "pred_proba" that it needs probabilities. PyCaret
+    also passes weights to the functions, which are always None here. `classes` is their number.
+    """
     codes = list(range(classes))
     many = {"average": "weighted", "multi_class": "ovr", "labels": codes}
 

@@ -1,4 +1,4 @@
-"""The report of a search: the leaderboard as table and picture, and the config of the winner."""
+"""The report of a search: the leaderboard as a table and a picture, and the winner's config."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,7 +59,7 @@ def rows(board: Sequence[Candidate], metric: Metric) -> list[dict[str, Any]]:
 
 
 def draw(board: Sequence[Candidate], metric: Metric, path: Path, most: int = 20) -> None:
-    """Draw the mean of each candidate as a bar and each fold as a dot."""
+    """Draw a bar for the mean score of each candidate, and a dot for its score on each fold."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -83,10 +83,12 @@ def summary(result: SearchResult, settings: Settings, version: str | None) -> st
     sentences = [
         f"{winner.name}: {metric} {winner.scores[metric]:.4f} over folds,"
         f" {trained.metrics[metric]:.4f} on the holdout.",
-        f"Trained by the project's code, it predicts {result.agreement:.1%} of the sample like"
-        " PyCaret's model.",
+        f"Trained by the project's code, it predicts the same class as PyCaret's model for"
+        f" {result.agreement:.1%} of the sample.",
         warning(result, settings) or "",
-        f"It is v{version}; next, the gate: mlflow run . -e evaluate" if version else "",
+        f"It is v{version}. Next, let the gate judge it: mlflow run . -e evaluate"
+        if version
+        else "",
     ]
     return " ".join(sentence for sentence in sentences if sentence)
 
@@ -96,8 +98,9 @@ def warning(result: SearchResult, settings: Settings) -> str | None:
     if result.agreement is None or result.agreement >= limit:
         return None
     return (
-        f"Warning: the agreement is below automl.agreement, {limit:g}. The score over folds may not"
-        " hold for the model trained here; its score on the holdout does."
+        f"Warning: the agreement with PyCaret's model is below automl.agreement, {limit:g}. The"
+        " score over folds may therefore be wrong for the model trained here. Its score on the"
+        " holdout is right."
     )
 
 

@@ -1,4 +1,4 @@
-"""The request to the search: the training split as Parquet, and the settings."""
+"""The request to the search: the training rows in a Parquet file, and the settings."""
 
 import inspect
 from collections.abc import Mapping
@@ -32,13 +32,16 @@ QUICK = (
     "LGBMClassifier",
 )
 SLOW = ("SVC", "MLPClassifier", "GaussianProcessClassifier")  # only if automl.estimators name them
-LABELS_ONLY = ("RidgeClassifier", "SGDClassifier")
-FEW_VALUES = 200_000  # with fewer, starting more processes costs more time than it saves
-CATEGORICAL = ("categorical", *get_args(TextKind))  # PyCaret has no preparation for texts
+LABELS_ONLY = ("RidgeClassifier", "SGDClassifier")  # they predict no probabilities
+FEW_VALUES = 200_000  # for a smaller table, starting more processes takes longer than it saves
+CATEGORICAL = ("categorical", *get_args(TextKind))  # hash and tfidf columns become categories too
 
 
 def write_request(split: Split, settings: Settings, jobs: int, folder: Path) -> dict[str, Any]:
-    """Write the tables of the request into the folder; the holdout is not among them."""
+    """Write the training rows and the sample into the folder, and return the request.
+
+    The holdout is not written, so the search cannot see it.
+    """
     automl, seed = settings.automl, settings.data.seed
     estimators = estimators_to_search(automl, settings.metric)
     require_each_class_in_each_fold(split, automl.folds)
@@ -70,12 +73,15 @@ def write_request(split: Split, settings: Settings, jobs: int, folder: Path) -> 
 
 
 def estimators_to_search(automl: AutomlSettings, metric: Metric) -> list[str]:
-    """Return the estimators that the metric can score and that a config can describe."""
+    """Return the estimators to search: those in the settings, otherwise the quick ones.
+
+    Estimators are left out if the metric needs probabilities that they do not have, or if
+    automl.imbalance needs the parameter class_weight and they do not have it.
+    """
     for name in automl.estimators:
         if name not in (*QUICK, *SLOW):
             raise InputError(
-                f"automl.estimators: PyCaret does not search '{name}';"
-                f" {nearest(name, (*QUICK, *SLOW))}"
+                f"automl.estimators: '{name}' cannot be searched; {nearest(name, (*QUICK, *SLOW))}"
             )
     names = [
         name
@@ -86,31 +92,42 @@ def estimators_to_search(automl: AutomlSettings, metric: Metric) -> list[str]:
     if not names:
         raise InputError(
             f"automl.estimators: none of {', '.join(automl.estimators)} can be searched, because"
-            f" {metric} needs probabilities or automl.imbalance needs class_weight; name others"
+            f" {metric} needs probabilities or automl.imbalance needs class_weight. Name other"
+            " estimators"
         )
     return names
 
 
 def weighs_classes(estimator: str) -> bool:
-    """Return whether a config can do by class_weight what PyCaret does by repeating rows."""
+    """Return whether the estimator has the parameter class_weight.
+
+    With it, a config gives rare classes the weight that PyCaret gives them by repeating their rows.
+    """
     return "class_weight" in inspect.signature(ALLOWED[estimator].load()).parameters
 
 
 def require_each_class_in_each_fold(split: Split, folds: int) -> None:
-    """Raise InputError if a class has fewer rows than folds; PyCaret holds the last row back."""
+    """Raise InputError if a class has fewer training rows than there are folds.
+
+    The last row does not count, because PyCaret needs it as test data.
+    """
     classes, (_, target) = split.table.classes, split.train
     counts = np.bincount(np.searchsorted(classes, target[:-1]), minlength=len(classes))
     fewest = counts.min()
     if fewest < folds:
-        mend = f"Set automl.folds to {fewest}, add" if fewest > 1 else "Add"
+        remedy = f"Set automl.folds to {fewest}, add" if fewest > 1 else "Add"
         raise InputError(
-            f"Class {classes[counts.argmin()]!s} has {fewest} rows for {folds} folds"
-            f" (automl.folds), so a fold would lack it. {mend} rows of that class, or leave it out"
+            f"Class {classes[counts.argmin()]!s} has {fewest} rows, but there are {folds} folds"
+            f" (automl.folds), and each needs a row of it. {remedy} rows of that class, or"
+            " remove the class"
         )
 
 
 def as_plain(features: pd.DataFrame, kinds: Mapping[str, Kind]) -> pd.DataFrame:
-    """Return the columns under numbered names: categories as text, everything else as numbers."""
+    """Return the columns as PyCaret gets them: categories as texts, all others as numbers.
+
+    The columns are named f0, f1, ..., because LightGBM refuses some characters in names.
+    """
     columns = {}
     for number, (name, kind) in enumerate(kinds.items()):
         column = features[name]

@@ -1,4 +1,4 @@
-"""The MLflow runs of a search: its request, and one nested run for each candidate."""
+"""The MLflow runs of a search: one run for the search, and a nested run for each candidate."""
 
 import hashlib
 import time
@@ -26,6 +26,7 @@ def record_request(settings: Settings, tags: Mapping[str, str]) -> None:
 
 
 def record(candidate: Candidate, tags: Mapping[str, str]) -> None:
+    """Record the candidate as a run that is nested in the active run."""
     import mlflow
     from mlflow.entities import Metric, Param
 

@@ -1,8 +1,12 @@
-"""PyCaret's search, which runs in PyCaret's environment. Files connect it with the project.
+"""The search itself. It runs in PyCaret's environment and exchanges only files with the project.
 
-Standard input names two files: the request (ratchet/automl/request.py describes it) and, after the
-line "search_finished", the candidate to finalise. Each candidate is appended to a file as soon as
-it is scored. If standard input closes, the process that started the search is gone, and it ends.
+1. It reads a file name from standard input. This file is the request of ratchet/automl/request.py.
+2. It searches, and appends each candidate as a line of JSON to a file as soon as it is scored. The
+   line "search_finished": true says that the search is over.
+3. It reads a second file name. This file has the winner. It trains the winner on all training rows,
+   predicts the sample, and writes the predictions to a file.
+
+If standard input is closed, the process that started the search has ended, so the search ends.
 """
 
 import json
@@ -29,20 +33,20 @@ from pycaret.internal.preprocess.transformers import FixImbalancer
 from sklearn.ensemble import AdaBoostClassifier, GradientBoostingClassifier
 
 LOWER_IS_BETTER = ("log_loss", "brier")
-DIGITS = 12  # PyCaret rounds to 4 by default, which makes ties
+DIGITS = 12  # PyCaret rounds scores to 4 digits by default, so different scores become equal
 
 
 class BudgetSpent(BaseException):
-    """Not an Exception, because PyCaret catches those and continues."""
+    """The signal that the time is over. PyCaret catches every Exception, so this is not one."""
 
 
 class Experiment(ClassificationExperiment):
-    """PyCaret's experiment, which also reports each candidate once every fold is scored."""
+    """PyCaret's experiment, extended: it reports each candidate as soon as every fold is scored."""
 
     method = "compare"
-    started = None  # set by tuning, whose time is longer than that of its last model
+    started = None  # when tuning began: the time of a tuned model includes that of all its trials
     file = None
-    topic = None  # of the events by which the workers of a cluster report their candidates
+    topic = None  # workers of a Dask cluster report their candidates as events with this topic
 
     def _create_model(self, estimator, *arguments, cross_validation=True, **options):
         options["cross_validation"] = cross_validation
@@ -75,12 +79,15 @@ class Experiment(ClassificationExperiment):
 
 
 def set_up(request):
+    """Return PyCaret's experiment with the data, the preparation and the metrics of the project."""
     table = pd.read_parquet(request["train"])
     experiment = Experiment()
     experiment.file = request["candidates"]
     experiment.setup(
         table.iloc[:-1],
-        test_data=table.iloc[-1:],  # PyCaret requires some; it finalises on all rows, in this order
+        test_data=table.iloc[
+            -1:
+        ],  # PyCaret needs test data; the final model is trained on all rows
         target="target",
         index=False,
         numeric_features=request["numeric"],
@@ -105,7 +112,10 @@ def set_up(request):
 
 
 def balanced(request):
-    """Return PyCaret's step that repeats rows; a config uses class_weight: balanced instead."""
+    """Return the step of the pipeline that repeats the rows of rare classes, if it is wanted.
+
+    The winner's config has class_weight: balanced in its place.
+    """
     if not request["imbalance"]:
         return []
     return [("balance", FixImbalancer(RandomOverSampler(random_state=request["seed"])))]
@@ -151,10 +161,10 @@ def compare(experiment, request):
 
 
 def included(experiment, names):
-    """Return PyCaret's ids of the estimators, or an estimator if the current scikit-learn differs.
+    """Return what PyCaret should compare: its id of each estimator, or an adapted estimator.
 
-    The current version has no SAMME.R, and min_impurity_decrease has another scale with its
-    friedman_mse.
+    An estimator is adapted if its default does something else in the project's scikit-learn, which
+    is newer: it has no SAMME.R, and friedman_mse changes the scale of min_impurity_decrease.
     """
     ids = {m.class_def.__name__: i for i, m in experiment._all_models_internal.items()}
     seed = experiment.seed
@@ -169,7 +179,7 @@ def included(experiment, names):
 
 @contextmanager
 def cluster(request):
-    """Return PyCaret's backend, Fugue, for the Dask cluster of the request, if it names one."""
+    """Yield the PyCaret backend (Fugue) for the request's Dask cluster, or None if it has none."""
     if request["dask"] is None:
         yield None
         return
@@ -177,7 +187,7 @@ def cluster(request):
     from distributed import Client
     from pycaret.parallel import FugueBackend
 
-    for module in (project_parts, json_lines):  # a worker has PyCaret, but not this folder
+    for module in (project_parts, json_lines):  # sent with each task: workers lack this folder
         cloudpickle.register_pickle_by_value(module)
     Experiment.topic = f"ratchet-automl-{secrets.token_hex(8)}"
     with Client(request["dask"], timeout=10) as client:
@@ -211,6 +221,7 @@ def tune(experiment, request, model, score):
 
 
 def finalise(experiment, request, content):
+    """Train the candidate in `content` on all training rows, and write its predictions."""
     classes = {m.class_def.__name__: m.class_def for m in experiment._all_models_internal.values()}
     final = experiment.finalize_model(from_json(content, classes))
     sample = pd.read_parquet(request["sample"])
@@ -221,7 +232,10 @@ def finalise(experiment, request, content):
 
 
 def lines_of_input():
-    """Return a queue of the lines. At their end, kill this process group with joblib's workers."""
+    """Return a queue that receives the lines of standard input.
+
+    At the end of standard input, kill this process and its children, such as joblib's workers.
+    """
     lines = queue.Queue()
 
     def read():

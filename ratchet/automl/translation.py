@@ -1,4 +1,7 @@
-"""The translation of a candidate into the model config that a person would write for it."""
+"""The translation of a candidate, with the parameters of PyCaret's scikit-learn, into a config.
+
+The config has only parameters that differ from the defaults, as a person would write it.
+"""
 
 import inspect
 from collections.abc import Mapping
@@ -46,9 +49,9 @@ def _as_list(default: Any) -> Any:
 
 
 def _current_params(estimator: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters of scikit-learn 1.4 as the current version names them.
+    """Return the parameters of scikit-learn 1.4 with the names and values of the current version.
 
-    The caller drops those that the current version does not have.
+    Parameters that the current version does not have are kept; the caller drops them.
     """
     current = dict(params)
     if current.get("class_weight") == {}:
@@ -63,7 +66,7 @@ def _current_params(estimator: str, params: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _calibrated(config: dict[str, Any]) -> dict[str, Any]:
-    """Return what replaces SVC's probability=True in the current scikit-learn."""
+    """Return a config that gives SVC probabilities, as its parameter probability did in 1.4."""
     return {
         "estimator": "CalibratedClassifierCV",
         "params": {"ensemble": False, "estimator": config},

@@ -1,4 +1,4 @@
-"""The winner of the search, trained by the project's own code."""
+"""The choice of the winner: the best candidate that the project's own code can train."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from ratchet.training.train import Failed, Trained, train_each
 
 @dataclass
 class SearchResult:
-    """The results of the search so far; they are kept if the search is stopped."""
+    """The results of the search so far. They are reported even if the search is stopped."""
 
     candidates: list[Candidate] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -28,7 +28,7 @@ class SearchResult:
 def scored_candidates(
     search: Search, result: SearchResult, tags: Mapping[str, str]
 ) -> Iterator[Candidate]:
-    """Yield each candidate after it has been recorded in an MLflow run."""
+    """Record each candidate in an MLflow run and in `result`, then yield it. Keep failures too."""
     for one in search.results():
         if isinstance(one, Failure):
             result.failures.append(one)
@@ -41,14 +41,18 @@ def scored_candidates(
 def choose_winner(
     search: Search, result: SearchResult, split: Split, settings: Settings
 ) -> Trained:
-    """Train the best candidate that the project's code can train, and measure the agreement."""
+    """Train the candidates, the best first, until one succeeds; return it.
+
+    Also measure how often this model and PyCaret's model agree. Raise InputError if all fail.
+    """
     for candidate in leaderboard(result.candidates, settings.metric):
         trained = _train(candidate, split, settings)
         if isinstance(trained, Trained):
             result.winner, result.trained = candidate, trained
             result.agreement = _agreement(search, candidate, trained, split, settings)
             return trained
-        result.failures.append(Failure(candidate.name, f"trained by the project's code: {trained}"))
+        reason = f"the project's code could not train it: {trained}"
+        result.failures.append(Failure(candidate.name, reason))
     raise InputError(_no_winner(result, settings))
 
 
@@ -77,7 +81,8 @@ def _no_winner(result: SearchResult, settings: Settings) -> str:
     if not result.failures:
         return (
             f"No candidate was scored on every fold within {settings.automl.budget_minutes:g}"
-            " minutes. Raise automl.budget_minutes, or name quicker automl.estimators"
+            " minutes. Increase automl.budget_minutes, or name quicker estimators in"
+            " automl.estimators"
         )
     reasons = {one.estimator: one.reason for one in result.failures}
     first = [f"{name}: {reason.split('. ')[0]}" for name, reason in reasons.items()][:3]
