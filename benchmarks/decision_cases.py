@@ -4,8 +4,10 @@ users whose later requests differ from their first, repeated rows, chosen ids, d
 Each case gives one decision per test (promote, reject or neither) and the labelled users it took.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -13,13 +15,14 @@ import pandas as pd
 
 from benchmarks.decision_rules import LOOK, Ends
 from ratchet.predictions.assignment import arms_of, salt_of
+from ratchet.predictions.reading import read_log
+from ratchet.predictions.window import Window
 from ratchet.promotion.counting import trial_of
 from ratchet.promotion.decision import decide
 from ratchet.promotion.requests import DAY, HOUR, requests_of
 from ratchet.promotion.units import Answers
 from ratchet.settings import PromotionSettings
 
-TESTS = 200
 QUIET = {"min_errors": 0, "deadline_days": None, "min_days": 0.0, "window_days": 0.0}
 
 
@@ -129,8 +132,15 @@ def _with_region(log: pd.DataFrame, region: np.ndarray) -> pd.DataFrame:
 
 
 def repeated(rng: np.random.Generator) -> pd.DataFrame:
-    """Return an export in which each row is there four times."""
-    return single(rng, 1000, 0.9, 0.9).loc[np.repeat(np.arange(1000), 4)].reset_index(drop=True)
+    """Return what is read of an export in which each row is there four times."""
+    log = single(rng, 1000, 0.9, 0.9).drop(columns="features")
+    log = log.assign(
+        arm=log["assigned_arm"], model_version=log["assigned_arm"].map({"A": "1", "B": "2"})
+    )
+    with TemporaryDirectory() as folder:
+        file = str(Path(folder) / "log.parquet")
+        log.loc[np.repeat(np.arange(1000), 4)].to_parquet(file)
+        return read_log(file, Window(), tuple(log.columns)).frame
 
 
 def chosen_ids(secret: bool) -> Callable[[np.random.Generator], pd.DataFrame]:
@@ -231,26 +241,14 @@ CASES = (
 )
 
 
-def play(case: Case, settings: dict[str, Any], tests: int = TESTS) -> tuple[float, float, float]:
-    """Return the shares of promoted and of rejected tests, and the mean labelled users."""
-    decisions, labelled = zip(*outcomes(case, settings, tests), strict=True)
-    return (
-        decisions.count("promote") / tests,
-        decisions.count("reject") / tests,
-        float(np.mean(labelled)),
-    )
-
-
-def outcomes(case: Case, settings: dict[str, Any], tests: int) -> Iterator[tuple[str, int]]:
+def outcome_of(case: Case, settings: dict[str, Any], seed: int) -> tuple[str, int]:
     promotion = PromotionSettings.model_validate(QUIET | settings)
-    for seed in range(tests):
-        log = case.logs(np.random.default_rng([seed, 15]))
-        if case.slices:
-            yield looked_at(case, log, promotion)
-        elif promotion.window_days or promotion.min_days:
-            yield at_the_end(log, promotion)
-        else:
-            yield at_the_first_look(log, promotion)
+    log = case.logs(np.random.default_rng([seed, 15]))
+    if case.slices:
+        return looked_at(case, log, promotion)
+    if promotion.window_days or promotion.min_days:
+        return at_the_end(log, promotion)
+    return at_the_first_look(log, promotion)
 
 
 def at_the_end(log: pd.DataFrame, promotion: PromotionSettings) -> tuple[str, int]:
@@ -284,8 +282,16 @@ def at_the_first_look(log: pd.DataFrame, promotion: PromotionSettings) -> tuple[
 
 
 def looked_at(case: Case, log: pd.DataFrame, promotion: PromotionSettings) -> tuple[str, int]:
-    """Look every 250 requests: slices can hold a promotion back at one look and not at the next."""
-    for end in range(250, len(log) + 1, 250):
+    """Look every 250 requests: slices can hold a promotion back at one look and not at the next.
+
+    No look before the evidence suffices can decide, so the first look is the one after that.
+    """
+    now = float(log["time"].max())
+    whole = trial_of(requests_of(log, promotion, now), Answers("1", "2"), promotion, now)
+    if whole.evidence.first_at is None:
+        return "keep_testing", len(log)
+    first = 250 * -(-whole.evidence.first_at // 250)
+    for end in range(first, len(log) + 1, 250):
         part = log.iloc[:end]
         now = float(part["time"].max())
         requests = requests_of(part, promotion, now)
@@ -296,8 +302,9 @@ def looked_at(case: Case, log: pd.DataFrame, promotion: PromotionSettings) -> tu
     return "keep_testing", len(log)
 
 
-def kept_for_seven_days(rng: np.random.Generator) -> Ends:
+def kept_for_seven_days(seed: int) -> Ends:
     """Test equal versions: 300 users a day, a look a day for 30 days, rows kept for 7 days."""
+    rng = np.random.default_rng([seed, 400])
     promotion = PromotionSettings.model_validate(QUIET)
     log = single(rng, 9000, 0.9, 0.9, DAY / 300)
     for day in range(1, 31):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import Executor
 
 import numpy as np
 import pandas as pd
@@ -48,15 +49,12 @@ def is_rejected(
     return not verdict.passed
 
 
-def equal_rows() -> list[dict[str, object]]:
-    table = []
-    for rows in (30, 300):
-        for metric in METRICS:
-            rng = np.random.default_rng(rows)
-            pairs = (models(rows, 2, rng) for _ in range(TESTS))
-            rejected = sum(is_rejected(one, other, metric) for one, other in pairs)
-            table.append(_row(f"equal model, {rows} rows, {metric}", rejected / TESTS))
-    return table
+def equal_row(kind: tuple[int, str]) -> dict[str, object]:
+    rows, metric = kind
+    rng = np.random.default_rng(rows)
+    pairs = (models(rows, 2, rng) for _ in range(TESTS))
+    rejected = sum(is_rejected(one, other, metric) for one, other in pairs)
+    return _row(f"equal model, {rows} rows, {metric}", rejected / TESTS)
 
 
 def _row(name: str, rejected: float) -> dict[str, object]:
@@ -79,34 +77,28 @@ def identical_row() -> dict[str, object]:
     }
 
 
-def selected_rows() -> list[dict[str, object]]:
+def selected_row(rows: int) -> dict[str, object]:
     """Judge equal models if prod is the best of 50 equal ones, with and without the audit half."""
-    table = []
-    for rows in (300, 3000):
-        halves = np.arange(rows) % 2 == 0
-        rng = np.random.default_rng(rows)
-        rejected, same_rows, reported = 0, 0, []
-        tests = 2 * TESTS
-        for _ in range(tests):
-            truth = rng.integers(0, 2, rows)
-            right = rng.random((CANDIDATES + 1, rows)) < 0.85
-            answers = [Answers(truth, np.where(one, truth, 1 - truth), None, 2) for one in right]
-            best = 1 + int(right[1:, ~halves].mean(1).argmax())
-            reported.append(right[best, halves].mean() - 0.85)
-            rejected += is_rejected(answers[0], answers[best], "accuracy", halves)
-            best = 1 + int(right[1:].mean(1).argmax())
-            same_rows += is_rejected(answers[0], answers[best], "accuracy")
-        bias = float(np.mean(reported))
-        row = _row(f"equal model, prod the best of 50, {rows} rows", rejected / tests)
-        table.append(
-            row
-            | {
-                "on the selecting rows": same_rows / tests,
-                "reported too high": round(bias, 4),
-                "holds": bool(row["holds"]) and abs(bias) <= MOST_BIAS,
-            }
-        )
-    return table
+    halves = np.arange(rows) % 2 == 0
+    rng = np.random.default_rng(rows)
+    rejected, same_rows, reported = 0, 0, []
+    tests = 2 * TESTS
+    for _ in range(tests):
+        truth = rng.integers(0, 2, rows)
+        right = rng.random((CANDIDATES + 1, rows)) < 0.85
+        answers = [Answers(truth, np.where(one, truth, 1 - truth), None, 2) for one in right]
+        best = 1 + int(right[1:, ~halves].mean(1).argmax())
+        reported.append(right[best, halves].mean() - 0.85)
+        rejected += is_rejected(answers[0], answers[best], "accuracy", halves)
+        best = 1 + int(right[1:].mean(1).argmax())
+        same_rows += is_rejected(answers[0], answers[best], "accuracy")
+    bias = float(np.mean(reported))
+    row = _row(f"equal model, prod the best of 50, {rows} rows", rejected / tests)
+    return row | {
+        "on the selecting rows": same_rows / tests,
+        "reported too high": round(bias, 4),
+        "holds": bool(row["holds"]) and abs(bias) <= MOST_BIAS,
+    }
 
 
 def seconds_of_a_gate() -> float:
@@ -120,5 +112,7 @@ def seconds_of_a_gate() -> float:
     return max(seconds)
 
 
-def gate_rows() -> Sequence[dict[str, object]]:
-    return [*equal_rows(), identical_row(), *selected_rows()]
+def gate_rows(pool: Executor) -> Sequence[dict[str, object]]:
+    kinds = [(rows, metric) for rows in (30, 300) for metric in METRICS]
+    equal = list(pool.map(equal_row, kinds))
+    return [*equal, identical_row(), *pool.map(selected_row, (300, 3000))]

@@ -1,26 +1,26 @@
 """The error rates and the speed of the decision, next to a z-test and gbstats.
 
-python -m benchmarks.decision_quality
+python -m benchmarks.decision_quality [TESTS OF A CASE]
 
-Each scenario has 2000 seeded tests. A test has 5000 requests, and the decision is made after every
-100 of them. A test without a decision counts as 5000 requests. The functions that decide are those
-that steps.promote calls. gbstats is installed in .ratchet/gbstats.
+Each scenario has 2000 seeded tests, and so has each case, on a worker per core. A test has 5000
+requests, and the decision is made after every 100 of them. A test without a decision counts as 5000
+requests. The functions that decide are those that steps.promote calls. gbstats is in an environment
+of its own.
 """
 
 import json
+import os
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
-from benchmarks.decision_cases import CASES, Case, kept_for_seven_days, play
-from benchmarks.decision_cases import TESTS as CASE_TESTS
+from benchmarks.decision_case_rows import case_rows
 from benchmarks.decision_gate import MOST_SECONDS as MOST_GATE_SECONDS
 from benchmarks.decision_gate import gate_rows, seconds_of_a_gate
 from benchmarks.decision_rules import (
-    ALPHA,
-    LENGTH,
     LOOK,
     Ends,
     Traffic,
@@ -29,111 +29,67 @@ from benchmarks.decision_rules import (
     by_mcnemar,
     counted,
     counts_at_looks,
-    counts_so_far,
     joined,
     log_of,
     with_answers,
     z_test,
+)
+from benchmarks.decision_scenarios import (
+    ANSWERS,
+    ANSWERS_20,
+    ANSWERS_EQUAL,
+    BATCH,
+    CENTRED,
+    CONFIDENT,
+    CORRELATED,
+    DEADLINE,
+    DEADLINE_EQUAL,
+    LATE,
+    PAIRED,
+    PAIRED_EQUAL,
+    SCENARIOS,
+    TESTS,
+    Scenario,
+    both_answered,
+    confident,
+    correlated,
+    late_labels,
+    traffic,
 )
 from ratchet.report import print_table
 from ratchet.statistics.arrays import Bools
 from ratchet.statistics.betting import Bets
 from ratchet.statistics.sample_ratio import sample_ratio_log_e
 
-TESTS, BATCH = 2000, 100
 EQUAL_THIRDS: Bets = ((2.0, 1 / 3), (1.0, 1 / 3), (0.4, 1 / 3))  # the mixture is compared with it
 MOST_SECONDS = 3.0
 
 
-@dataclass(frozen=True)
-class Scenario:
-    """The true rates of one scenario, and the limits of its results.
-
-    The limits are for the shares of promoted and rejected tests and the mean number of requests.
-    """
-
-    name: str
-    prod: float = 0.9
-    staging: float = 0.9
-    split: float = 0.5
-    most_promoted: float = 1.0
-    least_promoted: float = 0.0
-    most_rejected: float = 1.0
-    least_rejected: float = 0.0
-    most_mean: float = float("inf")
+def confident_rows() -> list[dict[str, object]]:
+    """Use strata of prod's confidence; the peer is the same e-process without them."""
+    rows = []
+    for seed, (scenario, r_squared) in enumerate(CONFIDENT):
+        parts = [
+            (by_betting(tests, stratum=stratum), by_betting(tests))
+            for tests, stratum in confident(scenario, r_squared, np.random.default_rng(500 + seed))
+        ]
+        ours, plain = (joined(list(one)) for one in zip(*parts, strict=True))
+        rows.append(row(scenario, ours, {"plain": plain}))
+    return rows
 
 
-EQUAL = {"most_promoted": ALPHA, "most_rejected": ALPHA}
-SCENARIOS = (
-    Scenario("equal .90, 50/50", **EQUAL),
-    Scenario("equal .90, 80/20", split=0.2, **EQUAL),
-    Scenario("equal .99, 80/20", 0.99, 0.99, 0.2, **EQUAL),
-    Scenario(".90 -> .95, 50/50", 0.90, 0.95, 0.5, least_promoted=0.99, most_mean=870),
-    Scenario(".90 -> .95, 80/20", 0.90, 0.95, 0.2, least_promoted=0.98, most_mean=1310),
-    Scenario(".90 -> .92, 50/50", 0.90, 0.92, 0.5, least_promoted=0.51),
-    Scenario(".95 -> .90, 80/20", 0.95, 0.90, 0.2, least_rejected=0.99, most_mean=1230),
-)
-PAIRED = Scenario("paired, discordance (.07, .02)", least_promoted=0.99, most_mean=290)
-PAIRED_EQUAL = Scenario("paired, discordance (.05, .05)", **EQUAL)
-ANSWERS = Scenario("A/B, answers on record, (.07, .02)", least_promoted=0.99, most_mean=870)
-ANSWERS_20 = Scenario(
-    "A/B, answers on record, (.07, .02), 80/20", split=0.2, least_promoted=0.98, most_mean=1310
-)
-ANSWERS_EQUAL = Scenario("A/B, answers on record, (.05, .05)", **EQUAL)
-CENTRED = Scenario("A/B, answers as covariate, (.07, .02)", least_promoted=0.99, most_mean=870)
-CORRELATED = Scenario("equal, 250 users of 20 correlated requests", **EQUAL)
-LATE = Scenario("equal, B's wrong labels 1500 requests late", **EQUAL)
-
-
-def traffic(scenario: Scenario, rng: np.random.Generator) -> Iterator[Traffic]:
-    for _ in range(TESTS // BATCH):
-        shape = (BATCH, LENGTH)
-        arm_b = rng.random(shape) < scenario.split
-        right = rng.random(shape) < np.where(arm_b, scenario.staging, scenario.prod)
-        yield Traffic(right.astype(float), arm_b, np.full(shape, scenario.split))
-
-
-def both_answered(
-    won: float, lost: float, split: float, rng: np.random.Generator
-) -> Iterator[tuple[Traffic, Bools, Bools]]:
-    """Yield traffic, where only staging is right, and where only prod is; neither is on 3 %."""
-    for _ in range(TESTS // BATCH):
-        drawn = rng.random((BATCH, LENGTH))
-        staging, prod = drawn < won, (drawn >= won) & (drawn < won + lost)
-        both = (drawn >= won + lost) & (drawn < 0.97)
-        arm_b = rng.random(drawn.shape) < split
-        right = np.where(arm_b, staging, prod) | both
-        yield Traffic(right.astype(float), arm_b, np.full(drawn.shape, split)), staging, prod
-
-
-def correlated(rng: np.random.Generator) -> tuple[Ends, Ends]:
-    """Decide on correlated users at the end of a test; the peer is a z-test."""
-    ours, theirs = [], []
-    user = np.repeat(np.arange(250), 20)
-    rng.shuffle(user)
-    for _ in range(TESTS):
-        arm = rng.random(250) < 0.5
-        right = rng.random(LENGTH) < rng.beta(4.5, 0.5, 250)[user]  # intra-class correlation 1/6
-        test = Traffic(right[None].astype(float), arm[user][None], np.full((1, LENGTH), 0.5))
-        theirs.append(z_test(counts_at_looks(test)))
-        ours.append(counted(log_of(test, user)))
-    return joined(ours), joined(theirs)
-
-
-def late_labels(rng: np.random.Generator) -> tuple[Ends, Ends]:
-    """Decide on late labels, with our rule and with a z-test.
-
-    Our rule waits as long as labels take, and counts the requests that are old enough, in their
-    order. The z-test counts the labels that are there.
-    """
-    scenario = Scenario("", 0.9, 0.9, 0.5)
-    ours, theirs = [], []
-    for tests in traffic(scenario, rng):
-        matured = tests.begun(LENGTH - 1500)
-        ours.append(by_betting(matured))
-        here = np.arange(LENGTH) + np.where((tests.right == 0) & tests.arm_b, 1500, 0)
-        theirs.append(z_test(counts_so_far(tests, here)))
-    return joined(ours), joined(theirs)
+def deadline_rows() -> list[dict[str, object]]:
+    """Draw the limit of a promotion at the last request; the peer keeps the limit 1/alpha."""
+    rows = []
+    for seed, scenario in enumerate((DEADLINE, DEADLINE_EQUAL)):
+        rng, draw = np.random.default_rng(600 + seed), np.random.default_rng(700 + seed)
+        parts = [
+            (by_betting(tests, draws=1 - draw.random(BATCH)), by_betting(tests))
+            for tests in traffic(scenario, rng)
+        ]
+        ours, plain = (joined(list(one)) for one in zip(*parts, strict=True))
+        rows.append(row(scenario, ours, {"plain": plain}))
+    return rows
 
 
 def sample_ratio(rng: np.random.Generator) -> tuple[float, float]:
@@ -176,7 +132,7 @@ def row(
         "must be": limits(scenario),
         "holds": holds,
     }
-    for name in ("equal thirds", "z-test", "gbstats"):
+    for name in ("equal thirds", "plain", "z-test", "gbstats"):
         other = (others or {}).get(name)
         columns[name] = (
             f"{other.rates[0]:.3f} {other.rates[1]:.3f} {other.mean:.0f}" if other else ""
@@ -242,82 +198,25 @@ def answered_rows() -> list[dict[str, object]]:
     return rows
 
 
-def case_rows() -> list[dict[str, object]]:
-    table = []
-    for case in CASES:
-        promoted, rejected, mean = play(case, case.settings)
-        holds = (
-            case.least_promoted <= promoted
-            and promoted <= with_error(case.most_promoted)
-            and rejected <= with_error(case.most_rejected)
-            and mean <= case.most_mean
-        )
-        table.append(
-            {
-                "case": case.name,
-                "promoted": promoted,
-                "rejected": rejected,
-                "mean labelled": round(mean),
-                "must be": case_limits(case),
-                "holds": holds,
-                "without": "" if case.before is None else rates(*play(case, case.before)),
-            }
-        )
-    rng = np.random.default_rng(400)
-    ends = joined([kept_for_seven_days(rng) for _ in range(100)])
-    promoted, rejected = ends.rates
-    table.append(
-        {
-            "case": "equal, the log keeps 7 of 30 days",
-            "promoted": promoted,
-            "rejected": rejected,
-            "mean labelled": "",
-            "must be": "each <= 0.05",
-            "holds": max(ends.rates) <= with_error(ALPHA),
-        }
-    )
-    return table
-
-
-def with_error(limit: float) -> float:
-    """Return the limit and two standard errors of a rate that is measured in so many tests."""
-    return float(limit + 2 * np.sqrt(limit * (1 - limit) / CASE_TESTS))
-
-
-def rates(promoted: float, rejected: float, mean: float) -> str:
-    return f"{promoted:.3f} {rejected:.3f} {mean:.0f}"
-
-
-def case_limits(case: Case) -> str:
-    limits = []
-    if case.most_promoted < 1:
-        limits.append(f"promoted <= {case.most_promoted:g}")
-    if case.least_promoted:
-        limits.append(f"promoted >= {case.least_promoted:g}")
-    if case.most_rejected < 1:
-        limits.append(f"rejected <= {case.most_rejected:g}")
-    if np.isfinite(case.most_mean):
-        limits.append(f"mean <= {case.most_mean:g}")
-    return ", ".join(limits)
-
-
-def main() -> None:
-    cases, gates, gate_seconds = case_rows(), gate_rows(), seconds_of_a_gate()
+def main(tests: int = TESTS) -> None:
+    gate_seconds = seconds_of_a_gate()
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        cases, gates = case_rows(tests, pool), gate_rows(pool)
     print_table(cases)
     print(
         "Columns: promoted, rejected, mean labelled users; `without` is the earlier rule. A rate"
-        f" of {CASE_TESTS} tests may exceed its limit by two standard errors."
+        f" of {tests} tests may exceed its limit by two standard errors."
     )
     print_table(gates)
     print(f"A gate at 3000 rows, the slowest metric: {gate_seconds:.2f} s of the processor's")
-    rows = [*independent_rows(), *answered_rows()]
+    rows = [*independent_rows(), *answered_rows(), *confident_rows(), *deadline_rows()]
     for scenario, played in ((CORRELATED, correlated), (LATE, late_labels)):
         ours, naive = played(np.random.default_rng(200))
         rows.append(row(scenario, ours, {"z-test": naive}))
     caught, false = sample_ratio(np.random.default_rng(300))
     clock, processor = seconds_for_a_million()
     print_table(rows)
-    print("The last three columns: promoted, rejected, mean requests.")
+    print("The last four columns: promoted, rejected, mean requests.")
     print(
         f"Sample ratio two points off at 50,000 users: caught {caught:.3f}; as split: {false:.4f}"
     )
@@ -339,4 +238,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(int, sys.argv[1:]))

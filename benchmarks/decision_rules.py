@@ -20,7 +20,7 @@ from ratchet.promotion.decision import decide
 from ratchet.promotion.requests import requests_of
 from ratchet.promotion.units import Answers
 from ratchet.settings import PromotionSettings
-from ratchet.statistics.arrays import Bools, Floats
+from ratchet.statistics.arrays import Bools, Codes, Floats
 from ratchet.statistics.betting import BETS, Bets, Process, betting, randomised
 from ratchet.statistics.mcnemar import mcnemar_log_e
 
@@ -81,9 +81,18 @@ def reached(log_e: Floats) -> Floats:
     return np.where(over.any(-1), look, np.inf)
 
 
-def by_betting(tests: Traffic, bets: Bets = BETS) -> Ends:
-    scores = randomised(tests.right, tests.arm_b, tests.split)
-    return ends_of(betting(scores, 0.0, EFFECT, bets))
+def by_betting(
+    tests: Traffic, bets: Bets = BETS, stratum: Codes | None = None, draws: Floats | None = None
+) -> Ends:
+    """Decide by the e-process. With `draws`, each test has its deadline at its last request."""
+    scores = randomised(tests.right, tests.arm_b, tests.split, stratum)
+    process = betting(scores, 0.0, EFFECT, bets)
+    ends = ends_of(process)
+    if draws is None:
+        return ends
+    is_open = np.isinf(ends.promoted) & np.isinf(ends.rejected)
+    is_promoted = is_open & (process.promote[:, -1] >= np.log(draws / ALPHA))
+    return Ends(np.where(is_promoted, float(LENGTH), ends.promoted), ends.rejected)
 
 
 def counts_at_looks(tests: Traffic) -> NDArray[np.int64]:
@@ -135,7 +144,9 @@ def by_mcnemar(staging: Bools, prod: Bools) -> Ends:
 
 
 def with_answers(tests: Traffic, staging: Bools, prod: Bools, alone: bool) -> Ends:
-    scores = randomised(tests.right, tests.arm_b, tests.split, ~(staging | prod), alone)
+    same = ~(staging | prod)
+    certain = same if alone else None
+    scores = randomised(tests.right, tests.arm_b, tests.split, same.astype(int), certain)
     return ends_of(betting(scores, 0.0, EFFECT))
 
 

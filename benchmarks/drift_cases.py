@@ -1,36 +1,41 @@
 """Cases of benchmarks.drift_quality beyond independent normal columns: ties, names, users, days.
 
 Each case returns for a seed whether a check says drift. All run the whole check: profiles, samples,
-the dependence between features, and joint shifts.
+the dependence between features, and joint shifts. To be quick, all checks of a process share one
+DuckDB connection, and ten checks of the same 13 columns share one reference.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ratchet.columns import Kind
+from ratchet.data import source
+from ratchet.data.source import connect, of_frame
 from ratchet.drift.comparison import Drift, compare
 from ratchet.drift.dependence import dependence
 from ratchet.drift.joint import joint_shift
 from ratchet.drift.periods import period_spread
 from ratchet.profile.reading import (
     Reading,
+    one_per_unit,
     read_current,
-    read_reference,
+    read_rows,
     read_training,
     with_answers,
 )
 from ratchet.settings import DataSettings, DriftSettings
 
 Columns = dict[str, Any]
+Sides = Callable[[int], tuple[Columns, Columns]]  # a seed: the reference and the current data
 Generator = np.random.Generator
 DATA = DataSettings(source="table.csv", target="(none)")
 N, M = 2000, 1000
+CHECKS_OF_A_REFERENCE = 10
 
 
 @dataclass(frozen=True)
@@ -38,23 +43,46 @@ class Case:
     truth: str
     rows: int
     drifted: Callable[[int], bool]
-    checks: int = 1000
     least: float = 0.0
     most: float = 1.0
+    sides: Sides | None = None  # the same data, for other tools
+
+
+def case(truth: str, sides: Sides, least: float = 0.0, most: float = 1.0) -> Case:
+    def drifted(seed: int) -> bool:
+        return check(*sides(seed)).finding == "drifted"
+
+    return Case(truth, M, drifted, least, most, sides)
 
 
 def kind_of(values: Any) -> Kind:
     return "categorical" if isinstance(values[0], str) else "numeric"
 
 
+@cache
+def shared_connection() -> Any:
+    connection = connect()
+    connection.execute("SET threads = 1")
+    return connection
+
+
+source.connect = lambda: shared_connection().cursor()  # a new database takes 25 ms
+
+
 def check(before: Columns, now: Columns, time: str | None = None) -> Drift:
-    kinds: dict[str, Kind] = {name: kind_of(values) for name, values in before.items()}
+    return checked(reference_of(before, time), now, time)
+
+
+def reference_of(columns: Columns, time: str | None = None) -> Reading:
+    kinds: dict[str, Kind] = {name: kind_of(values) for name, values in columns.items()}
     if time:
         kinds[time] = "date"
-    frames = [pd.DataFrame(side) for side in (before, now)]
-    classes = np.resize(["yes", "no"], len(frames[0]))
-    reference = read_training(frames[0], classes, kinds)
-    return compared(reference, read_current(frames[1], DATA, reference.profile)[0], time)
+    frame = pd.DataFrame(columns)
+    return read_training(frame, np.resize(["yes", "no"], len(frame)), kinds)
+
+
+def checked(reference: Reading, now: Columns, time: str | None = None) -> Drift:
+    return compared(reference, read_current(pd.DataFrame(now), DATA, reference.profile)[0], time)
 
 
 def compared(reference: Reading, current: Reading, time: str | None = None) -> Drift:
@@ -76,16 +104,17 @@ def drifted_by_columns(reference: Reading, current: Reading) -> bool:
     return drift.finding == "drifted"
 
 
-def unchanged(columns: Callable[[Generator, int], Columns]) -> Callable[[int], bool]:
-    def drifted(seed: int) -> bool:
+def unchanged(columns: Callable[[Generator, int], Columns]) -> Sides:
+    def sides(seed: int) -> tuple[Columns, Columns]:
         rng = np.random.default_rng(seed)
-        return check(columns(rng, N), columns(rng, M)).finding == "drifted"
+        return columns(rng, N), columns(rng, M)
 
-    return drifted
+    return sides
 
 
-def words(codes: np.ndarray) -> list[str]:
-    return [f"w{code}" for code in codes]
+def words(codes: np.ndarray) -> np.ndarray:
+    names = np.array([f"w{code}" for code in range(codes.min(), codes.max() + 1)], dtype=object)
+    return np.asarray(names[codes - codes.min()])
 
 
 def half_missing(rng: Generator, rows: int) -> Columns:
@@ -114,28 +143,50 @@ def many_names(names: int) -> Callable[[Generator, int], Columns]:
     return columns
 
 
-def new_name(seed: int) -> bool:
+def new_name(seed: int) -> tuple[Columns, Columns]:
     rng = np.random.default_rng(seed)
     before, now = many_names(20)(rng, N), many_names(20)(rng, M)
-    now["name"] = ["new" if rng.random() < 0.02 else name for name in now["name"]]
-    return check(before, now).finding == "drifted"
+    now["name"] = np.where(rng.random(M) < 0.02, "new", now["name"])
+    return before, now
 
 
-def thirteen(change: Callable[[Generator, Columns], None]) -> Callable[[int], bool]:
-    def columns(rng: Generator, rows: int) -> Columns:
-        values: Columns = {f"n{i}": rng.normal(size=rows) for i in range(8)}
-        values["n1"] = 0.6 * values["n0"] + 0.8 * values["n1"]
-        values |= {f"c{i}": words(rng.integers(0, i + 2, rows)) for i in range(4)}
-        values["gaps"] = np.where(rng.random(rows) < 0.01, np.nan, rng.normal(size=rows))
-        return values
+def thirteen_columns(rng: Generator, rows: int) -> Columns:
+    values: Columns = {f"n{i}": rng.normal(size=rows) for i in range(8)}
+    values["n1"] = 0.6 * values["n0"] + 0.8 * values["n1"]
+    values |= {f"c{i}": words(rng.integers(0, i + 2, rows)) for i in range(4)}
+    values["gaps"] = np.where(rng.random(rows) < 0.01, np.nan, rng.normal(size=rows))
+    return values
 
-    def drifted(seed: int) -> bool:
+
+@lru_cache(maxsize=1)
+def thirteen_before(number: int) -> tuple[Columns, Reading]:
+    columns = thirteen_columns(np.random.default_rng([number, 13]), 20_000)
+    return columns, reference_of(columns)
+
+
+def thirteen(
+    truth: str,
+    change: Callable[[Generator, Columns], None],
+    least: float = 0.0,
+    most: float = 1.0,
+) -> Case:
+    def current(seed: int) -> Columns:
         rng = np.random.default_rng(seed)
-        before, now = columns(rng, 20_000), columns(rng, M)
+        now = thirteen_columns(rng, M)
         change(rng, now)
-        return check(before, now).finding == "drifted"
+        return now
 
-    return drifted
+    def before(seed: int) -> tuple[Columns, Reading]:
+        return thirteen_before(seed // CHECKS_OF_A_REFERENCE)
+
+    return Case(
+        truth,
+        M,
+        lambda seed: checked(before(seed)[1], current(seed)).finding == "drifted",
+        least,
+        most,
+        lambda seed: (before(seed)[0], current(seed)),
+    )
 
 
 def nothing(_: Generator, now: Columns) -> None:
@@ -199,15 +250,12 @@ def users(number: int, each: int, per_user: bool) -> Callable[[int], bool]:
 
     def drifted(seed: int) -> bool:
         rng = np.random.default_rng(seed)
-        unit = "user" if per_user else None
-        data = DATA if unit else DATA.model_copy(update={"drop": ("user",)})
-        with TemporaryDirectory() as folder:
-            files = [str(Path(folder) / name) for name in ("a.parquet", "b.parquet")]
-            table(rng, 4000, 1).to_parquet(files[0])
-            table(rng, number, each).to_parquet(files[1])
-            reference = read_reference(files[0], data, unit)
-            current = read_current(files[1], data, reference.profile, unit)[0]
-            return compared(reference, current).finding == "drifted"
+        reference = reference_of(dict(table(rng, 4000, 1).drop(columns="user")))
+        rows = of_frame(table(rng, number, each))
+        data = DATA.model_copy(update={"drop": ("user",)})
+        rows = one_per_unit(rows, "user" if per_user else None, "the current data")
+        current, _ = read_rows(rows, "the current data", data, reference.profile)
+        return compared(reference, current).finding == "drifted"
 
     return drifted
 
@@ -252,29 +300,30 @@ def dated(rng: Generator, effects: np.ndarray, day: np.ndarray) -> Columns:
 
 ALPHA = DriftSettings().alpha
 CASES = (
-    Case("no drift, half of the values missing", M, unchanged(half_missing), most=ALPHA),
-    Case("no drift, eight categories", M, unchanged(eight_categories), most=ALPHA),
-    Case("no drift, a number with two categories", M, unchanged(mixed), most=ALPHA),
-    Case("no drift, 500 names", M, unchanged(many_names(500)), most=ALPHA),
-    Case("no drift, 5000 names", M, unchanged(many_names(5000)), most=ALPHA),
-    Case("a new name of 2 % among 20", M, new_name, least=0.85),
-    Case("no drift, 13 mixed columns", M, thirteen(nothing), most=ALPHA),
-    Case(".3 sd in one of 13 columns", M, thirteen(one_shift), least=0.8),
-    Case(".2 sd in three of 13 columns", M, thirteen(three_shifts), least=0.55),
-    Case("correlation .6 -> 0 in 13 columns", M, thirteen(no_correlation), least=0.95),
-    Case("missing 1 -> 5 % in one of 13", M, thirteen(more_gaps), least=0.7),
+    case("no drift, half of the values missing", unchanged(half_missing), most=ALPHA),
+    case("no drift, eight categories", unchanged(eight_categories), most=ALPHA),
+    case("no drift, a number with two categories", unchanged(mixed), most=ALPHA),
+    case("no drift, 500 names", unchanged(many_names(500)), most=ALPHA),
+    case("no drift, 5000 names", unchanged(many_names(5000)), most=ALPHA),
+    case("a new name of 2 % among 20", new_name, least=0.85),
+    thirteen("no drift, 13 mixed columns", nothing, most=ALPHA),
+    thirteen(".3 sd in one of 13 columns", one_shift, least=0.8),
+    thirteen(".2 sd in three of 13 columns", three_shifts, least=0.55),
+    thirteen("correlation .6 -> 0 in 13 columns", no_correlation, least=0.95),
+    thirteen("missing 1 -> 5 % in one of 13", more_gaps, least=0.7),
     Case("accuracy stays .90", M, accuracy(0.9, 0.9), most=ALPHA),
     Case("accuracy .90 -> .895", M, accuracy(0.9, 0.895), most=ALPHA),
-    Case("accuracy .90 -> .85", M, accuracy(0.9, 0.85), least=0.5),
-    Case("accuracy .99 -> .96", M, accuracy(0.99, 0.96), least=0.6),
+    Case("accuracy .90 -> .89, the tolerance", M, accuracy(0.9, 0.89), most=ALPHA),
+    Case("accuracy .90 -> .85", M, accuracy(0.9, 0.85), least=0.6),
+    Case("accuracy .99 -> .96", M, accuracy(0.99, 0.96), least=0.7),
     Case("predictions stay 30 %", M, predictions(0.3, 0.3), most=ALPHA),
     Case("predictions 30 -> 40 %", M, predictions(0.3, 0.4), least=0.85),
-    Case("200 users of 20 rows, one row each", 200, users(200, 20, True), 300, most=ALPHA),
-    Case("200 users of 20 rows, all rows", 4000, users(200, 20, False), 300),
-    Case("days of .1 sd, time known", 1400, days(0.1), 300, most=0.05),
-    Case("days of .2 sd, time known", 1400, days(0.2), 300, most=0.05),
-    Case("days of .3 sd, time known", 1400, days(0.3), 300, most=0.05),
-    Case("days of .3 sd, time not known", 1400, days(0.3, None), 300),
-    Case("a Saturday, time known", 1400, weekday([33]), 300, most=ALPHA),
-    Case("a whole week, time known", 1400, weekday(list(range(28, 35))), 300, most=ALPHA),
+    Case("200 users of 20 rows, one row each", 200, users(200, 20, True), most=ALPHA),
+    Case("200 users of 20 rows, all rows", 4000, users(200, 20, False)),
+    Case("days of .1 sd, time known", 1400, days(0.1), most=ALPHA),
+    Case("days of .2 sd, time known", 1400, days(0.2), most=ALPHA),
+    Case("days of .3 sd, time known", 1400, days(0.3), most=ALPHA),
+    Case("days of .3 sd, time not known", 1400, days(0.3, None)),
+    Case("a Saturday, time known", 1400, weekday([33]), most=ALPHA),
+    Case("a whole week, time known", 1400, weekday(list(range(28, 35))), most=ALPHA),
 )

@@ -9,6 +9,7 @@ they are in the tables.
 """
 
 import json
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.drift_cases import DATA
 from ratchet.data.source import of_frame
 from ratchet.drift.comparison import compare
 from ratchet.drift.dependence import dependence
@@ -26,17 +28,16 @@ from ratchet.drift.joint import joint_shift
 from ratchet.profile.counting import column
 from ratchet.profile.reading import read_current, read_training
 from ratchet.report import print_table
-from ratchet.settings import DataSettings, DriftSettings
+from ratchet.settings import DriftSettings
 from ratchet.statistics.repeats import worth
 
-DATA = DataSettings(source="table.csv", target="(none)")
 LIMITS = DriftSettings()
 MIN_ROWS, MAX_ROWS, MIN_COLUMNS = 400, 20_000, 3
 
 
 def main(tables: int = 40, checks: int = 25) -> None:
     names = [name for name, _ in zip(suitable_tables(), range(tables), strict=False)]
-    with ProcessPoolExecutor(2) as pool:
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         rows = list(pool.map(partial(alarms, checks=checks), names))
     print_table([row for row in rows if row["alarms"]])
     total = sum(row["checks"] for row in rows)

@@ -282,6 +282,15 @@ def test_a_model_with_few_errors_that_makes_four_times_as_many_has_drifted():
     assert compare(before, answered(960, 40, like=before), None, LIMITS).answers["right"].drifted
 
 
+def test_ten_stable_features_take_no_power_from_the_test_of_the_accuracy():
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(2000, 10))).rename(columns=str)
+    before = replace(profile_of(table), right=answered(1800, 200).right)
+    now = answered(856, 144, like=replace(answered(1800, 200), features=answered(1, 1).features))
+    drift = compare(before, replace(profile_of(table, before), right=now.right), None, LIMITS)
+    assert drift.answers["right"].p_value == pytest.approx(0.0037, abs=0.0001)
+    assert drift.reason == "changed: accuracy, from 0.900 to 0.856"
+
+
 def test_ten_points_more_of_a_predicted_class_are_drift_and_two_are_tolerated():
     def predicting(yes, rows, like=None):
         words = pd.DataFrame({"prediction": np.repeat(["yes", "no"], [yes, rows - yes])})

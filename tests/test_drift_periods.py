@@ -12,6 +12,7 @@ from ratchet.drift.periods import period_spread
 from ratchet.errors import InputError
 from ratchet.profile.reading import Reading, read_current, read_training
 from ratchet.settings import DataSettings, DriftSettings
+from ratchet.statistics.period_spread import period_p_value
 
 COLUMNS = ["a", "b", "c", "d"]
 KINDS: dict[str, Kind] = {**dict.fromkeys(COLUMNS, "numeric"), "day": "date"}
@@ -53,6 +54,20 @@ def test_the_week_after_a_month_of_correlated_days_alarms_only_if_the_time_is_un
             verdicts.append(check(before, now, time).finding)
     assert findings[None].count("drifted") >= 7
     assert findings["day"].count("drifted") == 0
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.9, 0.95])
+def test_the_day_after_a_month_of_correlated_days_has_a_small_p_value_in_at_most_alpha(correlation):
+    rng = np.random.default_rng(5)
+    small = 0
+    for _ in range(1500):
+        days = [rng.normal()]
+        for _ in range(30):
+            days.append(correlation * days[-1] + np.sqrt(1 - correlation**2) * rng.normal())
+        before = np.array(days[:30])[:, None]
+        p_value = period_p_value(np.array([days[30] - before.mean()]), before, np.arange(30)[::-1])
+        small += p_value < 0.01
+    assert small <= 22  # 0.01, and two standard errors
 
 
 def saturdays() -> Any:

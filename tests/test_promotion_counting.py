@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ratchet.promotion.decision import decide
 from ratchet.promotion.requests import requests_of
 from ratchet.promotion.rescoring import feature_rows
 from ratchet.promotion.trial import Trial
-from ratchet.promotion.units import Answers
+from ratchet.promotion.units import Answers, labelled_units
 from ratchet.settings import PromotionSettings
 from tests.traffic import START, rows_of_test
 
@@ -236,6 +237,79 @@ def test_agreement_is_a_covariate_and_not_an_assumption():
     assert [one.first for one in evidence.values()] == ["promote"] * 4
     widths = [one.interval[1] - one.interval[0] for one in evidence.values()]
     assert widths[0] > widths[2]
+
+
+def test_a_confident_prod_is_a_covariate_and_saves_users():
+    """Staging mends half of the errors; prod is right on .6, .95 or .999 and knows it."""
+    firsts = []
+    for seed in range(8):
+        rng = np.random.default_rng([seed, 56])
+        rows = rows_of_test(users=4000, seed=seed)
+        confidence = np.array([0.6, 0.95, 0.999])[rng.integers(0, 3, 4000)]
+        is_b = (rows["arm"] == "B").to_numpy()
+        right = rng.random(4000) < np.where(is_b, (1 + confidence) / 2, confidence)
+        rows["prediction"] = np.where(right, rows["label"], "perhaps")
+        known = Answers("1", "2", rows["prediction"], rows["prediction"])
+        alone = counted(rows, answers=known).evidence.first_at or 4000
+        confident = replace(known, confidence=pd.Series(confidence))
+        firsts.append((alone, counted(rows, answers=confident).evidence.first_at or 4000))
+    without, with_confidence = np.mean(firsts, axis=0)
+    assert with_confidence < 0.9 * without
+
+
+def test_only_the_first_request_of_a_user_tells_its_group():
+    """Later requests may depend on the arm: here only arm B's users ask again, for a label."""
+    rng = np.random.default_rng(57)
+    rows = rows_of_test(users=600, seed=7)
+    again = rows[rows["arm"] == "B"].assign(time=rows["time"].max() + 1.0)
+    log = pd.concat([rows, again], ignore_index=True)
+    log["label_time"] = log["time"]
+    log.loc[log.index[:600][rows["arm"] == "B"], "label"] = None
+    first = pd.Series(rng.choice([0.7, 0.99], 600))
+    confidence = pd.concat([first, pd.Series(np.full(len(again), 0.55))], ignore_index=True)
+    answers = Answers("1", "2", log["prediction"], log["prediction"], confidence)
+    promotion = PromotionSettings(**FIRST_REQUEST | {"window_days": 1.0})
+    units = labelled_units(requests_of(log, promotion, LONG_AFTER), answers, promotion)
+    assert sorted(set(units.stratum)) == [1 + 2 * 2, 1 + 2 * 7]
+
+
+def test_the_deadline_promotes_if_the_evidence_is_above_its_drawn_limit():
+    rows = rows_of_test(users=900, seed=3)
+    rng = np.random.default_rng(58)
+    chance = np.where(rows["arm"] == "B", 0.92, 0.88)
+    rows["prediction"] = np.where(rng.random(900) < chance, rows["label"], "perhaps")
+    promotion = PromotionSettings(**FIRST_REQUEST | {"deadline_days": 5.0})
+    requests = requests_of(rows, promotion, LONG_AFTER)
+
+    def decided(draw: float) -> Trial:
+        return trial_of(requests, Answers("1", "2"), promotion, LONG_AFTER, draw=draw)
+
+    e_value = np.exp(decided(1.0).evidence.curve[-1][1])
+    assert 2 < e_value < 20
+    assert decide(decided(1.0), promotion).decision == "reject"
+    assert decide(decided(0.99 * e_value / 20), promotion).decision == "promote"
+    assert decide(decided(1.01 * e_value / 20), promotion).decision == "reject"
+    reason = decide(decided(0.1), promotion).reason
+    assert "above the limit drawn for it, e-value 2.0" in reason
+
+
+def test_what_comes_after_the_deadline_promotes_nothing():
+    rows = rows_of_test(users=3000, seed=4)
+    is_b = rows["arm"] == "B"
+    rows["prediction"] = np.where(is_b | (rows.index % 5 > 0), rows["label"], "perhaps")
+    start, end = rows["time"].min(), rows["time"].max()
+    days = 0.02 * (end - start) / 86_400
+    promotion = PromotionSettings(**FIRST_REQUEST | {"deadline_days": days})
+    assert counted(rows, deadline_days=None).evidence.first == "promote"
+    requests = requests_of(rows, promotion, LONG_AFTER)
+    assert trial_of(requests, Answers("1", "2"), promotion, LONG_AFTER).evidence.first == "neither"
+
+
+def test_a_test_draws_the_same_limit_at_each_look_and_another_test_draws_another():
+    draws = [ABTest("iris", "1", str(number), None, 5.0, 0.5).draw for number in range(2, 400)]
+    assert draws[0] == ABTest("iris", "1", "2", None, 5.0, 0.5).draw
+    assert 0.45 < np.mean(draws) < 0.55
+    assert 0 < min(draws) < 0.02 < 0.98 < max(draws) <= 1
 
 
 def test_a_request_that_an_export_repeats_counts_once(tmp_path: Path):

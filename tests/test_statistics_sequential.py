@@ -113,7 +113,7 @@ def test_outcomes_between_0_and_1_are_compared():
 def test_equal_answers_of_both_versions_are_no_evidence():
     right, arm_b, split = played(300, 0.9, 0.9, 0.5, seed=10)
     alike = np.ones(300, dtype=bool)
-    process = betting(randomised(right, arm_b, split, alike, answer_decides=True), 0.0, 0.05)
+    process = betting(randomised(right, arm_b, split, alike.astype(int), certain=alike), 0.0, 0.05)
     assert np.allclose(process.promote, 0)
     assert np.allclose(process.reject, 0)
 
@@ -128,10 +128,43 @@ def test_a_test_with_logged_answers_of_both_versions_needs_a_third_of_the_reques
         np.argmax(betting(scores, 0.0, 0.05).promote >= np.log(20), -1).mean()
         for scores in (
             randomised(right, arm_b, split),
-            randomised(right, arm_b, split, alike, answer_decides=True),
+            randomised(right, arm_b, split, alike.astype(int), certain=alike),
         )
     ]
     assert firsts[1] < 0.45 * firsts[0]
+
+
+def of_strata(tests: int, n: int, staging: float, seed: int) -> tuple[np.ndarray, ...]:
+    """Return tests with units of three groups, in which prod is right on .6, .95 and .999."""
+    rng = np.random.default_rng(seed)
+    group, arm_b = rng.integers(0, 3, (tests, n)), rng.random((tests, n)) < 0.5
+    chance = np.array([0.6, 0.95, 0.999])[group]
+    chance = np.where(arm_b, chance + (1 - chance) * staging, chance)
+    right = (rng.random((tests, n)) < chance).astype(float)
+    return right, arm_b, np.full((tests, n), 0.5), group
+
+
+def test_a_group_that_is_known_before_the_assignment_saves_a_tenth_of_the_users_and_more():
+    *data, group = of_strata(200, 3000, staging=0.4, seed=12)
+    firsts = [
+        np.argmax(betting(randomised(*data, stratum=one), 0.0, 0.05).promote >= np.log(20), -1)
+        for one in (None, group)
+    ]
+    assert firsts[1].mean() < 0.9 * firsts[0].mean()
+
+
+def test_e_values_of_groups_average_at_most_one_when_staging_is_no_better():
+    *data, group = of_strata(3000, 150, staging=0.0, seed=13)
+    process = betting(randomised(*data, stratum=group), 0.0, 0.1)
+    for last in (np.exp(process.promote[:, -1]), np.exp(process.reject[:, -1])):
+        assert last.mean() < 1 + 2.5 * last.std() / np.sqrt(3000)
+
+
+def test_the_mean_of_a_group_starts_at_the_mean_of_all_earlier_units():
+    right, arm_b, split = np.array([1.0, 0, 1, 1]), np.ones(4, dtype=bool), np.full(4, 0.5)
+    scores = randomised(right, arm_b, split, np.array([0, 0, 1, 0]))
+    h = [0.5, (2 * (2 / 3) + 1) / 3, 0.5, (2 * 0.6 + 1) / 4]  # of all: 1/2, 2/3, 2/4, 3/5
+    assert scores.difference == pytest.approx(2 * (right - h))
 
 
 def test_the_sequential_mcnemar_test_equals_its_integral():

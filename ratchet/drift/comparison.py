@@ -118,13 +118,16 @@ def _judged(drift: Drift, settings: DriftSettings) -> Drift:
     tested = {name: one for name, one in tested.items() if one.p_value is not None}
     drifted = _rejected({name: one.p_value for name, one in tested.items()}, settings.alpha)
     plain = {name: one.p_value_of_no_change for name, one in tested.items()}
+    if _is_below(drift.answers.get("right"), settings.alpha / 2):
+        drifted.add("(right)")
     changed = _rejected(plain, settings.alpha) - drifted
 
     def judged(key: str, one: Difference) -> Difference:
         return replace(one, drifted=key in drifted, changed=key in changed)
 
     dependence, joint = drift.dependence, drift.joint
-    # Half of alpha each: without a change the columns hardly ever alarm, because of the tolerances.
+    # Half of alpha each, also for the accuracy: without a change the columns hardly ever alarm,
+    # because of the tolerances.
     if dependence:
         dependence = replace(dependence, drifted=dependence.p_value < settings.alpha / 2)
     if joint:
@@ -150,6 +153,10 @@ def _with_periods(drift: Drift, periods: PeriodSpread) -> Drift:
     if joint:
         joint = replace(joint, p_value=max(joint.p_value, periods.joint))
     return replace(drift, features=features, joint=joint)
+
+
+def _is_below(difference: Difference | None, level: float) -> bool:
+    return difference is not None and difference.p_value is not None and difference.p_value < level
 
 
 def _rejected(p_values: Mapping[str, float | None], alpha: float) -> set[str]:

@@ -1,9 +1,10 @@
 """The A/B test that runs now, and its result as a Trial."""
 
+import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
@@ -18,6 +19,15 @@ from ratchet.registry.registry import LedgerLine, Registry, Version
 from ratchet.settings import Settings
 
 Rescore = Callable[[str, pd.DataFrame], Sequence[Any]]  # version, rows of the log: its answers
+
+
+class Models(Protocol):
+    """The versions, asked again about rows of the log."""
+
+    def __call__(self, version: str, rows: pd.DataFrame) -> Sequence[Any]: ...
+
+    def confidence(self, version: str, rows: pd.DataFrame) -> "pd.Series[Any] | None": ...
+
 
 LOG_COLUMNS = (
     "time",
@@ -48,6 +58,12 @@ class ABTest:
     @property
     def window(self) -> Window:
         return Window(self.prod, self.staging, model=self.model, since=self.since)
+
+    @property
+    def draw(self) -> float:
+        """Return the random number in (0, 1] of this test's deadline, the same at each look."""
+        key = f"{self.model}:{self.prod}:{self.staging}:{self.since}:{self.staged}"
+        return (int(hashlib.sha256(key.encode()).hexdigest()[:13], 16) + 1) / 16**13
 
     def deleted_days(self, retention_days: float | None, now: float) -> float:
         """Return how many days at the start of the test the log has deleted already."""
@@ -90,7 +106,7 @@ def _seconds(line: LedgerLine) -> float:
     return datetime.fromisoformat(line.time).timestamp()
 
 
-def read_trial(source: str, test: ABTest, settings: Settings, rescore: Rescore) -> Trial:
+def read_trial(source: str, test: ABTest, settings: Settings, models: Models) -> Trial:
     promotion, slices = settings.promotion, settings.data.slices
     needs_both = promotion.method != "ab"
     wants_both = needs_both or settings.ab.shadow
@@ -102,12 +118,15 @@ def read_trial(source: str, test: ABTest, settings: Settings, rescore: Rescore) 
     answers = Answers(test.prod, test.staging)
     if wants_both:
         try:
-            answers = both_answers(requests.log.iloc[requests.answered], test, rescore)
+            answers = both_answers(requests.log.iloc[requests.answered], test, models)
+            if promotion.method != "paired":
+                starts = requests.log.iloc[requests.starts(promotion.unit)]
+                answers = replace(answers, confidence=models.confidence(test.prod, starts))
         except InputError:
             if needs_both:
                 raise
     deleted = test.deleted_days(settings.ab.retention_days, now)
-    return trial_of(requests, answers, promotion, now, slices, deleted)
+    return trial_of(requests, answers, promotion, now, slices, deleted, test.draw)
 
 
 def both_answers(rows: pd.DataFrame, test: ABTest, rescore: Rescore) -> Answers:

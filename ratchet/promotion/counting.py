@@ -27,12 +27,17 @@ def trial_of(
     now: float,
     slices: Sequence[str] = (),
     deleted_days: float = 0.0,
+    draw: float = 1.0,
 ) -> Trial:
+    """Count the test. `draw` is its random number for the decision at the deadline."""
     units = labelled_units(requests, answers, settings)
     first, due, arm_b, split = requests.first, requests.due, requests.arm_b, requests.split
     begin = float(requests.log["time"].min()) if len(first) else now
     labelled_rows, due_rows = requests.labelled.first_rows, due.first_rows
     earliest = begin + settings.min_days * DAY
+    deadline = None
+    if settings.deadline_days is not None and now >= begin + settings.deadline_days * DAY:
+        deadline = evidence.Deadline(begin + settings.deadline_days * DAY, draw)
     is_covered = due.mean(requests.has_label[due.rows].astype(float))
     fine = (~requests.failed[first]).astype(float)
     guard = settings.guardrails.error_rate
@@ -50,6 +55,7 @@ def trial_of(
             users=len(first),
             earliest=earliest if earliest <= now else float("inf"),
             settings=settings,
+            deadline=deadline,
         ),
         window=(begin - deleted_days * DAY, now),
         splits=_splits(arm_b[first], split[first]),

@@ -4,6 +4,7 @@ It is a pure function of a Trial (the counts and the evidence of the test) and t
 """
 
 from dataclasses import dataclass
+from math import exp
 from typing import Literal
 
 from ratchet.promotion.checks import enough_check, faults, guardrails, slice_check
@@ -76,6 +77,12 @@ def _proof(evidence: Evidence, settings: PromotionSettings) -> str:
     if settings.margin:
         margin = f"{100 * settings.margin:.1f} points"
         word = f"not worse by {margin}" if word == "better" else f"worse by more than {margin}"
+    if evidence.at_deadline and evidence.deadline_threshold is not None:
+        return (
+            f"staging is {word}: {_points(evidence.difference)}, between {_points(low)} and"
+            f" {_points(high)}; the evidence at the deadline is above the limit drawn for it,"
+            f" e-value {exp(evidence.deadline_threshold):.1f}"
+        )
     return (
         f"staging is {word}: {_points(evidence.difference)}, between {_points(low)} and"
         f" {_points(high)}, proved after {evidence.first_at:,} labelled {settings.unit}s"

@@ -22,6 +22,19 @@ POINTS_OF_CURVE = 300
 
 
 @dataclass(frozen=True)
+class Deadline:
+    """The end of a test. `draw` is a number in (0, 1] that the test's data do not influence.
+
+    For an e-process E, a stopping time T and an independent uniform U, the probability that E ever
+    reaches 1/alpha before T, or U/alpha at T, is at most alpha (randomised Ville's inequality;
+    Ramdas and Manole, arXiv 2304.02611). So the limit may be multiplied by U at the deadline, once.
+    """
+
+    time: float = float("inf")
+    draw: float = 1.0
+
+
+@dataclass(frozen=True)
 class Sequence:
     """Units in the order in which they counted, and the time when each did."""
 
@@ -35,12 +48,13 @@ def evidence_of(
     users: int,
     earliest: float,
     settings: PromotionSettings,
+    deadline: Deadline | None = None,
 ) -> Evidence:
     """Return the evidence. A promotion needs both sequences and a time of at least `earliest`.
 
     `earliest` is infinite if that time has not come. `everyone` holds all units that are old
     enough, with a missing label as a wrong answer. It is None if no label is missing, or if labels
-    may be assumed to be missing at random.
+    may be assumed to be missing at random. `deadline` is given once it has passed.
     """
     limit, null = float(np.log(1 / settings.alpha)), -settings.margin
     effect = settings.margin or settings.mde  # with a margin, the expected difference is 0
@@ -56,8 +70,14 @@ def evidence_of(
         promotion.append((second, everyone.times))
         second_growth = growth(all_scores, null, effect)[0] if len(second) else 0.0
         wait = max(wait, _wait(second, second_growth, limit))
+    if deadline:
+        promotion = [_until(deadline.time, *one) for one in promotion]
     first, first_at = _first(process.reject, promotion, labelled.times, earliest, limit)
     wait = min(wait, _wait(process.reject, growths[1], limit))
+    at_deadline = False
+    if deadline and first == "neither":
+        at_deadline = _reaches(promotion, limit + float(np.log(deadline.draw)))
+        first = "promote" if at_deadline else "neither"
     return Evidence(
         method="exact sequential McNemar" if is_exact else f"betting, {settings.method}",
         log_e_promote=float(process.promote.max(initial=0.0)),
@@ -71,6 +91,8 @@ def evidence_of(
         null=null,
         first=first,
         first_at=first_at,
+        at_deadline=at_deadline,
+        deadline_threshold=limit + float(np.log(deadline.draw)) if deadline else None,
         more_needed=max(1, round(wait)) if np.isfinite(wait) else None,
         curve=_curve(process),
     )
@@ -123,6 +145,16 @@ def _reached(
         return None
     index = start + int(later[0])
     return index + 1, max(float(times[index]), earliest)
+
+
+def _until(moment: float, log_e: Floats, times: Floats) -> tuple[Floats, Floats]:
+    count = int(np.searchsorted(times, moment, "right"))
+    return log_e[:count], times[:count]
+
+
+def _reaches(promotion: list[tuple[Floats, Floats]], limit: float) -> bool:
+    """Return whether each sequence ends at or above the limit."""
+    return all(len(log_e) > 0 and log_e[-1] >= limit for log_e, _ in promotion)
 
 
 def log_e_worse(values: Floats, arm_b: Bools, split: Floats, null: float, effect: float) -> float:

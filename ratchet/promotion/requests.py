@@ -55,6 +55,11 @@ class Requests:
         """Return the rows for which both versions' answers are useful."""
         return np.union1d(self.due.rows, self.labelled.rows)
 
+    def starts(self, unit: str) -> Codes:
+        """Return the first request of each unit that counts."""
+        rows = self.answered
+        return rows if unit == "request" else np.unique(self.first[self.user[rows]])
+
 
 def requests_of(log: pd.DataFrame, settings: PromotionSettings, now: float) -> Requests:
     """Read the rows of one test, in the order of the requests.

@@ -20,15 +20,25 @@ class Rescorer:
         self._registry = registry
 
     def __call__(self, version: str, rows: pd.DataFrame) -> Sequence[Any]:
+        answers = [json.loads(prediction) for prediction, _ in self._answers(version, rows)]
+        return _as_logged(answers, rows["prediction"])
+
+    def confidence(self, version: str, rows: pd.DataFrame) -> "pd.Series[Any] | None":
+        """Return the largest probability of each row; None if the version gives none."""
+        probabilities = [text for _, text in self._answers(version, rows) if text]
+        if len(probabilities) < len(rows):
+            return None
+        largest = [max(json.loads(text).values()) for text in probabilities]
+        return pd.Series(largest, index=rows.index, dtype=float)
+
+    def _answers(self, version: str, rows: pd.DataFrame) -> Sequence[tuple[str, str | None]]:
         if "features" not in rows or rows["features"].isna().any():
             raise InputError(
                 "promotion.method needs both versions' answers to each request, and this log holds"
                 " neither shadow answers nor features; set ab.shadow, or promotion.method to ab"
             )
         model = self._served(version)
-        values = feature_rows(rows["features"], model.card.columns)
-        answers = [json.loads(prediction) for prediction, _ in model.answers(values)]
-        return _as_logged(answers, rows["prediction"])
+        return model.answers(feature_rows(rows["features"], model.card.columns))
 
     def _served(self, version: str) -> ServedModel:
         folder = self._registry.folder(self._registry.version(version))

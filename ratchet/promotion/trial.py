@@ -43,6 +43,8 @@ class Evidence:
     null: float  # promotion has to refute a difference of at most this
     first: First = "neither"
     first_at: int | None = None  # labelled units when the decision was reached
+    at_deadline: bool = False  # the promotion reached the threshold of the deadline only
+    deadline_threshold: float | None = None  # of a promotion, once the deadline has passed
     more_needed: int | None = None  # forecast of further labelled units; None: no end in sight
     curve: list[tuple[int, float, float]] = field(default_factory=list)  # labelled, log e-values
 

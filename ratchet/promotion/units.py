@@ -1,7 +1,7 @@
 """Units with their outcomes: the data of the tests."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,12 @@ import pandas as pd
 from ratchet.errors import InputError
 from ratchet.promotion.requests import Grouped, Requests
 from ratchet.settings import PromotionSettings
-from ratchet.statistics.arrays import Bools, Floats
+from ratchet.statistics.arrays import Bools, Codes, Floats
 from ratchet.statistics.betting import Scores, paired, randomised
+
+# Fixed bounds of the strata of prod's confidence: bounds taken from the data would move from look
+# to look.
+CONFIDENCE = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class Answers:
     staging_version: str
     prod: "pd.Series[Any] | None" = None
     staging: "pd.Series[Any] | None" = None
+    confidence: "pd.Series[Any] | None" = None  # the largest probability that prod gives
 
 
 @dataclass(frozen=True)
@@ -32,9 +37,10 @@ class Units:
     prod: Floats | None = None  # outcome of prod's answers, if both versions' are known
     staging: Floats | None = None
     same_answer: Bools | None = None
+    stratum: Codes | None = None  # a group that is known before the assignment
 
     def where(self, chosen: Bools) -> "Units":
-        parts = (self.prod, self.staging, self.same_answer)
+        parts = (self.prod, self.staging, self.same_answer, self.stratum)
         optional: list[Any] = [None if part is None else part[chosen] for part in parts]
         return Units(self.outcome[chosen], self.arm_b[chosen], self.split[chosen], *optional)
 
@@ -42,13 +48,8 @@ class Units:
         if settings.method == "paired":
             prod, staging = self.of_both()
             return paired(staging, prod)
-        return randomised(
-            self.outcome,
-            self.arm_b,
-            self.split,
-            self.same_answer,
-            answer_decides=settings.method == "answers",
-        )
+        certain = self.same_answer if settings.method == "answers" else None
+        return randomised(self.outcome, self.arm_b, self.split, self.stratum, certain)
 
     def of_both(self) -> tuple[Floats, Floats]:
         if self.prod is None or self.staging is None:
@@ -95,7 +96,12 @@ def _units(
     settings: PromotionSettings,
 ) -> Units:
     first = group.first_rows
-    units = Units(group.mean(values), requests.arm_b[first], requests.split[first])
+    units = Units(
+        group.mean(values),
+        requests.arm_b[first],
+        requests.split[first],
+        stratum=_strata(requests, first, answers, settings),
+    )
     if answers.prod is None or answers.staging is None:
         return units
     prod, staging = answers.prod.reindex(group.rows), answers.staging.reindex(group.rows)
@@ -105,14 +111,31 @@ def _units(
     both = [np.zeros(len(group.rows)) for _ in range(2)]
     for value, answer in zip(both, (prod, staging), strict=True):
         value[is_known] = outcome(answer[is_known], label[is_known], settings.costs)
-    return Units(
-        units.outcome,
-        units.arm_b,
-        units.split,
-        group.mean(both[0]),
-        group.mean(both[1]),
-        group.mean(differs) == 0,
+    return replace(
+        units,
+        prod=group.mean(both[0]),
+        staging=group.mean(both[1]),
+        same_answer=group.mean(differs) == 0,
     )
+
+
+def _strata(
+    requests: Requests, first: Codes, answers: Answers, settings: PromotionSettings
+) -> Codes | None:
+    """Return a group per unit: if both versions agree, and how confident prod is.
+
+    Only the user's first request counts. Later ones may depend on the answers that the user got,
+    so they are not known before the assignment.
+    """
+    if answers.prod is None or answers.staging is None:
+        return None
+    rows = first if settings.unit == "request" else requests.first[requests.user[first]]
+    prod, staging = answers.prod.reindex(rows), answers.staging.reindex(rows)
+    codes = np.asarray(prod.to_numpy() == staging.to_numpy(), dtype=int)
+    if answers.confidence is not None:
+        confidence = answers.confidence.reindex(rows).to_numpy(dtype=float)
+        codes += 2 * np.searchsorted(CONFIDENCE, confidence)
+    return codes
 
 
 def outcome(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
-from ratchet.statistics.arrays import Bools, Floats
+from ratchet.statistics.arrays import Bools, Codes, Floats
 
 # Each bet is a size, in units of the effect that should be found, and its share of the capital.
 # The first two find that effect soonest; the small one finds smaller effects in the end.
@@ -54,8 +54,8 @@ def randomised(
     outcome: Floats,
     arm_b: Bools,
     split: Floats,
-    same_answer: Bools | None = None,
-    answer_decides: bool = False,
+    stratum: Codes | None = None,
+    certain: Bools | None = None,
 ) -> Scores:
     """Return the scores of units that one arm answered.
 
@@ -65,18 +65,20 @@ def randomised(
     and h is the mean of the earlier outcomes. Because pi is known, the mean of phi is the
     difference of the arms for every h; a good h only makes its variance smaller.
 
-    `same_answer` marks units to which both versions give the same answer. They get an h of their
-    own. If `answer_decides`, the outcome depends on nothing but the answer, so such units score 0.
+    `stratum` numbers groups of units that are known before the assignment. Each has its own h.
+    `certain` marks units whose outcome does not depend on the arm: they score 0.
 
     >>> Y, A, pi = np.array([1.0, 0, 1]), np.array([True, False, True]), np.full(3, 0.5)
     >>> randomised(Y, A, pi).difference.round(3).tolist()
     [1.0, 1.333, 1.0]
     """
-    h = _mean_of_earlier(outcome, same_answer)
+    h = _mean_of_earlier(outcome)
+    if stratum is not None:
+        h = _mean_of_stratum(outcome, stratum, h)
     sign = np.where(arm_b, 1 / split, -1 / (1 - split))
     residual = outcome - h
-    if same_answer is not None and answer_decides:
-        residual = np.where(same_answer, 0.0, residual)
+    if certain is not None:
+        residual = np.where(certain, 0.0, residual)
     return Scores(
         difference=residual * sign,
         lower_bound=-np.maximum(h / split, (1 - h) / (1 - split)),
@@ -97,16 +99,20 @@ def paired(staging: Floats, prod: Floats) -> Scores:
     return Scores(difference, -ones, ones, variance)
 
 
-def _mean_of_earlier(values: Floats, group: Bools | None = None, start: float = 0.5) -> Floats:
-    """Return, for each unit, the mean of the earlier units of its group and of two at `start`."""
-    if group is None:
-        earlier = np.arange(values.shape[-1])
-        return (2 * start + np.cumsum(values, -1) - values) / (2 + earlier)
+def _mean_of_earlier(values: Floats, start: float = 0.5) -> Floats:
+    """Return, for each unit, the mean of the earlier units and of two at `start`."""
+    earlier = np.arange(values.shape[-1])
+    return (2 * start + np.cumsum(values, -1) - values) / (2 + earlier)
+
+
+def _mean_of_stratum(values: Floats, stratum: Codes, mean: Floats) -> Floats:
+    """Return, for each unit, the mean of the earlier units of its stratum and of two at `mean`."""
     means = np.empty_like(values)
-    for mine in (group, ~group):
-        count = np.cumsum(mine, -1) - 1
-        total = np.cumsum(np.where(mine, values, 0), -1) - values
-        np.copyto(means, (2 * start + total) / np.maximum(1, 2 + count), where=mine)
+    for code in np.unique(stratum):
+        mine = stratum == code
+        inside = np.where(mine, values, 0)
+        earlier, total = np.cumsum(mine, -1) - 1, np.cumsum(inside, -1) - inside
+        np.copyto(means, (2 * mean + total) / np.maximum(1, 2 + earlier), where=mine)
     return means
 
 

@@ -28,10 +28,14 @@ def varies_between_days(values: np.ndarray, days: np.ndarray, level: float = 0.2
 def period_p_value(shift: np.ndarray, values: np.ndarray, blocks: np.ndarray) -> float:
     """Return the p-value of "the shift is one of those between the periods of the reference".
 
-    `blocks` numbers the periods, which are as long as the current data. With s_g the squared shift
-    of period g against the other periods, summed over the columns, shift^2 / mean(s_g) follows an
-    F(1, G - 1) distribution if one effect per period moves the columns, and has lighter tails
-    if there are several.
+    `blocks` numbers the G periods in time; each is as long as the current data. With s_g the
+    squared shift of period g against the other periods, summed over the columns,
+    shift^2 / mean(s_g) follows an F(1, G - 1) distribution if one effect per period moves the
+    columns, and has lighter tails if there are several. If each period is similar to the one before
+    it, the current data differ more from the reference than a period in its middle does. The mean
+    is therefore replaced by that of the first and the last period if that is larger. In simulations
+    of days with autocorrelation 0 to .95 and references of 14 to 365 days, p < .01 then occurred in
+    .2 to 1 %; with the mean alone, in up to 3 %.
 
     >>> rng = np.random.default_rng(0)
     >>> blocks = np.repeat(np.arange(10), 100)
@@ -47,7 +51,8 @@ def period_p_value(shift: np.ndarray, values: np.ndarray, blocks: np.ndarray) ->
     squares = ((means - others) ** 2).sum(axis=1)
     if not squares.any():
         return 0.0
-    return float(f.sf((shift**2).sum() / squares.mean(), 1, len(rows) - 1))
+    expected = max(squares.mean(), squares[[0, -1]].mean())
+    return float(f.sf((shift**2).sum() / expected, 1, len(rows) - 1))
 
 
 def _means(values: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

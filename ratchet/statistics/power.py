@@ -1,5 +1,7 @@
 """The smallest shift that a test of PSI and KS can show with so many rows."""
 
+from functools import lru_cache
+
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
@@ -9,6 +11,7 @@ POWER = 0.8
 LARGEST_SHIFT = 6.0
 
 
+@lru_cache(maxsize=100)
 def smallest_visible_shift(n: float, m: float, level: float, tau: float, ks: float) -> float:
     """Return the shift of a normal column, in standard deviations, that is found in 80 % of checks.
 
