@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks.train import REPOSITORY, environment, seconds
 from ratchet.automl.request import as_plain
-from ratchet.data.dataset import load_split
+from ratchet.data.split import load_split
 from ratchet.environments import python_of
 from ratchet.report import print_table
 from ratchet.settings import read_settings

@@ -24,7 +24,7 @@ import pandas as pd
 import psutil
 
 from benchmarks.zoo_tables import read_table, target_of
-from ratchet.data.dataset import load_split
+from ratchet.data.split import load_split
 from ratchet.model.spec import build, config_files, read_spec
 from ratchet.report import print_table
 from ratchet.settings import PROJECT, read_settings

@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from ratchet.data.dataset import load_split
+from ratchet.data.split import load_split
 from ratchet.report import print_table
 from ratchet.settings import read_settings
 

@@ -16,7 +16,7 @@ from benchmarks.zoo_models import one_more, shipped_specs
 from benchmarks.zoo_outcome import Outcome, processor_seconds
 from benchmarks.zoo_serving import ask_over_http, pack_and_ask, serve
 from benchmarks.zoo_tables import read_table, target_of
-from ratchet.data.dataset import Split, load_split
+from ratchet.data.split import Split, load_split
 from ratchet.drift.checks import Checks
 from ratchet.drift.drift import find_drift
 from ratchet.drift.reference import Reference

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.zoo_outcome import Outcome
-from ratchet.data.dataset import Split
+from ratchet.data.split import Split
 from ratchet.model import model_file
 from ratchet.packaging.bento import pack
 from ratchet.packaging.running import ask

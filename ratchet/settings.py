@@ -1,28 +1,59 @@
 """The settings in configs/project.yaml, checked. An unknown key is an error."""
 
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from ratchet.columns import GivenKind
 from ratchet.documents import read_mapping
 from ratchet.errors import InputError, nearest
 
 PROJECT = Path("configs/project.yaml")
+DEFAULT_CONTRACT = "configs/data.yaml"
 
 TextChoice = Literal["drop", "hash", "tfidf"]
 Metric = Literal["accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier"]
 
 
-class _Settings(BaseModel):
+class Strict(BaseModel):
+    """A section of a settings file: an unknown key is an error."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
-class CsvSettings(_Settings):
+
+def seconds(duration: str) -> float:
+    """
+    >>> seconds("7d")
+    604800.0
+    """
+    if not re.fullmatch(r"\d+(\.\d+)?[smhdw]", duration):
+        raise ValueError("expected a number with s, m, h, d or w, such as 7d")
+    return float(duration[:-1]) * SECONDS[duration[-1]]
+
+
+def _require_duration(text: str) -> str:
+    seconds(text)
+    return text
+
+
+Duration = Annotated[str, AfterValidator(_require_duration)]
+
+
+class CsvSettings(Strict):
     """The format of CSV files. A value that is None is guessed from the file."""
 
     separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
@@ -31,7 +62,43 @@ class CsvSettings(_Settings):
     thousands: Literal["", ",", ".", " ", "'"] | None = None
 
 
-class DataSettings(_Settings):
+class SplitSettings(Strict):
+    """The rule that divides the rows into training rows and holdout."""
+
+    by: Literal["random", "time", "group"] = "random"
+    column: str | None = None  # of the times or the groups
+    gap: Duration = "0s"  # rows that are newer than the holdout's begin minus the gap are left out
+    group: str | None = None  # by time: also no value of this column on both sides
+
+    @property
+    def time_column(self) -> str | None:
+        return self.column if self.by == "time" else None
+
+    @property
+    def group_column(self) -> str | None:
+        return self.column if self.by == "group" else self.group
+
+    @model_validator(mode="after")
+    def _keys_belong_to_the_rule(self) -> "SplitSettings":
+        if self.by != "random" and self.column is None:
+            raise ValueError(f"a split by {self.by} needs the key 'column'")
+        if self.by == "random" and self.column is not None:
+            raise ValueError("a random split has no column; set 'by' to time or group")
+        if self.by != "time" and (self.group is not None or seconds(self.gap)):
+            raise ValueError("'gap' and 'group' belong to a split by time")
+        if self.group is not None and self.group == self.column:
+            raise ValueError("'group' and 'column' are the same column; name another one")
+        return self
+
+
+class LogSettings(Strict):
+    """The collected requests that join the source."""
+
+    days: Annotated[float, Field(gt=0)] = 90.0  # of the prediction log that `collect` reads
+    file: str = "data/collected.parquet"
+
+
+class DataSettings(Strict):
     source: str
     target: str
     csv: CsvSettings = CsvSettings()
@@ -43,10 +110,14 @@ class DataSettings(_Settings):
     missing: Names = ("", "NA", "N/A", "NaN", "nan", "NULL", "null")
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
+    split: SplitSettings = SplitSettings()
+    weight: str | None = None  # the column with the weight of each row; it is not a feature
     slices: Names = ()
+    log: LogSettings | None = None  # None: the source alone
+    contract: str = DEFAULT_CONTRACT  # the file with the rules that the data have to keep
 
 
-class GateSettings(_Settings):
+class GateSettings(Strict):
     floor: float | None = None  # None: the score of always answering the most common class
     tolerance: Annotated[float, Field(ge=0)] = 0.0
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
@@ -54,7 +125,7 @@ class GateSettings(_Settings):
     max_size_mb: Annotated[float, Field(gt=0)] | None = None
 
 
-class DriftSettings(_Settings):
+class DriftSettings(Strict):
     alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.01  # the rate of false alarms per check
     tau: Annotated[float, Field(ge=0)] = 0.02  # the PSI of a feature that is tolerated
     ks_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.05
@@ -86,7 +157,7 @@ class DriftSettings(_Settings):
         return self
 
 
-class AutomlSettings(_Settings):
+class AutomlSettings(Strict):
     budget_minutes: Annotated[float, Field(gt=0)] = 10.0
     folds: Annotated[int, Field(ge=2)] = 5
     estimators: Names = ()  # empty: the quick ones
@@ -99,21 +170,21 @@ class AutomlSettings(_Settings):
     dask_address: str | None = None
 
 
-class ABSettings(_Settings):
-    split: Annotated[float, Field(ge=0, le=1)] = 0.2  # arm B's share before the first change
-    shadow: bool = False  # the other version also answers each request, only for the log
-    staging_timeout_ms: Annotated[float, Field(gt=0)] = 1000.0  # then prod answers in its place
-    hash_users: bool = False  # log an HMAC of the user id; its key is RATCHET_USER_SECRET
+class ABSettings(Strict):
+    split: Annotated[float, Field(ge=0, le=1)] = 0.2  # the share of arm B at first
+    shadow: bool = False  # score every request with the other version too, and log it
+    staging_timeout_ms: Annotated[float, Field(gt=0)] = 1000.0  # after it prod answers instead
+    hash_users: bool = False  # log an HMAC of the user, keyed by RATCHET_USER_SECRET
     retention_days: Annotated[float, Field(gt=0)] | None = None  # None: kept forever
 
 
-class GuardrailSettings(_Settings):
-    error_rate: Annotated[float, Field(ge=0, lt=1)] = 0.01  # staging's rate minus prod's
+class GuardrailSettings(Strict):
+    error_rate: Annotated[float, Field(ge=0, lt=1)] = 0.01  # by how much staging may exceed prod
     latency_p99_ms: Annotated[float, Field(gt=0)] | None = 1000.0
 
 
-class PromotionSettings(_Settings):
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05  # false promotions; false rejections
+class PromotionSettings(Strict):
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05  # per side, over all looks together
     method: Literal["ab", "answers", "paired"] = "ab"
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.0  # 0: staging must be better
     mde: Annotated[float, Field(gt=0, lt=1)] = 0.05  # the difference for which a test is fastest
@@ -138,7 +209,7 @@ class PromotionSettings(_Settings):
         return self
 
 
-class Settings(_Settings):
+class Settings(Strict):
     model: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
     metric: Metric = "accuracy"
     data: DataSettings
@@ -150,28 +221,37 @@ class Settings(_Settings):
 
 
 def read_settings(path: Path = PROJECT) -> Settings:
-    content = read_mapping(path)
+    return validated(Settings, read_mapping(path), str(path))
+
+
+Model = TypeVar("Model", bound=Strict)
+
+
+def validated(model: type[Model], content: Any, where: str) -> Model:
     try:
-        return Settings.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
-        raise InputError(f"{path}: {_explain(error)}") from None
+        raise InputError(f"{where}: {_explain(error, model)}") from None
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, model: type[Strict]) -> str:
     # A misspelt key is also a missing one; the message is about the spelling.
     first = min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
     where = [str(part) for part in first["loc"]]
     if first["type"] == "extra_forbidden":
-        return f"unknown key '{'.'.join(where)}'; {nearest(where[-1], _keys(where[:-1]))}"
+        return f"unknown key '{'.'.join(where)}'; {nearest(where[-1], _keys(model, where[:-1]))}"
     if first["type"] == "missing":
         return f"key '{'.'.join(where)}' is missing"
     message = first["msg"][0].lower() + first["msg"][1:]
     return f"{'.'.join(where)}: {message}, got {first['input']!r}"
 
 
-def _keys(where: list[str]) -> list[str]:
-    model: Any = Settings
+def _keys(model: Any, where: list[str]) -> list[str]:
+    """Return the keys of the section; a mapping from names to sections counts as one level."""
     for part in where:
-        annotation = model.model_fields[part].annotation
-        model = next(a for a in (annotation, *get_args(annotation)) if hasattr(a, "model_fields"))
+        is_section = hasattr(model, "model_fields")
+        annotation = model.model_fields[part].annotation if is_section else get_args(model)[-1]
+        options = () if get_origin(annotation) is dict else get_args(annotation)
+        sections = [one for one in (annotation, *options) if hasattr(one, "model_fields")]
+        model = sections[0] if sections else annotation
     return list(model.model_fields)

@@ -21,13 +21,15 @@ def main(write: bool, jobs: int) -> None:
         from ratchet.automl.request import write_request
         from ratchet.automl.runs import record_request, search_tags
         from ratchet.automl.winner import SearchResult, choose_winner, scored_candidates
-        from ratchet.data.dataset import load_split
+        from ratchet.contract.source import require_contract
+        from ratchet.data.split import load_split
         from ratchet.registry.registry import Registry
         from ratchet.registry.tracking import connect, end_dead_runs, step_run
         from ratchet.report import print_table, publish
         from ratchet.training.record import register_trained
         from ratchet.training.report import require_success
 
+        require_contract(settings.data)
         split = load_split(settings.data)
         search.ask(write_request(split, settings, jobs, search.folder))
         registry = Registry(client := connect(), settings.model)
@@ -38,11 +40,7 @@ def main(write: bool, jobs: int) -> None:
             record_request(settings, tags)
             try:
                 for one in scored_candidates(search, result, tags):
-                    score = one.scores.get(settings.metric, float("nan"))
-                    print(
-                        f"{settings.metric} {score:.4f}  {one.name}, {one.seconds:.1f} s",
-                        flush=True,
-                    )
+                    print(one.line(settings.metric), flush=True)
                 trained = choose_winner(search, result, split, settings)
                 outcome = register_trained(trained, split, settings, registry)
                 version = outcome.version

@@ -4,7 +4,7 @@ from ratchet import entry
 
 
 def main(version: str, force: bool) -> None:
-    from ratchet.data.dataset import load_split
+    from ratchet.data.split import load_split
     from ratchet.evaluation.judge import candidates, judge_each, settle
     from ratchet.evaluation.report import gate_report, notes, verdict_rows
     from ratchet.progress import progress

@@ -22,7 +22,7 @@ from ratchet.automl.report import draw, rows, summary, warning, write_config
 from ratchet.automl.request import as_plain, estimators_to_search, write_request
 from ratchet.automl.translation import as_spec
 from ratchet.automl.winner import SearchResult
-from ratchet.data.dataset import Split, load_split
+from ratchet.data.split import Split, load_split
 from ratchet.errors import InputError
 from ratchet.model.metrics import Answers, scores
 from ratchet.model.preparation import preparation

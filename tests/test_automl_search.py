@@ -20,7 +20,7 @@ from ratchet.automl.candidates import Candidate, leaderboard
 from ratchet.automl.process import Search
 from ratchet.automl.request import as_plain, write_request
 from ratchet.automl.translation import as_spec
-from ratchet.data.dataset import load_split
+from ratchet.data.split import load_split
 from ratchet.environments import python_of
 from ratchet.settings import Settings
 from ratchet.training.train import train

@@ -10,7 +10,7 @@ import pandas as pd
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from ratchet.data.dataset import load_split
+from ratchet.data.split import load_split
 from ratchet.errors import InputError
 from tests.tables import settings
 

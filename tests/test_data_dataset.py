@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from ratchet.data.dataset import Table, load, split
+from ratchet.data.dataset import Table, load
+from ratchet.data.split import split
 from ratchet.errors import InputError
 from tests.tables import CLASSES, mixed_frame, mixed_table, settings, write, write_text
 

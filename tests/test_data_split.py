@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ratchet.data.dataset import Split, load, split
+from ratchet.data.dataset import load
+from ratchet.data.split import Split, split
 from tests.tables import CLASSES, mixed_frame, mixed_table, settings, write, write_text
 
 

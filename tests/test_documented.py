@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from ratchet.data.dataset import load_split
+from ratchet.data.split import load_split
 from ratchet.entry import arguments
 from ratchet.settings import DataSettings
 from tests.projects import REPOSITORY, clone, free_port, process, run, run_step

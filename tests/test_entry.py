@@ -10,8 +10,10 @@ from tests.projects import new_project, run, run_python
 # Each step, its arguments, and a function that it calls.
 STEPS = [
     ("main", [], "ratchet.settings.read_settings"),
-    ("train", [], "ratchet.data.dataset.load_split"),
-    ("evaluate", [], "ratchet.data.dataset.load_split"),
+    ("check", [], "ratchet.settings.read_settings"),
+    ("collect", [], "ratchet.settings.read_settings"),
+    ("train", [], "ratchet.data.split.load_split"),
+    ("evaluate", [], "ratchet.data.split.load_split"),
     ("drift", [], "ratchet.settings.read_settings"),
     ("automl", [], "ratchet.settings.read_settings"),
     ("package", [], "ratchet.settings.read_settings"),

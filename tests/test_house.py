@@ -154,9 +154,9 @@ def imported(file: Path) -> set[str]:
 LAYERS = """
 steps       bentos
 traffic     automl       packaging   evaluation   promotion
-serving     training     drift
+serving     training     drift      collect
 predictions store        profile
-model
+model       contract
 data
 registry
 statistics  github

@@ -16,7 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from threadpoolctl import threadpool_limits
 
-from ratchet.data.dataset import Table, split
+from ratchet.data.dataset import Table
+from ratchet.data.split import split
 from ratchet.errors import InputError
 from ratchet.model import model_file
 from ratchet.model.estimators import ALLOWED

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
-from ratchet.data.dataset import Table, load, split
+from ratchet.data.dataset import Table, load
+from ratchet.data.split import split
 from ratchet.errors import InputError
 from ratchet.model.estimators import ALLOWED
 from ratchet.model.parameters import defaults

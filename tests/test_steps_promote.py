@@ -236,7 +236,7 @@ PAIRED = "promotion:\n  method: paired\n  min_labelled: 20\n  min_errors: 0\n"
 
 def test_the_models_rescore_pairs_if_the_log_lacks_an_answer(project: Path):
     """The traffic is Iris' own rows; each version rescores the requests that the other answered."""
-    from ratchet.data.dataset import load_split
+    from ratchet.data.split import load_split
     from ratchet.settings import read_settings
 
     file = project / "configs/project.yaml"

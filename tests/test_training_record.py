@@ -7,7 +7,7 @@ from typing import Any
 import mlflow
 import pytest
 
-from ratchet.data.dataset import Split, load_split
+from ratchet.data.split import Split, load_split
 from ratchet.model.spec import ModelSpec, parse_spec
 from ratchet.processes import Task, TaskError
 from ratchet.registry.registry import Registry, Version

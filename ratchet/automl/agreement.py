@@ -3,14 +3,28 @@
 It is the share of a sample of rows for which both models predict the same class.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from ratchet.data.folds import Fold
+from ratchet.data.split import Split
+
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
+
+
+def sample_of(split: Split, folds: Sequence[Fold] | None, seed: int) -> pd.DataFrame:
+    """Return the sample: mixed training rows, of the newest block or other groups by the split."""
+    features, target = split.train
+    codes = split.table.classes.searchsorted(target)
+    if folds is not None:
+        rows = folds[-1][1]
+        features, codes = features.iloc[rows].reset_index(drop=True), codes[rows]
+    return mixed_rows(features, codes, seed)
 
 
 def mixed_rows(

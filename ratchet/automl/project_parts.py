@@ -4,6 +4,7 @@ search.py uses them in PyCaret's environment, where the project itself cannot be
 """
 
 import numpy as np
+import pandas as pd
 from sklearn import metrics
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
@@ -11,6 +12,32 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 WEIGHTED = {"average": "weighted", "zero_division": 0}
+
+
+class Folds:
+    """A splitter, as scikit-learn defines it, of folds that are known row by row."""
+
+    def __init__(self, folds):
+        self.folds = folds
+
+    def split(self, X, y=None, groups=None):
+        return iter(self.folds)
+
+    def get_n_splits(self, X=None, y=None, groups=None):
+        return len(self.folds)
+
+
+def folds_of_project(request):
+    """Return the project's folds by time or group, or None if PyCaret chooses them at random.
+
+    PyCaret holds the last training row back, so no fold has it.
+    """
+    if request["fold_rows"] is None:
+        return None
+    sides = pd.read_parquet(request["fold_rows"]).iloc[:-1]
+    return Folds(
+        [(np.flatnonzero(sides[name] == 1), np.flatnonzero(sides[name] == 2)) for name in sides]
+    )
 
 
 def prepared(request):

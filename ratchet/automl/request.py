@@ -1,16 +1,17 @@
 """The request to the search: the training rows in a Parquet file, and the settings."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 
-from ratchet.automl.agreement import mixed_rows
+from ratchet.automl.agreement import sample_of
 from ratchet.columns import Kind, TextKind
-from ratchet.data.dataset import Split
+from ratchet.data.folds import Fold, folds
+from ratchet.data.split import Split
 from ratchet.errors import InputError, nearest
 from ratchet.model.estimators import ALLOWED
 from ratchet.model.metrics import FROM_PROBABILITIES
@@ -45,12 +46,15 @@ def write_request(split: Split, settings: Settings, jobs: int, folder: Path) -> 
     automl, seed = settings.automl, settings.data.seed
     estimators = estimators_to_search(automl, settings.metric)
     require_each_class_in_each_fold(split, automl.folds)
+    own_folds = folds_of(split, settings)
     features, target = split.train
     codes = np.searchsorted(split.table.classes, target)
     kinds = split.table.kinds
     train = as_plain(features, kinds).assign(target=codes)
     train.to_parquet(folder / "train.parquet", index=False)
-    sample = mixed_rows(features, codes, seed)
+    if own_folds is not None:
+        write_folds(own_folds, len(target), folder / "folds.parquet")
+    sample = sample_of(split, own_folds, seed)
     as_plain(sample, kinds).to_parquet(folder / "sample.parquet", index=False)
     categorical = [f"f{n}" for n, kind in enumerate(kinds.values()) if kind in CATEGORICAL]
     return {
@@ -62,6 +66,7 @@ def write_request(split: Split, settings: Settings, jobs: int, folder: Path) -> 
         "estimators": estimators,
         "metric": settings.metric,
         "folds": automl.folds,
+        "fold_rows": None if own_folds is None else str(folder / "folds.parquet"),
         "seed": seed,
         "jobs": jobs or (1 if features.size < FEW_VALUES else -1),
         "budget_minutes": automl.budget_minutes,
@@ -70,6 +75,23 @@ def write_request(split: Split, settings: Settings, jobs: int, folder: Path) -> 
         "imbalance": automl.imbalance,
         "dask": _dask_address(automl),
     }
+
+
+def folds_of(split: Split, settings: Settings) -> list[Fold] | None:
+    """Return the folds of a split by time or group; None: PyCaret's own, stratified and random."""
+    if split.rule.by == "random":
+        return None
+    return folds(split, settings.automl.folds, settings.data.seed)
+
+
+def write_folds(made: Sequence[Fold], rows: int, file: Path) -> None:
+    """Write a column for each fold: 1 in its training rows, 2 in its test rows, 0 in the others."""
+    columns = {}
+    for number, (train, test) in enumerate(made):
+        column = np.zeros(rows, dtype="int8")
+        column[train], column[test] = 1, 2
+        columns[str(number)] = column
+    pd.DataFrame(columns).to_parquet(file, index=False)
 
 
 def estimators_to_search(automl: AutomlSettings, metric: Metric) -> list[str]:

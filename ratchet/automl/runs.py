@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ratchet.automl.candidates import Candidate
-from ratchet.data.dataset import Split
+from ratchet.data.split import Split
 from ratchet.model.spec import ModelSpec
 from ratchet.registry.tracking import nested_run
 from ratchet.settings import Settings

@@ -27,7 +27,7 @@ import pandas as pd
 import project_parts
 from imblearn.over_sampling import RandomOverSampler
 from json_lines import append, from_json, last_line, scores, to_json
-from project_parts import metrics_of, prepared
+from project_parts import folds_of_project, metrics_of, prepared
 from pycaret.classification import ClassificationExperiment
 from pycaret.internal.preprocess.transformers import FixImbalancer
 from sklearn.ensemble import AdaBoostClassifier, GradientBoostingClassifier
@@ -95,6 +95,7 @@ def set_up(request):
         preprocess=False,
         custom_pipeline=[("prepare", prepared(request)), *balanced(request)],
         fold=request["folds"],
+        fold_strategy=folds_of_project(request) or "stratifiedkfold",
         fold_shuffle=True,
         session_id=request["seed"],
         n_jobs=request["jobs"],

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ratchet.automl.agreement import agreement, mixed_rows
+from ratchet.automl.agreement import agreement, sample_of
 from ratchet.automl.candidates import Candidate, Failure, leaderboard
 from ratchet.automl.process import Search
+from ratchet.automl.request import folds_of
 from ratchet.automl.runs import record
 from ratchet.automl.translation import as_spec
-from ratchet.data.dataset import Split
+from ratchet.data.split import Split
 from ratchet.errors import InputError
 from ratchet.settings import Settings
 from ratchet.training.train import Failed, Trained, train_each
@@ -70,11 +71,9 @@ def _train(candidate: Candidate, split: Split, settings: Settings) -> Trained | 
 def _agreement(
     search: Search, candidate: Candidate, trained: Trained, split: Split, settings: Settings
 ) -> float:
-    features, target = split.train
-    classes = split.table.classes
     predictions = search.finalise(candidate)
-    sample = mixed_rows(features, classes.searchsorted(target), settings.data.seed)
-    return agreement(trained.model, sample, predictions, classes)
+    sample = sample_of(split, folds_of(split, settings), settings.data.seed)
+    return agreement(trained.model, sample, predictions, split.table.classes)
 
 
 def _no_winner(result: SearchResult, settings: Settings) -> str:

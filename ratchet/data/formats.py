@@ -35,6 +35,12 @@ def quoted(name: str) -> str:
     return f'"{escaped}"'
 
 
+def literal(value: str) -> str:
+    """Return a text as SQL writes it."""
+    escaped = value.replace("'", "''")
+    return f"'{escaped}'"
+
+
 def is_parquet(file: str) -> bool:
     return file.endswith(PARQUET)
 

@@ -24,11 +24,21 @@ def difference_interval(
     """
     if metric in LOSSES:
         loss = LOSSES[metric]
-        return t_interval(loss(candidate) - loss(prod), confidence)
+        difference = loss(candidate) - loss(prod)
+        if candidate.weights is not None:  # the interval of a weighted mean, as of a ratio
+            weights = candidate.weights / candidate.weights.mean()
+            mean = candidate.mean(difference)
+            difference = mean + weights * (difference - mean)
+        return t_interval(difference, confidence)
     ours, theirs = STATISTICS[metric](candidate), STATISTICS[metric](prod)
     draws = int(np.clip(MOST_WEIGHTS / len(candidate.truth), FEWEST_DRAWS, MOST_DRAWS))
+    own = 1.0 if candidate.weights is None else candidate.weights
     return bootstrap_interval(
-        lambda weights: ours(weights) - theirs(weights), candidate.truth, confidence, draws, seed
+        lambda weights: ours(weights * own) - theirs(weights * own),
+        candidate.truth,
+        confidence,
+        draws,
+        seed,
     )
 
 
@@ -71,7 +81,7 @@ def _ratio(
     is_truth = (answers.truth[:, None] == codes).astype(float)
     is_label = (answers.labels[:, None] == codes).astype(float)
     is_hit = is_truth * is_label
-    share = is_truth.mean(axis=0)
+    share = answers.count(answers.truth) / answers.size
 
     def statistic(weights: Floats) -> Floats:
         above, below = parts(weights @ is_hit, weights @ is_label, weights @ is_truth)
@@ -84,8 +94,8 @@ def _ratio(
 def _roc_auc(answers: Answers) -> Statistic:
     """Return one class against the rest, weighted by class; the second class if there are two."""
     codes = [1] if answers.classes == 2 else list(range(answers.classes))
-    counts = np.bincount(answers.truth, minlength=answers.classes)
-    used = [code for code in codes if 0 < counts[code] < len(answers.truth)]
+    counts = answers.count(answers.truth)
+    used = [code for code in codes if 0 < counts[code] < answers.size]
     if not used:
         return lambda weights: np.zeros(len(weights))
     parts = [_area(answers.truth == code, _probabilities(answers)[:, code]) for code in used]

@@ -134,10 +134,11 @@ def guessing_score(answers: Answers, metric: Metric) -> float:
 
     The predicted probabilities are the shares of the classes.
     """
-    shares = np.bincount(answers.truth, minlength=answers.classes) / len(answers.truth)
+    shares = answers.count(answers.truth) / answers.size
     labels = np.full(len(answers.truth), shares.argmax())
     probabilities = np.tile(shares, (len(answers.truth), 1))
-    return METRICS[metric](Answers(answers.truth, labels, probabilities, answers.classes))
+    guesses = Answers(answers.truth, labels, probabilities, answers.classes, answers.weights)
+    return METRICS[metric](guesses)
 
 
 def _limits(

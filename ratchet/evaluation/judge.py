@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from ratchet.data.dataset import Split
+from ratchet.data.split import Split
 from ratchet.errors import InputError
 from ratchet.evaluation.audit import audit_half
 from ratchet.evaluation.gate import Contender, Verdict, best, judge
@@ -85,7 +85,9 @@ def contender(version: Version, registry: Registry, split: Split) -> Contender:
     features, target = split.holdout
     try:
         folder = registry.folder(version)
-        answers = ask(model_file.load(folder), features, target, split.table.classes)
+        answers = ask(
+            model_file.load(folder), features, target, split.table.classes, split.holdout_weights
+        )
         latency = served_latency_ms(folder, registry.model, version.number)
     except Exception as error:  # a broken model may raise anything; that it is broken is a verdict
         return Contender(version.number, None, error=" ".join(str(error).split())[:300])

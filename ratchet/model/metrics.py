@@ -21,6 +21,7 @@ class Answers:
     labels: np.ndarray
     probabilities: np.ndarray | None
     classes: int
+    weights: np.ndarray | None = None  # of data.weight; None: every row counts the same
 
     @property
     def correct(self) -> np.ndarray:
@@ -28,7 +29,23 @@ class Answers:
 
     def take(self, rows: np.ndarray) -> "Answers":
         probabilities = None if self.probabilities is None else self.probabilities[rows]
-        return Answers(self.truth[rows], self.labels[rows], probabilities, self.classes)
+        weights = None if self.weights is None else self.weights[rows]
+        return Answers(self.truth[rows], self.labels[rows], probabilities, self.classes, weights)
+
+    def mean(self, values: np.ndarray) -> float:
+        return float(
+            values.mean() if self.weights is None else np.average(values, None, self.weights)
+        )
+
+    def count(self, codes: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Return the rows of each class, or their weight."""
+        weights = None if self.weights is None else self.weights[rows]
+        return np.bincount(codes, weights, minlength=self.classes).astype(float)
+
+    @property
+    def size(self) -> float:
+        """Return the number of rows, or their weight."""
+        return float(len(self.truth) if self.weights is None else self.weights.sum())
 
 
 LIKELIEST = (
@@ -42,7 +59,13 @@ LIKELIEST = (
 """Estimators that predict the class with the highest probability, and compute it again to do so."""
 
 
-def ask(model: Any, features: Any, target: np.ndarray, classes: np.ndarray) -> Answers:
+def ask(
+    model: Any,
+    features: Any,
+    target: np.ndarray,
+    classes: np.ndarray,
+    weights: np.ndarray | None = None,
+) -> Answers:
     """Return the model's predictions; a class that it was not trained on has probability 0."""
     probabilities = None
     if hasattr(model, "predict_proba"):
@@ -52,7 +75,7 @@ def ask(model: Any, features: Any, target: np.ndarray, classes: np.ndarray) -> A
         labels = probabilities.argmax(axis=1)
     else:
         labels = np.searchsorted(classes, np.asarray(model.predict(features)))
-    return Answers(np.searchsorted(classes, target), labels, probabilities, len(classes))
+    return Answers(np.searchsorted(classes, target), labels, probabilities, len(classes), weights)
 
 
 def _predicts_likeliest(model: Any) -> bool:
@@ -65,7 +88,7 @@ def accuracy(answers: Answers) -> float:
     >>> accuracy(Answers(np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0]), None, 2))
     0.75
     """
-    return float(answers.correct.mean())
+    return answers.mean(answers.correct)
 
 
 def precision(answers: Answers) -> float:
@@ -89,10 +112,9 @@ def recall_by_class(answers: Answers) -> np.ndarray:
 
 
 def _correct(answers: Answers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    def count(codes: np.ndarray) -> np.ndarray:
-        return np.bincount(codes, minlength=answers.classes).astype(float)
-
-    return count(answers.truth[answers.correct]), count(answers.labels), count(answers.truth)
+    right = answers.correct
+    hits = answers.count(answers.truth[right], right)
+    return hits, answers.count(answers.labels), answers.count(answers.truth)
 
 
 def _weighted(answers: Answers, numerator: np.ndarray, denominator: np.ndarray) -> float:
@@ -100,30 +122,33 @@ def _weighted(answers: Answers, numerator: np.ndarray, denominator: np.ndarray) 
 
     The ratio of a class is 0 if its denominator is 0, as in scikit-learn.
     """
-    share = np.bincount(answers.truth, minlength=answers.classes) / len(answers.truth)
+    share = answers.count(answers.truth) / answers.size
     ratio = np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
     return float(share @ ratio)
 
 
 def log_loss(answers: Answers) -> float:
     clipped = np.clip(_of_true_class(answers), np.finfo(float).eps, 1.0)
-    return float(-np.log(clipped).mean())
+    return answers.mean(-np.log(clipped))
 
 
 def brier(answers: Answers) -> float:
     """Return the mean squared distance to the true class; half of it if there are two classes."""
     probabilities = _probabilities(answers)
     squares = (probabilities**2).sum(axis=1) - 2 * _of_true_class(answers) + 1
-    return float(squares.mean() / (2 if answers.classes == 2 else 1))
+    return answers.mean(squares) / (2 if answers.classes == 2 else 1)
 
 
 def roc_auc(answers: Answers) -> float:
     """Return the area for the second of two classes, or the weighted mean of one-vs-rest areas."""
     probabilities = _probabilities(answers)
     codes = [1] if answers.classes == 2 else range(answers.classes)
-    pairs = [(answers.truth == code, probabilities[:, code]) for code in codes]
+    area = _rank_auc if answers.weights is None else _weighted_auc(answers.weights)
+    counts = answers.count(answers.truth)
     parts = [
-        (truth.sum(), _rank_auc(truth, scores)) for truth, scores in pairs if 0 < truth.mean() < 1
+        (counts[code], area(answers.truth == code, probabilities[:, code]))
+        for code in codes
+        if 0 < (answers.truth == code).mean() < 1
     ]
     if not parts:
         return float("nan")
@@ -138,6 +163,19 @@ def _rank_auc(positive: np.ndarray, scores: np.ndarray) -> float:
     return float((ranks[positive].sum() - wins * (wins + 1) / 2) / (wins * (len(scores) - wins)))
 
 
+def _weighted_auc(weights: np.ndarray) -> Callable[[np.ndarray, np.ndarray], float]:
+    """Return the area in which each pair of rows counts by the product of their weights."""
+
+    def area(positive: np.ndarray, scores: np.ndarray) -> float:
+        _, inverse = np.unique(scores, return_inverse=True)
+        below = np.bincount(inverse, weights * ~positive)
+        lower = (np.cumsum(below) - below / 2)[inverse]
+        pairs = weights[positive].sum() * weights[~positive].sum()
+        return float((weights * lower)[positive].sum() / pairs) if pairs else float("nan")
+
+    return area
+
+
 def calibration_error(answers: Answers, bins: int = 10) -> float:
     """Return the expected calibration error: the mean gap between confidence and accuracy.
 
@@ -145,8 +183,10 @@ def calibration_error(answers: Answers, bins: int = 10) -> float:
     """
     confidence = _probabilities(answers).max(axis=1)
     index = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = np.bincount(index, weights=answers.correct - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(confidence))
+    gap = answers.correct - confidence
+    gap = gap if answers.weights is None else gap * answers.weights
+    gaps = np.bincount(index, weights=gap, minlength=bins)
+    return float(np.abs(gaps).sum() / answers.size)
 
 
 def _probabilities(answers: Answers) -> np.ndarray:

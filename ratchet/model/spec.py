@@ -78,7 +78,10 @@ def read_spec(path: Path) -> ModelSpec:
 
 
 def read_specs(files: list[Path]) -> tuple[list[ModelSpec], dict[str, str]]:
-    """Return the valid specs, and for each other file the reason why it is not valid."""
+    """Return the valid specs, and for each other file the reason why it is not valid.
+
+    Raise InputError if no file is valid.
+    """
     specs: dict[str, ModelSpec] = {}
     reasons = {}
     for file in files:
@@ -88,6 +91,8 @@ def read_specs(files: list[Path]) -> tuple[list[ModelSpec], dict[str, str]]:
             specs[file.stem] = read_spec(file)
         except InputError as error:
             reasons[file.name] = str(error)
+    if not specs:
+        raise InputError("; ".join(reasons.values()))
     return list(specs.values()), reasons
 
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ratchet.data.dataset import load, split
+from ratchet.data.dataset import load
+from ratchet.data.split import load_split
 from ratchet.errors import InputError, nearest
 from ratchet.settings import Settings
 
@@ -29,9 +30,8 @@ def read_rows(source: str, settings: Settings) -> Rows:
     if source.startswith(("sqlite:", "postgresql")):
         return _rows_of_log(source)
     if source == HOLDOUT:
-        table = load(settings.data)
-        in_holdout = split(table, settings.data.holdout, settings.data.seed).in_holdout
-        return _rows(table.features[in_holdout], table.target[in_holdout].tolist())
+        features, target = load_split(settings.data).holdout
+        return _rows(features, target.tolist())
     table = load(settings.data.model_copy(update={"source": source}))
     return _rows(table.features, table.target.tolist())
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ratchet.columns import column_type
-from ratchet.data.dataset import Split
+from ratchet.data.split import Split
+from ratchet.data.split_record import record_of, sentence
 from ratchet.errors import InputError, one_line
 from ratchet.model.metrics import Answers
 from ratchet.model.model_file import TRUSTED
@@ -132,7 +133,8 @@ def record(
     import mlflow
 
     tags = run_tags(trained.spec, split) | {
-        "predictions_sha256": predictions_sha256(trained.answers)
+        "predictions_sha256": predictions_sha256(trained.answers),
+        "split": sentence(record_of(split)),
     }
     with nested_run(trained.spec.name, tags) as run:
         with logged_warnings() as log, _files(trained, split, profile):
@@ -152,7 +154,7 @@ def predictions_sha256(answers: Answers) -> str:
 
 @contextmanager
 def _files(trained: Trained, split: Split, profile: Reading) -> Iterator[None]:
-    """Log the config, the profile and the pictures.
+    """Log the config, the split, the profile and the pictures.
 
     Another process draws the pictures while the `with` block runs.
     """
@@ -166,6 +168,8 @@ def _files(trained: Trained, split: Split, profile: Reading) -> Iterator[None]:
         try:
             config = json.dumps(trained.spec.as_config(), indent=2)
             (folder / f"{trained.spec.name}.json").write_text(config + "\n")
+            facts = json.dumps(record_of(split), indent=2)
+            (folder / "split.json").write_text(facts + "\n")
             predicted, truth = classes[answers.labels], classes[answers.truth]
             with_answers(profile, predicted, truth).save(folder / FOLDER)
             yield

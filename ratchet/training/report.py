@@ -4,23 +4,37 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from ratchet.data.split import Split
+from ratchet.data.split_record import record_of, sentence
 from ratchet.errors import InputError
 from ratchet.github.links import tracking_link
 from ratchet.report import Report, markdown_table
+from ratchet.training.honest_split import HonestScore
 from ratchet.training.record import Outcome
 
 METRICS = ("accuracy", "precision", "recall", "f1", "log_loss", "fit_seconds")
 
 
-def report(model: str, outcomes: Sequence[Outcome]) -> Report:
+def report(
+    model: str, outcomes: Sequence[Outcome], split: Split, warnings: Sequence[HonestScore]
+) -> Report:
     table = [row | {"see": _link(one)} for row, one in zip(rows(outcomes), outcomes, strict=True)]
     trained = [str(one.version) for one in outcomes if one.status == "trained"]
     return Report(
         "train",
-        {"model": model, "outcomes": [asdict(one) for one in outcomes]},
-        f"## Train\n\n{markdown_table(table)}\n",
+        {
+            "model": model,
+            "outcomes": [asdict(one) for one in outcomes],
+            "split": record_of(split),
+            "honest_scores": [asdict(one) for one in warnings],
+        },
+        "\n\n".join(["## Train", markdown_table(table), *notes(split, warnings)]) + "\n",
         {"trained": str(len(trained)), "versions": ",".join(trained)},
     )
+
+
+def notes(split: Split, warnings: Sequence[HonestScore]) -> list[str]:
+    return [f"{sentence(record_of(split))}.", *(one.sentence for one in warnings)]
 
 
 def _link(outcome: Outcome) -> str | None:

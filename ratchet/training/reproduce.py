@@ -11,11 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from ratchet.documents import read_mapping
 from ratchet.environments import python_of
 from ratchet.errors import InputError
 from ratchet.registry.provenance import provenance
-from ratchet.settings import PROJECT
+from ratchet.settings import PROJECT, read_settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -78,11 +77,11 @@ def _checkout(commit: str, tree: Path) -> Iterator[Path]:
 
 
 def _link_data(tree: Path) -> None:
-    """Link the data files that git does not track, if data.source is a relative path."""
-    source = str(read_mapping(tree / PROJECT)["data"]["source"])
-    if "://" in source or Path(source).is_absolute():
-        return
-    for file in Path().glob(source):
+    """Link the data files that git does not track, if their paths are relative."""
+    data = read_settings(tree / PROJECT).data
+    sources = [data.source] + ([data.log.file] if data.log else [])
+    relative = [one for one in sources if "://" not in one and not Path(one).is_absolute()]
+    for file in (file for source in relative for file in Path().glob(source)):
         if not (tree / file).exists():
             (tree / file).parent.mkdir(parents=True, exist_ok=True)
             (tree / file).symlink_to(file.absolute())

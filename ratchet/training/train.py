@@ -1,5 +1,6 @@
 """Training without MLflow: a model config and a split become a fitted model and its metrics."""
 
+import os
 import pickle
 import time
 import traceback
@@ -16,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ratchet.data.dataset import Split
+from ratchet.data.split import Split
 from ratchet.errors import one_line
 from ratchet.model.metrics import Answers, ask, scores
 from ratchet.model.spec import ModelSpec, build
 from ratchet.processes import Task, TaskError
+from ratchet.training.inner_folds import following_the_split
+from ratchet.training.weighted_fit import fit
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -51,13 +54,15 @@ def train_each(
 ) -> Iterator[Trained | Failed]:
     """Train the specs, and yield the results in the order they finish.
 
+    `jobs` is the number of processes; 0 means one for each core.
+
     Several specs are trained in a process each, so that a crash, such as running out of memory, is
     the failure of one spec only. A single one needs no second process that loads scikit-learn.
     """
     if len(specs) == 1:
         yield _train_here(specs[0], split, seed)
         return
-    waiting = list(enumerate(specs))
+    waiting, jobs = list(enumerate(specs)), jobs or os.cpu_count() or 1
     running: dict[Any, tuple[ModelSpec, Task, Path]] = {}
     with TemporaryDirectory(prefix="ratchet-train-") as name:
         folder = Path(name)
@@ -123,10 +128,13 @@ def train(spec: ModelSpec, split: Split, seed: int) -> Trained:
     with threadpool_limits(limits=1):  # see ONE_THREAD in model/spec.py
         model = build(spec, table.kinds, dict(table.features.dtypes), seed)
         started = time.perf_counter()
-        model.fit(features, target)
+        with following_the_split(model, split, seed):
+            unweighted = fit(model, features, target, split.train_weights)
         fit_seconds = time.perf_counter() - started
         held_out, truth = split.holdout
-        answers = ask(model, held_out, truth, table.classes)
+        answers = ask(model, held_out, truth, table.classes, split.holdout_weights)
+        if unweighted:
+            warnings.warn(f"Fitted without data.weight: {', '.join(unweighted)}", stacklevel=2)
         metrics = scores(answers) | {
             "fit_seconds": fit_seconds,
             "prediction_us": microseconds_a_prediction(model, held_out),

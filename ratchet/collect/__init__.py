@@ -1,0 +1,1 @@
+"""Collecting: logged requests whose labels came become rows to train on."""

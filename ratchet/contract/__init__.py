@@ -1,0 +1,1 @@
+"""The contract: rules that data have to keep before anything is trained on them."""

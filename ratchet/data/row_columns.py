@@ -1,0 +1,60 @@
+"""The columns that split and weigh the rows: times, groups and weights."""
+
+import numpy as np
+import pandas as pd
+
+from ratchet.columns import as_kind
+from ratchet.errors import InputError
+from ratchet.settings import DataSettings
+
+
+def times_of(frame: pd.DataFrame, settings: DataSettings) -> np.ndarray | None:
+    name = settings.split.time_column
+    if name is None:
+        return None
+    column, where = frame[name], f"{settings.source}: column '{name}' (data.split.column)"
+    _require_present(column, where)
+    try:
+        times = as_kind(column, "date").to_numpy()
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError(
+            f"{where} does not hold dates: {error}. Name a column of dates, or split by group"
+        ) from None
+    return times
+
+
+def groups_of(frame: pd.DataFrame, settings: DataSettings) -> np.ndarray | None:
+    """Return a hash for each row, which is the same for all rows of a group and in every format."""
+    name = settings.split.group_column
+    if name is None:
+        return None
+    key = "data.split.column" if settings.split.by == "group" else "data.split.group"
+    column, where = frame[name], f"{settings.source}: column '{name}' ({key})"
+    _require_present(column, where)
+    codes, values = pd.factorize(column)
+    is_number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    texts = [repr(float(value)) if is_number else str(value) for value in values]
+    return np.asarray(pd.util.hash_array(np.array(texts, dtype=object))[codes])
+
+
+def weights_of(frame: pd.DataFrame, settings: DataSettings) -> np.ndarray | None:
+    name = settings.weight
+    if name is None:
+        return None
+    column, where = frame[name], f"{settings.source}: column '{name}' (data.weight)"
+    _require_present(column, where)
+    try:
+        weights = as_kind(column, "numeric").to_numpy()
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{where} does not hold numbers: {error}") from None
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
+        raise InputError(f"{where} has weights that are negative or infinite, or all are 0")
+    return np.asarray(weights)
+
+
+def _require_present(column: pd.Series, where: str) -> None:
+    missing = int(column.isna().sum())
+    if missing:
+        raise InputError(
+            f"{where} has no value in {missing} of {len(column)} rows; fill them or remove the rows"
+        )
