@@ -147,6 +147,7 @@ def test_the_csv_can_be_filtered_and_have_details(url: str, week: list[Record]) 
     assert header[5:9] == ["sepal_width", "unknown", "prediction", "label"]
     assert [row[5:7] for row in rows] == [["3.5", ""]] * 2
     details = dict(zip(header[9:], rows[0][9:], strict=True))
+    assert json.loads(details["other_features"]) == {"sepal_length": 5.1}
     assert (details["staging_version"], details["assigned_arm"]) == ("3", "B")
     assert (details["split"], details["fallback"], details["label_time"]) == ("0.5", "true", "5.0")
     assert lines(url, Window(model_version="7")) == [header[:5] + ["prediction", "label"]]
@@ -176,10 +177,33 @@ def test_the_first_line_of_the_csv_comes_before_most_of_the_log_is_read(
     monkeypatch.setattr(csv_export, "decode", lambda text: parsed.append(text) or json.loads(text))
     read = csv_pages(url)
     assert next(read).startswith("request_id,timestamp,user_id,variant,model_version,old,new,")
-    assert len(parsed) == 0
+    sample = len(parsed)
+    assert sample <= 51 * 20
     next(read)
-    assert len(parsed) == 2000
+    assert len(parsed) == sample + 2000
     read.close()
+
+
+def test_no_rare_feature_is_left_out_of_the_csv_without_a_word(tmp_path: Path) -> None:
+    """The sample of the header takes at most twenty requests of each of 51 moments."""
+    url = f"sqlite:///{tmp_path / 'log.db'}"
+    log = PredictionLog(url)
+    usual, rare = json_text({"width": 1.0}), json_text({"rare": 2.0, "width": 1.0})
+    records = [a_record(at=START + number, features=usual) for number in range(3000)]
+    records[2019] = records[2019]._replace(features=rare)
+    log.append_now(records)
+    log.close()
+    header, *rows, last = lines(url)
+    assert header[5:] == ["width", "prediction", "label"]
+    assert len(rows) == 3000
+    assert last == ["This file is not complete: it lacks rare features; details=true has them."]
+    (tmp_path / "log.csv").write_text("".join(csv_pages(url)))
+    with pytest.raises(InputError, match="lacks rare features"):
+        read_log(str(tmp_path / "log.csv"))
+    header, *rows = lines(url, details=True)
+    assert header[-1] == "other_features"
+    assert [row[-1] for row in rows if row[-1]] == ['{"rare":2.0}']
+    assert lines(url, features=["width"])[-1] != last
 
 
 def test_a_csv_that_the_database_interrupts_says_so_in_its_last_line(tmp_path: Path) -> None:

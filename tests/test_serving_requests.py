@@ -1,19 +1,30 @@
 """Hostile and unusual requests to the application in this process."""
 
+import asyncio
 import json
 import sqlite3
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
+from sqlalchemy.exc import OperationalError
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from ratchet.predictions.arm_counts import ArmCounts
 from ratchet.predictions.assignment import pseudonymize, salt_of
-from ratchet.serving import scorer, worker
+from ratchet.predictions.prediction_log import PredictionLog
+from ratchet.serving import ab_numbers, admin, scorer, shadowing, worker
+from ratchet.serving.active_versions import write_active_versions
 from ratchet.serving.following import Follower
 from ratchet.serving.routes import routes
+from ratchet.serving.shadowing import Shadowing
 from tests.projects import new_project
 from tests.records import arm_of
 from tests.small_registry import SmallRegistry
@@ -177,16 +188,159 @@ def test_the_status_names_the_scoring_path_of_every_version(client: TestClient) 
     }
 
 
-def labels_counted() -> float:
+def metric(name: str) -> float:
+    """Return a metric, summed over its labels."""
     from prometheus_client import REGISTRY
 
-    families = [one for one in REGISTRY.collect() if one.name == "ratchet_labels"]
-    return sum(
-        sample.value
-        for family in families
-        for sample in family.samples
-        if sample.name.endswith("_total")
-    )
+    samples = [sample for family in REGISTRY.collect() for sample in family.samples]
+    return sum(sample.value for sample in samples if sample.name == name)
+
+
+def worker_of(client: TestClient) -> worker.Worker:
+    running: worker.Worker = client.app_state["worker"]
+    return running
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end, "the condition did not become true in time"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("route", ["/log.csv", "/ab.json"])
+def test_a_database_that_does_not_answer_an_export_or_a_page_holds_up_no_change_of_the_split(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, route: str
+) -> None:
+    """More reading clients wait than the threads that all routes share can hold."""
+    answers = threading.Event()
+
+    def wait(*_: Any, **__: Any) -> Any:
+        answers.wait(60)
+        return "a page" if route == "/log.csv" else {}
+
+    monkeypatch.setattr(admin, "csv_pages", lambda *_, **__: map(wait, ["a page"]))
+    monkeypatch.setattr(ab_numbers, "ab_numbers", wait)
+    headers = {"Authorization": f"Bearer {TOKEN}".encode()}
+    with ThreadPoolExecutor(41) as pool:
+        waiting = [
+            pool.submit(client.get, f"{route}?hours={number + 1}", headers=headers)
+            for number in range(40)
+        ]
+        changed = pool.submit(send, client, "/split", '{"ab_split_b": 0.5}')
+        try:
+            assert changed.result(timeout=30).status_code == 200
+            assert not any(one.done() for one in waiting)
+        finally:
+            answers.set()
+
+
+def test_the_gauges_show_the_split_the_refused_versions_and_the_registry(
+    client: TestClient, folder: Path
+) -> None:
+    running = worker_of(client)
+    before = running.arms.active
+    assert before
+    assert send(client, "/split", '{"ab_split_b": 0.25}').status_code == 200
+    refused = replace(before, refused={"8": "no skops", "9": "no skops"}, registry="down")
+    write_active_versions(folder / "models", refused)
+    try:
+        until(lambda: metric("ratchet_versions_refused") == 2)
+        until(lambda: metric("ratchet_split") == 0.25)
+        assert metric("ratchet_registry_up") == 0
+    finally:
+        write_active_versions(folder / "models", before)
+        assert send(client, "/split", '{"ab_split_b": 0.5}').status_code == 200
+    until(lambda: metric("ratchet_versions_refused") == 0)
+    assert metric("ratchet_registry_up") == 1
+
+
+def test_the_gauges_show_what_waits_for_the_log_and_how_long_a_commit_took(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, goes_on = worker_of(client).log._database, threading.Event()
+    real = database.write
+    monkeypatch.setattr(database, "write", lambda works: goes_on.wait(60) and real(works))
+    monkeypatch.setattr(worker_of(client).log._queue, "_commit", database.write)
+    monkeypatch.setattr(PredictionLog, "is_journalling", True)
+    with ThreadPoolExecutor(3) as pool:
+        waiting = [pool.submit(client.post, "/predict", json=ROW) for _ in range(3)]
+        try:
+            until(lambda: metric("ratchet_log_queue") > 0)
+            assert metric("ratchet_log_journalling") == 1
+        finally:
+            goes_on.set()
+        assert [one.result().status_code for one in waiting] == [200] * 3
+    until(lambda: metric("ratchet_log_commit_seconds") > 0)
+    until(lambda: metric("ratchet_log_queue") == 0)
+
+
+def test_the_gauges_show_rows_that_wait_for_a_model_and_for_a_shadow_answer(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = worker_of(client)
+
+    async def never(_: Shadowing) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Shadowing, "_run", never)
+    monkeypatch.setattr(shadowing, "MAX_WAITING", 4)
+    shadows = Shadowing(running.log, running.metrics)
+    monkeypatch.setattr(running.answering, "shadowing", shadows)
+    dropped = metric("ratchet_shadows_dropped_total")
+    assert client.post("/predict", json=[ROW] * 3).status_code == 200
+    until(lambda: metric("ratchet_shadow_queue") == 3)
+    assert client.post("/predict", json=[ROW] * 3).status_code == 200
+    until(lambda: metric("ratchet_shadow_queue") == 4)
+    assert metric("ratchet_shadows_dropped_total") == dropped + 2
+    assert running.arms.current
+    monkeypatch.setattr(running.arms.current.prod, "rows_waiting", 7)
+    until(lambda: metric("ratchet_scorer_queue") == 7)
+
+
+def test_an_error_of_the_database_shows_no_statement(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OperationalError("SELECT secret", {}, Exception("host db-1, port 5432"))
+
+    monkeypatch.setattr(ArmCounts, "latest", fail)
+    reply = client.get("/ab.json")
+    assert reply.status_code == 503
+    assert reply.json() == {"error": "The prediction log cannot be read now"}
+
+
+def test_the_document_says_what_is_accepted(client: TestClient) -> None:
+    document = client.get("/docs.json").json()
+
+    def accepts(name: str, content: object) -> bool:
+        schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+        return bool(Draft202012Validator(schema).is_valid(content))
+
+    label = {"request_id": "0193a5e8-7b1c-7abc-8def-0123456789ab", "label": "big"}
+    for name, path, content in (
+        ("Request", "/predict", ROW | {"label": None}),
+        ("Request", "/predict", ROW | {"label": "large"}),
+        ("Request", "/predict", ROW | {"user_id": "a\0b"}),
+        ("Feedback", "/feedback", label),
+        ("Feedback", "/feedback", label | {"label": None}),
+        ("Feedback", "/feedback", label | {"label": "large"}),
+        ("Feedback", "/feedback", label | {"request_id": "a\0b"}),
+    ):
+        status = send(client, path, json.dumps(content)).status_code
+        assert accepts(name, content) == (status in (200, 404)), content
+    (hours,) = document["paths"]["/ab.json"]["get"]["parameters"]
+    most = hours["schema"]["maximum"]
+    assert client.get(f"/ab.json?hours={most}").status_code == 200
+    assert client.get(f"/ab.json?hours={most + 1}").status_code == 422
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            for status, reply in operation["responses"].items():
+                assert all("schema" in one for one in reply["content"].values()), (path, status)
+
+
+def labels_counted() -> float:
+    return metric("ratchet_labels_total")
 
 
 def test_a_label_is_counted_whether_it_comes_with_the_request_or_later(client: TestClient) -> None:

@@ -14,9 +14,9 @@ import msgspec
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from ratchet.predictions.exports import BROKEN_OFF
+from ratchet.predictions.exports import BROKEN_OFF, LACKS_FEATURES
 from ratchet.predictions.pages import open_log, pages
-from ratchet.predictions.record import first_request_id, time_of
+from ratchet.predictions.record import first_request_id, json_text, time_of
 from ratchet.predictions.tables import predictions
 from ratchet.predictions.window import Window
 
@@ -42,6 +42,7 @@ DETAILS = (
     "shadow_version",
     "shadow_prediction",
 )
+OTHER_FEATURES = "other_features"  # JSON of those that are no columns; only with details
 
 
 def csv_pages(
@@ -53,7 +54,8 @@ def csv_pages(
     """Yield whole lines of text, the header first.
 
     `features`: the names of the feature columns; None takes those of a sample of the window.
-    `details` adds the columns that a decision needs.
+    `details` adds the columns that a decision needs, and one for features that the sample lacks.
+    Without it the last line says that there are such features.
 
     If the database fails in between, the last line says so and the error is raised: a client that
     does not notice a broken connection would take the part for the whole.
@@ -63,14 +65,17 @@ def csv_pages(
     with open_log(url) as engine:
         names = list(features) if features is not None else _feature_names(engine, window)
         more = DETAILS if details else ()
-        yield _lines([[*FIRST_NAMES, *names, *LAST, *more]])
+        yield _lines([[*FIRST_NAMES, *names, *LAST, *more, *([OTHER_FEATURES] if details else [])]])
         columns = (*FIRST, "features", *LAST, *more)
+        others = set[str]()
         try:
             for page in pages(engine, window, columns, ROWS_PER_PAGE):
-                yield _lines(_rows(page, names, more))
+                yield _lines(_rows(page, names, more, others))
         except SQLAlchemyError:
             yield BROKEN_OFF
             raise
+    if others and features is None and not details:
+        yield LACKS_FEATURES
 
 
 def _feature_names(engine: Engine, window: Window) -> list[str]:
@@ -93,18 +98,25 @@ def _feature_names(engine: Engine, window: Window) -> list[str]:
             sample = select(predictions.c.features).where(*window.conditions())
             sample = sample.where(ids >= since, ids < until).order_by(ids).limit(ROWS_PER_SAMPLE)
             for text in connection.execute(sample).scalars():
-                names.update(dict.fromkeys(json.loads(text)))
+                names.update(dict.fromkeys(decode(text)))
     return list(names)
 
 
-def _rows(page: Sequence[Any], names: Sequence[str], more: Sequence[str]) -> Iterator[list[Any]]:
+def _rows(
+    page: Sequence[Any], names: Sequence[str], more: Sequence[str], others: set[str]
+) -> Iterator[list[Any]]:
+    """Yield lines, and add to `others` the features that are not among the names."""
+    known = set(names)
     fallback = len(FIRST) + 3 + more.index("fallback") if more else None
     for row in page:
-        request_id, seconds, user_id, arm, version, text, prediction, label, *others = row[:-1]
+        request_id, seconds, user_id, arm, version, text, prediction, label, *details = row[:-1]
         features = decode(text)
+        if rest := features.keys() - known:
+            others |= rest
         timestamp = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")
         if fallback:  # SQLite has no boolean
-            others[fallback - len(FIRST) - 3] = TRUE if row[fallback] else FALSE
+            details[fallback - len(FIRST) - 3] = TRUE if row[fallback] else FALSE
+            details.append(json_text({name: features[name] for name in rest}) if rest else None)
         yield [
             request_id,
             timestamp,
@@ -114,7 +126,7 @@ def _rows(page: Sequence[Any], names: Sequence[str], more: Sequence[str]) -> Ite
             *[_cell(features.get(name)) for name in names],
             _parsed(prediction),
             _parsed(label),
-            *others,
+            *details,
         ]
 
 

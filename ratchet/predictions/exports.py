@@ -39,6 +39,7 @@ LOG_COLUMNS = (
     "shadow_prediction",
     "shadow_probabilities",
     "shadow_error",
+    "other_features",
 )  # every other column of an export is a feature
 TYPES = {
     "time": "DOUBLE",
@@ -48,7 +49,9 @@ TYPES = {
     "fallback": "BOOLEAN",
 }
 SECONDS_TO_ANSWER = 30
-BROKEN_OFF = "The database failed; this file is not complete.\n"  # the last line of such an export
+# The last line of an export that lacks something:
+BROKEN_OFF = "The database failed; this file is not complete.\n"
+LACKS_FEATURES = "This file is not complete: it lacks rare features; details=true has them.\n"
 
 
 def read_service(
@@ -120,9 +123,11 @@ def _relation(file: str, connection: "duckdb.DuckDBPyConnection") -> "duckdb.Duc
     if file.endswith((".parquet", ".pq")):
         return connection.read_parquet(file)
     with Path(file).open("rb") as text:
-        text.seek(max(0, Path(file).stat().st_size - len(BROKEN_OFF)))
-        if text.read() == BROKEN_OFF.encode():
-            raise InputError(f"log={file} cannot be read: {BROKEN_OFF.strip()} Export it again")
+        text.seek(max(0, Path(file).stat().st_size - 200))
+        end = text.read().decode(errors="replace")
+    for line in (BROKEN_OFF, LACKS_FEATURES):
+        if end.endswith(line):
+            raise InputError(f"log={file} cannot be read: {line.strip()} Export it again")
     return connection.read_csv(file, all_varchar=True, header=True)
 
 

@@ -2,17 +2,14 @@
 
 import asyncio
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC
-from itertools import chain
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from ratchet.columns import parse_date
-from ratchet.errors import InputError
-from ratchet.predictions.commit_queue import LogError
 from ratchet.predictions.csv_export import csv_pages
 from ratchet.predictions.splits import Split
 from ratchet.predictions.window import Window
@@ -44,16 +41,9 @@ async def log_csv(request: Request) -> Response:
         until=_time(query, "until"),
     )
     pages = csv_pages(worker.settings.log_url, window, details=details == "true")
-    started = await asyncio.to_thread(_start, pages)  # a database that is away is a 503
+    parts = await worker.export_threads.start(pages)
     headers = {"Content-Disposition": "attachment; filename=log.csv"}
-    return StreamingResponse(started, media_type="text/csv", headers=headers)
-
-
-def _start(pages: Iterator[str]) -> Iterator[str]:
-    try:
-        return chain([next(pages)], pages)
-    except InputError as error:  # it names the database
-        raise LogError("The prediction log cannot be read now", str(error)) from None
+    return StreamingResponse(parts, media_type="text/csv", headers=headers)
 
 
 def _time(query: Mapping[str, str], name: str) -> float | None:

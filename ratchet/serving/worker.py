@@ -19,6 +19,7 @@ from ratchet.serving.ab_numbers import PageNumbers
 from ratchet.serving.active_versions import ActiveVersions
 from ratchet.serving.answering import Answering
 from ratchet.serving.arms import ArmsInForce, load_arms
+from ratchet.serving.export_threads import ExportThreads
 from ratchet.serving.metrics import Metrics
 from ratchet.serving.packed import Packed
 from ratchet.serving.settings import ServiceSettings, read_service_settings
@@ -39,6 +40,7 @@ class Worker:
     answering: Answering
     counts: ArmCounts  # the counts of the running test, for the page
     page_numbers: PageNumbers
+    export_threads: ExportThreads
 
 
 @contextlib.asynccontextmanager
@@ -55,7 +57,10 @@ async def running(packed: Packed | None) -> AsyncIterator[Worker]:
     arms = ArmsInForce(settings.models)
     counts = ArmCounts(settings.log_url, project.promotion.min_labelled)
     numbers = PageNumbers(project.promotion)
-    worker = Worker(project, settings, prediction_log, arms, metrics, answering, counts, numbers)
+    exports = ExportThreads()
+    worker = Worker(
+        project, settings, prediction_log, arms, metrics, answering, counts, numbers, exports
+    )
     tasks = [_report_gauges(worker)]
     if packed:
         _load_packed(arms, packed)
@@ -73,6 +78,7 @@ async def running(packed: Packed | None) -> AsyncIterator[Worker]:
     await answering.close()
     counts.close()
     numbers.close()
+    exports.close()
     prediction_log.close()
 
 
