@@ -242,6 +242,9 @@ def _explain(error: ValidationError, model: type[Strict]) -> str:
         return f"unknown key '{'.'.join(where)}'; {nearest(where[-1], _keys(model, where[:-1]))}"
     if first["type"] == "missing":
         return f"key '{'.'.join(where)}' is missing"
+    if first["type"] == "string_pattern_mismatch":
+        expected = "expected letters, digits, '.', '_' and '-' only"
+        return f"{'.'.join(where)}: {expected}, got {first['input']!r}"
     message = first["msg"][0].lower() + first["msg"][1:]
     return f"{'.'.join(where)}: {message}, got {first['input']!r}"
 

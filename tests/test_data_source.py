@@ -185,7 +185,10 @@ def test_an_address_that_accepts_the_connection_but_never_answers_times_out(
         ("none/*.csv", "No file at"),
         ("irys", "did you mean 'iris'?"),
         ("", "No file at ''"),
-        (".", "No file at '.'"),
+        (
+            ".",
+            "No file at '.' (data.source); it is a folder. Name the files in it, such as '*.csv'",
+        ),
         ("\0", "No file at"),
         ("a\nb", "No file at 'a b'"),
         ("**x", "is not a path"),
@@ -197,6 +200,12 @@ def test_an_address_that_accepts_the_connection_but_never_answers_times_out(
 )
 def test_a_source_without_files_is_an_error(address: str, message: str) -> None:
     assert message in error_of(address)
+
+
+def test_a_misspelt_file_is_an_error_with_the_nearest_name(tmp_path: Path) -> None:
+    write_text(tmp_path / "customers.csv", "a,b\n1,2\n")
+    message = f"(data.source); did you mean '{tmp_path}/customers.csv'?"
+    assert message in error_of(tmp_path / "custmers.csv")
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:

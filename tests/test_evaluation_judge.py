@@ -5,9 +5,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ratchet.evaluation.judge import TIMED_CALLS, served_latency_ms
+from ratchet.evaluation.gate import Verdict
+from ratchet.evaluation.judge import TIMED_CALLS, Judgement, _move, served_latency_ms
 from ratchet.promotion.rescoring import Rescorer
 from ratchet.serving.served_model import ServedModel
+from ratchet.settings import Settings
 from tests.small_registry import SmallRegistry
 
 
@@ -49,3 +51,17 @@ def test_logged_requests_are_asked_again_by_the_code_that_served_them(
     answers = Rescorer(registry)("1", rows)  # type: ignore[arg-type]
     assert list(answers) == ["wide", "narrow"]
     assert served_paths == ["direct, linear"]
+
+
+def test_a_gate_that_nobody_passes_says_what_to_do_if_there_is_no_prod(
+    registry: SmallRegistry,
+) -> None:
+    verdict = Verdict("1", False, "accuracy floor: 0.5, limit 0.8", 0.5)
+    settings = Settings.model_validate({"model": "iris", "data": {"source": "iris", "target": "x"}})
+    waiting = [Judgement(registry.version("1"), verdict)]
+    first = _move(waiting, registry, settings, "run")  # type: ignore[arg-type]
+    assert "There is no prod yet" in first.sentence
+    assert "lower gate.floor" in first.sentence
+    registry.named["prod"] = "1"
+    later = _move(waiting, registry, settings, "run")  # type: ignore[arg-type]
+    assert later.sentence == "No candidate passed the gate; nothing moved."

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -30,12 +31,25 @@ def local_files(source: str, setting: str) -> list[str]:
 
 def _filled_files(source: str, sizes: dict[str, int], setting: str) -> list[str]:
     if not sizes:
-        hint = nearest(source, TOYS) if re.fullmatch(r"\w+", source) else "is the path right?"
-        raise InputError(f"No file at '{source}' ({setting}); {hint}")
+        raise InputError(f"No file at '{source}' ({setting}); {_hint(source)}")
     for file, size in sizes.items():
         if not size:
             raise InputError(f"{file} is empty; expected a header and rows")
     return list(sizes)
+
+
+def _hint(source: str) -> str:
+    """Return what to do if there is no file: the name of a similar file, or of an example table."""
+    if "://" in source or GLOB.search(source):
+        return "is the path right?"
+    path = Path(source).expanduser()
+    with suppress(OSError, ValueError):
+        if path.is_dir():
+            return f"it is a folder. Name the files in it, such as '{path / '*.csv'}'"
+        files = [file.name for file in path.parent.iterdir() if file.is_file()]
+        if similar := get_close_matches(path.name, files, n=1):
+            return f"did you mean '{path.with_name(similar[0])}'?"
+    return nearest(source, TOYS) if re.fullmatch(r"\w+", source) else "is the path right?"
 
 
 def fetched_files(source: str, folder: Path, setting: str) -> list[str]:

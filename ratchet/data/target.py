@@ -50,7 +50,7 @@ def _require_two_rows_each(labels: np.ndarray, where: str) -> None:
     if counts.min() < 2:
         raise InputError(
             f"{where} has one row of class {_display(classes[counts.argmin()])}; it needs two, one"
-            " to learn from and one to test on. Add rows, or leave that class out"
+            " to learn from and one to test on. Add rows of that class, or delete that row"
         )
 
 

@@ -127,6 +127,16 @@ def settle(
     return replace(settlement, judged=len(judged))
 
 
+def _blocked(registry: Registry) -> str:
+    sentence = "No candidate passed the gate; nothing moved."
+    if "prod" in registry.aliases():
+        return sentence
+    return (
+        f"{sentence} There is no prod yet. The table says which limit each candidate missed: try"
+        " other configs, or lower gate.floor"
+    )
+
+
 def _move(
     judgements: Sequence[Judgement], registry: Registry, settings: Settings, run_id: str
 ) -> Settlement:
@@ -134,7 +144,7 @@ def _move(
         return Settlement(None, "No version waits for the gate. Train one: mlflow run . -e train")
     chosen = best([judgement.verdict for judgement in judgements], settings.metric)
     if chosen is None:
-        return Settlement(None, "No candidate passed the gate; nothing moved.")
+        return Settlement(None, _blocked(registry))
     alias = "prod" if registry.holder("prod") is None else "staging"
     version = registry.version(chosen.version)
     if alias in version.aliases:
