@@ -1,4 +1,4 @@
-# Laptop and CI call the same words. `make setup` runs by itself where it is needed.
+# The same commands are used on a laptop and in CI. `make setup` runs by itself if it is needed.
 .PHONY: setup run test test-workflows check audit tools ui serve bento history rollback bench screenshots lock
 MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
@@ -8,16 +8,16 @@ AUDIT := pip-audit --disable-pip --require-hashes
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/$(TOOLS):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY = true
 
-run: setup  ## the whole line once, on the data of configs/project.yaml
+run: setup  ## run the whole pipeline once, on the data of configs/project.yaml
 	mlflow run . --env-manager local
 
-test: setup  ## every test, the slow ones too; TESTS="-m 'not slow'" for the quick ones
+test: setup  ## run all tests; TESTS="-m 'not slow'" runs the quick ones only
 	pytest -n auto --dist loadfile --no-loadscope-reorder $(TESTS)
 
-test-workflows: setup tools  ## every workflow, run by act against a repository on this disk
+test-workflows: setup tools  ## run every workflow with act, against a repository on this disk
 	pytest -v tests/test_workflows*.py tests/test_github_*.py
 
-check: setup  ## format, lint, types; workflows; locks, catalogue and README in step
+check: setup  ## check format, lint, types, workflows, and the rules in tests/test_house.py
 	ruff format --check .
 	ruff check .
 	mypy
@@ -27,19 +27,19 @@ check: setup  ## format, lint, types; workflows; locks, catalogue and README in 
 	check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
 	@if command -v actionlint >/dev/null; then actionlint; \
-	  else echo "actionlint is missing, its part is left out: make tools (needs Go)"; fi
+	  else echo "actionlint is not installed, so it is left out. To install it: make tools (needs Go)"; fi
 	pytest -q tests/test_house.py
 
-audit: setup  ## known vulnerabilities of what the locks pin; needs the network
+audit: setup  ## list known vulnerabilities of the locked packages; needs the network
 	for lock in requirements.txt requirements-dev.txt requirements-cluster.txt \
 	  $(wildcard bentos/requirements.txt deploy/requirements.txt); do \
 	  $(AUDIT) --strict --requirement $$lock || exit 1; \
 	done
 	@for lock in $(wildcard requirements-automl.txt); do \
-	  $(AUDIT) --requirement $$lock || echo "$$lock: listed, not required; docs/security.md says why"; \
+	  $(AUDIT) --requirement $$lock || echo "$$lock: these are listed only; docs/security.md says why"; \
 	done
 
-tools: $(TOOLS)/act $(TOOLS)/actionlint  ## what runs and checks workflows here, built by Go
+tools: $(TOOLS)/act $(TOOLS)/actionlint  ## build the programs that run and check workflows; needs Go
 
 $(TOOLS)/act:
 	GOBIN=$(CURDIR)/$(TOOLS) go install -tags WITHOUT_DOCKER github.com/nektos/act@v0.2.88
@@ -48,7 +48,7 @@ $(TOOLS)/actionlint:
 	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 ifeq ($(STORE),remote)
-ui: setup  ## MLflow's UI, http://localhost:5000, over this folder's store; STORE=remote: over the store on the git remote
+ui: setup  ## start MLflow's UI, http://localhost:5000, for this folder's store; STORE=remote: for the store on the git remote
 	python -m steps.store --action take --folder .ratchet/store
 	cd .ratchet/store && mlflow server --port 5000 --backend-store-uri sqlite:///mlflow.db
 else
@@ -56,19 +56,19 @@ ui: setup
 	mlflow server --port 5000 --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
 endif
 
-serve: setup  ## prod and staging behind one address, http://localhost:3000; the page is /ab
+serve: setup  ## start the service with prod and staging, http://localhost:3000; its page is /ab
 	bentoml serve
 
-bento: setup  ## prod and staging as a Bento, tried out
+bento: setup  ## build a Bento with prod and staging, and test it
 	python -m steps.package --smoke true
 
-history: setup  ## what was in production, and when
+history: setup  ## show what was in production, and when
 	python -m steps.history
 
-rollback: setup  ## prod is what it was before; REASON="why"
+rollback: setup  ## make the previous prod the prod again; REASON="why"
 	python -m steps.promote --action rollback --reason "$${REASON:-}"
 
-bench: setup  ## every figure the README quotes, beside its peer
+bench: setup  ## measure the figures of the README
 	python -m benchmarks.train
 	python -m benchmarks.store
 	python -m benchmarks.push
@@ -82,10 +82,10 @@ bench: setup  ## every figure the README quotes, beside its peer
 	python -m benchmarks.line
 	python -m benchmarks.zoo --tables 60
 
-screenshots: setup  ## docs/pictures, from a run of the line in a clone; needs Chromium
+screenshots: setup  ## make docs/pictures, from a run of the pipeline in a clone; needs Chromium
 	python -m docs.screenshots
 
-lock: setup  ## pin what every requirements*.in asks for
+lock: setup  ## write the lock file of every requirements*.in
 	for file in requirements.in requirements-dev.in requirements-automl.in requirements-cluster.in \
 	  $$(git ls-files '*/requirements*.in'); do \
 	  uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
@@ -94,12 +94,12 @@ lock: setup  ## pin what every requirements*.in asks for
 	$(MAKE) .ci/uv.txt
 
 .PHONY: .ci/uv.txt
-.ci/uv.txt:  ## the uv that `make setup` installs: its pin of requirements.txt
+.ci/uv.txt:  ## lock the uv that `make setup` installs: the same version as in requirements.txt
 	awk '/^[^ ]/{on=/^uv==/} on && !/^ *\#/' requirements.txt > $@
 
-.PHONY: deploy/kubernetes/MLproject  # it hangs on IMAGE too
+.PHONY: deploy/kubernetes/MLproject  # write it each time, because it depends on IMAGE
 IMAGE ?= ratchet
-deploy/kubernetes/MLproject:  ## the catalogue for MLflow's Kubernetes backend: in IMAGE, not in a lock
+deploy/kubernetes/MLproject:  ## write an MLproject whose entries run in IMAGE, for MLflow's Kubernetes backend
 	sed -e 's|^python_env:.*|docker_env: {image: $(IMAGE)}|' \
 	  -e 's|command: "|command: "sh deploy/kubernetes/run.sh |' MLproject > $@
 
