@@ -14,6 +14,7 @@ if imported and Path(imported.__path__[0]).resolve().parent != Path(__file__).re
     del sys.modules["ratchet"]
 
 from ratchet.serving.packed import read_packed  # noqa: E402
+from ratchet.serving.supervising import restart_killed_workers_soon  # noqa: E402
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 # variables when they are loaded, so they are set before any of them is.
 THREADS = {"OMP_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1", "OPENBLAS_NUM_THREADS": "1"}
 PACKED = read_packed(Path(__file__).parent)
+restart_killed_workers_soon()
 
 
 class RoutedService(Service[Any]):  # type: ignore[misc]

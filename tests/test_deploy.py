@@ -182,6 +182,12 @@ def test_deployments_name_routes_and_variables_that_exist():
     assert all(f'"{path}"' in code for path in probes)
 
 
+def test_a_pod_leaves_the_load_balancer_before_its_service_stops():
+    deployment = next(yaml.safe_load_all((REPOSITORY / "deploy/kubernetes/service.yaml").open()))
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["lifecycle"]["preStop"]["exec"]["command"] == ["sleep", "5"]
+
+
 def test_an_image_contains_nothing_that_git_ignores():
     ignored = (REPOSITORY / ".gitignore").read_text().split()
     left_out = (REPOSITORY / "deploy/Dockerfile.dockerignore").read_text().split()

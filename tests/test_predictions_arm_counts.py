@@ -137,3 +137,22 @@ def test_many_pages_cost_one_computation(url: str, monkeypatch: pytest.MonkeyPat
     assert len(computed) == 1
     for one in (page, counts, log):
         one.close()
+
+
+def test_a_refresh_counts_the_newest_slices_and_no_more_than_it_has_time_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arm_counts, "ROWS_PER_SLICE", 5)
+    monkeypatch.setattr(arm_counts, "SECONDS_PER_REFRESH", 0)
+    url, now = f"sqlite:///{tmp_path / 'log.db'}", time.time()
+    log = PredictionLog(url)
+    log.append_now([a_record(at=now - 100 + number) for number in range(40)])
+    log.close()
+    counts = ArmCounts(url, max_users=4)
+    for _ in range(2):
+        counts._refresh(TEST)
+        latest = counts.latest(TEST)
+        assert latest
+        assert not latest.is_complete
+        assert [bool(one.counted_at) for one in latest.slices[-3:]] == [False, True, True]
+    counts.close()

@@ -319,6 +319,16 @@ def test_nobody_signs_a_change_of_the_split_with_another_address(
             assert json.load(answer)["by"] == "PUT /split from 127.0.0.1"
 
 
+def test_the_supervisor_looks_every_second_for_killed_workers(project: Path) -> None:
+    code = """
+import bentos.service
+from bentoml._internal.utils.circus import create_standalone_arbiter
+print(create_standalone_arbiter([]).check_delay)
+"""
+    done = run([sys.executable, "-c", code], project, BENTOML_DO_NOT_TRACK="True")
+    assert (done.returncode, done.stdout) == (0, "1.0\n"), done.stderr
+
+
 THREADS = """
 import threading
 import bentos.service

@@ -12,6 +12,7 @@ import pytest
 import skops.io
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sklearn.tree import DecisionTreeClassifier
 
 from ratchet.columns import Column
 from ratchet.data.dataset import load
@@ -38,6 +39,7 @@ MODELS = {
     "GradientBoostingClassifier": {"n_estimators": 5},
     "LGBMClassifier": {"n_estimators": 5},
     "XGBClassifier": {"n_estimators": 5},
+    "DecisionTreeClassifier": {},
     "KNeighborsClassifier": {},
     "BernoulliNB": {},
     "MultinomialNB": {},
@@ -148,6 +150,20 @@ def test_a_form_that_answers_differently_is_not_used(
     model = served(tmp_path, "RandomForestClassifier", 3)
     assert model.path == "pipeline"
     assert model.why_not_faster == "its direct path answers differently than its pipeline"
+
+
+def test_a_class_is_taken_from_the_probabilities_rather_than_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = served(tmp_path, "DecisionTreeClassifier", 3)
+    expected = model.by_pipeline(model.example())
+
+    def fail(*_: object) -> None:
+        raise AssertionError("asked twice")
+
+    monkeypatch.setattr(DecisionTreeClassifier, "predict", fail)
+    assert model.direct is not None
+    assert same(model.direct(model.example()), expected)
 
 
 def test_only_a_linear_model_is_quick_enough_for_the_event_loop(tmp_path: Path) -> None:
