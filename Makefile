@@ -75,6 +75,8 @@ bench: setup  ## measure the figures of the README
 	python -m benchmarks.drift_exact
 	python -m benchmarks.drift_quality
 	python -m benchmarks.drift_speed
+	python -m benchmarks.contract
+	python -m benchmarks.flights
 	python -m benchmarks.automl
 	python -m benchmarks.serving
 	python -m benchmarks.prediction_log

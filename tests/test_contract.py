@@ -17,9 +17,12 @@ from ratchet.contract.proposal import propose
 from ratchet.contract.rules import Contract, read_contract
 from ratchet.contract.source import require_contract
 from ratchet.data.source import Rows, of_frame
+from ratchet.drift.broken_rules import broken_rules_of_file, broken_rules_of_log
 from ratchet.errors import InputError
-from ratchet.settings import DataSettings, validated
+from ratchet.predictions.prediction_log import PredictionLog
+from ratchet.settings import DataSettings, Settings, validated
 from tests.projects import BASELINE, new_project, run_step
+from tests.records import a_record
 from tests.tables import mixed_frame
 
 
@@ -245,3 +248,23 @@ def test_a_contract_that_the_settings_name_must_exist(
     require_contract(DataSettings(source="iris", target="target"))  # none is needed
     with pytest.raises(InputError, match=r"rules.yaml: no such contract; to propose one"):
         require_contract(DataSettings(source="iris", target="target", contract="rules.yaml"))
+
+
+def test_drift_reports_the_rules_that_current_data_break(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/data.yaml").write_text("columns: {age: {max: 100}, outcome: {missing: 0}}")
+    pd.DataFrame({"age": [30, 101, 140]}).to_csv("now.csv", index=False)
+    data = {"source": "rows.csv", "target": "outcome"}
+    project = Settings.model_validate({"model": "m", "data": data})
+    assert broken_rules_of_file("now.csv", project) == [
+        "breaks a rule of the contract, age: max 100: 2 of 3 rows, such as row 2 (101), row 3 (140)"
+    ]
+    log = PredictionLog(f"sqlite:///{tmp_path}/predictions.db")
+    log.append_now([a_record(features='{"age": 120}', model="m"), a_record(model="m")])
+    log.close()
+    assert broken_rules_of_log(f"sqlite:///{tmp_path}/predictions.db", project, 1) == [
+        "breaks a rule of the contract, age: max 100: 1 of 2 rows, such as row 1 (120)"
+    ]

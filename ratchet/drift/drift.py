@@ -1,8 +1,10 @@
 """One drift check, from the names of both sides to a conclusion, without MLflow runs and files."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ratchet.drift.broken_rules import broken_rules_of_file, broken_rules_of_log
 from ratchet.drift.checks import Checks, Conclusion, conclude
 from ratchet.drift.comparison import Drift, compare
 from ratchet.drift.dependence import Dependence, dependence
@@ -33,6 +35,7 @@ class Findings:
     drift: Drift
     conclusion: Conclusion
     settings: DriftSettings
+    broken_rules: Sequence[str] = ()  # of the contract
 
     @property
     def sides(self) -> str:
@@ -45,7 +48,7 @@ class Findings:
     def sentences(self) -> list[str]:
         """Return the changes of the columns themselves, then the results across columns."""
         drift = self.drift
-        sentences = list(self.schema.sentences)
+        sentences = [*self.schema.sentences, *self.broken_rules]
         if drift.worth < NOTABLE_WORTH:
             sentences.append(
                 "the same rows were sent repeatedly: as evidence they count as"
@@ -129,6 +132,7 @@ def find_drift(
         drift,
         conclude(drift, reference, checks, limits),
         limits,
+        _broken_rules(current, settings, days or limits.log_days),
     )
 
 
@@ -154,6 +158,12 @@ def _read(
     per_user = settings.drift.unit != "request"
     with feature_table(url, settings.model, days, before.version, per_user) as rows:
         return read_current(rows, settings.data, profile)
+
+
+def _broken_rules(current: str, settings: Settings, days: float) -> list[str]:
+    if not _is_log(current):
+        return broken_rules_of_file(current, settings)
+    return broken_rules_of_log(None if current == LOG else current, settings, days)
 
 
 def _is_log(current: str) -> bool:

@@ -1,0 +1,94 @@
+"""The same rules by pandera and pointblank, which benchmarks.contract runs in an environment.
+
+python benchmarks/contract_peers.py table.parquet rules.json pandera|pandera-polars|pointblank
+"""
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+Rules = Mapping[str, Mapping[str, Any]]
+
+
+def pandera(table: str, rules: Rules) -> int:
+    import pandas as pd
+    import pandera.pandas as pa
+
+    frame = pd.read_parquet(table)
+    checks = {
+        name: [pa.Check.isin(one["values"])]
+        if "values" in one
+        else [pa.Check.ge(one["min"]), pa.Check.le(one["max"])]
+        for name, one in rules.items()
+    }
+    schema = pa.DataFrameSchema(
+        {name: pa.Column(checks=check, nullable=True) for name, check in checks.items()}
+    )
+    try:
+        schema.validate(frame, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        return len(error.failure_cases) + missing_beyond(frame.isna().mean(), rules)
+    return 0
+
+
+def missing_beyond(shares: Any, rules: Rules) -> int:
+    """Return how many columns miss more values than allowed; pandera has no rule for it."""
+    return sum(bool(shares[name] > one["missing"]) for name, one in rules.items())
+
+
+def pandera_polars(table: str, rules: Rules) -> int:
+    import pandera.polars as pa
+    import polars as pl
+
+    frame = pl.read_parquet(table)
+    checks = {
+        name: [pa.Check.isin(one["values"])]
+        if "values" in one
+        else [pa.Check.ge(one["min"]), pa.Check.le(one["max"])]
+        for name, one in rules.items()
+    }
+    schema = pa.DataFrameSchema(
+        {name: pa.Column(checks=check, nullable=True) for name, check in checks.items()}
+    )
+    shares = frame.null_count().row(0, named=True)
+    beyond = missing_beyond({name: n / len(frame) for name, n in shares.items()}, rules)
+    try:
+        schema.validate(frame, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        return len(error.failure_cases) + beyond
+    return beyond
+
+
+def pointblank(table: str, rules: Rules) -> int:
+    import pointblank as pb
+    import polars as pl
+
+    frame = pl.read_parquet(table)
+    validation = pb.Validate(frame)
+    for name, one in rules.items():
+        if "values" in one:
+            validation = validation.col_vals_in_set(name, set=[*one["values"], None])
+        else:
+            validation = validation.col_vals_ge(name, one["min"], na_pass=True)
+            validation = validation.col_vals_le(name, one["max"], na_pass=True)
+    validation = validation.interrogate()
+    shares = frame.null_count().row(0, named=True)
+    beyond = missing_beyond({name: n / len(frame) for name, n in shares.items()}, rules)
+    return int(sum(validation.n_failed().values())) + beyond
+
+
+def main(table: str, rules: str, peer: str) -> None:
+    content = json.loads(Path(rules).read_text())
+    check = {"pandera": pandera, "pandera-polars": pandera_polars, "pointblank": pointblank}[peer]
+    warm = Path(table).with_name("small.parquet")
+    check(str(warm), content)  # the imports
+    started = time.perf_counter()
+    broken = check(table, content)
+    print(json.dumps({"seconds": time.perf_counter() - started, "broken_rows": broken}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
