@@ -75,12 +75,13 @@ def unexpected(step: str, error: Exception) -> str:
 def stop_once() -> None:
     """Let SIGTERM and SIGHUP (sent when the terminal is closed) stop a step as Ctrl-C does.
 
-    After Ctrl-C, `mlflow run` also sends SIGTERM. After the first signal, SIGTERM is therefore
-    ignored, so that the step can close its files.
+    After Ctrl-C, `mlflow run` also sends SIGTERM. After the first signal, SIGTERM does nothing,
+    so that the step can close its files. It is not set to SIG_IGN: Python would print an error if
+    it had arrived already.
     """
 
     def stop(*_: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: None)
         raise KeyboardInterrupt
 
     for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

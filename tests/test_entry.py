@@ -106,3 +106,23 @@ def test_a_full_disk_is_not_a_bug(tmp_path: Path):
         done.stderr == "history: mlflow.db cannot be written: the disk is full; free some space\n"
     )
     assert done.returncode == 2
+
+
+BOTH_SIGNALS_AT_ONCE = """
+import os, signal
+from ratchet.entry import stop_once
+stop_once()
+both = {signal.SIGINT, signal.SIGTERM}
+signal.pthread_sigmask(signal.SIG_BLOCK, both)
+for one in both:
+    os.kill(os.getpid(), one)
+try:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
+
+def test_two_signals_at_once_stop_a_step_without_a_traceback(tmp_path: Path):
+    done = run_python(["-c", BOTH_SIGNALS_AT_ONCE], tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "stopped\n", "")
