@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import warm
 from tests.empty_store import copy_tables
 
 if TYPE_CHECKING:
@@ -36,6 +37,13 @@ LONGEST = (
 def pytest_xdist_auto_num_workers() -> int:
     """Return two workers per core, because the slow tests wait half of the time."""
     return 2 * (os.cpu_count() or 1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start one process that forks, for all workers of this test run."""
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        os.environ[warm.SHARED], end = warm.start()
+        config.add_cleanup(end)
 
 
 @pytest.hookimpl(tryfirst=True)

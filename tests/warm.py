@@ -6,6 +6,7 @@ is a normal process with its own folder, environment, output and exit code.
 
 import atexit
 import json
+import logging
 import os
 import runpy
 import select
@@ -13,7 +14,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +24,8 @@ from tempfile import TemporaryDirectory
 from tests.empty_store import copy_tables
 from tests.forking import read_all, run_in_fork
 
+SHARED = "RATCHET_TESTS_FORKING"  # the address, in the environment of the workers
+SECONDS_TO_LOAD = 600
 LOADED = (
     "mlflow",
     "mlflow.sklearn",
@@ -53,35 +57,42 @@ def run_python(
 
 @cache
 def address() -> str:
-    """Start the process once per test worker, and return the address at which it listens."""
+    """Return where the process listens. The workers of a test run share one; else it starts now."""
+    if not (shared := os.environ.get(SHARED)):
+        shared, end = start()
+        atexit.register(end)
+    limit = time.monotonic() + SECONDS_TO_LOAD
+    while not Path(shared).exists():
+        assert time.monotonic() < limit, "the process that forks has not started"
+        time.sleep(0.05)
+    return shared
+
+
+def start() -> tuple[str, Callable[[], None]]:
+    """Start the process; return where it will listen, and a function that ends it."""
     folder = TemporaryDirectory()
-    address = f"{folder.name}/socket"
     server = subprocess.Popen(
-        [sys.executable, "-m", "tests.warm", address],
+        [sys.executable, "-m", "tests.warm", f"{folder.name}/socket"],
         cwd=Path(__file__).parent.parent,
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
         env={k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
         | {"MLFLOW_DISABLE_TELEMETRY": "true", "GIT_PYTHON_REFRESH": "quiet"},
     )
-    assert server.stdout is not None
-    assert server.stdout.readline() == b"ready\n"
 
     def end() -> None:
         server.kill()
         server.wait()
         folder.cleanup()
 
-    atexit.register(end)
-    return address
+    return f"{folder.name}/socket", end
 
 
 def _next_command(address: str) -> list[str]:
     """Listen; return, in a fork, the arguments of each command. End when the tests have ended."""
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(address)
+        listener.bind(f"{address}.new")
         listener.listen(64)
-        print("ready", flush=True)
+        Path(f"{address}.new").rename(address)  # whoever sees it can connect
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # forks that have ended are not zombies
         while True:
             ready, _, _ = select.select([listener, sys.stdin], [], [])
@@ -118,7 +129,9 @@ def _become(folder: str, env: dict[str, str], out: str, err: str) -> None:
 def _main() -> None:
     for module in LOADED:
         import_module(module)
+    logging.disable(logging.INFO)
     copy_tables()()
+    logging.disable(logging.NOTSET)
     how, what, *rest = _next_command(sys.argv[1])
     sys.argv = [what if how == "-m" else how, *rest]
     if how == "-m":
