@@ -190,7 +190,17 @@ def bare_environment(cache: Path) -> dict[str, str]:
 def stubs() -> dict[str, Path]:
     """Return the stand-in of each third-party action, by its pinned name."""
     pinned = {name for file in definitions() for name in third_party(file)}
-    return {name: stub(name) for name in pinned}
+    return {repository(name): stub(repository(name)) for name in pinned}
+
+
+def repository(pinned: str) -> str:
+    """Leave out the folder of an action that is not at the top of its repository.
+
+    >>> repository("actions/cache/restore@27d5")
+    'actions/cache@27d5'
+    """
+    name, _, commit = pinned.partition("@")
+    return f"{'/'.join(name.split('/')[:2])}@{commit}"
 
 
 def stub(pinned: str) -> Path:

@@ -237,3 +237,10 @@ def test_the_ruleset_requires_the_job_that_ci_has():
     (checks,) = [rule for rule in rules if rule["type"] == "required_status_checks"]
     required = [one["context"] for one in checks["parameters"]["required_status_checks"]]
     assert required == [job["name"] for job in workflow("ci")["jobs"].values()]
+
+
+@pytest.mark.parametrize(("name", "key"), JOBS)
+def test_only_a_push_to_ci_writes_the_cache(name: str, key: str):
+    set_ups = [step for step in steps(name, key) if step.get("uses") == "./.github/actions/setup"]
+    saves = [step["with"]["save-cache"] for step in set_ups if "with" in step]
+    assert saves == (["${{ github.event_name == 'push' }}"] if name == "ci" else [])
