@@ -43,7 +43,7 @@ class Column(NamedTuple):
 
 
 def column_type(kind: Kind, dtype: Any) -> ColumnType:
-    """Return the type in a model's signature of a column that has this kind and pandas dtype."""
+    """Return the type that a column of this kind and dtype has in a model's signature."""
     from pandas.api.types import is_numeric_dtype
 
     if kind == "categorical":

@@ -85,7 +85,7 @@ def _parse(text: str, suffix: str) -> Any:
 
 
 def _require_plain(content: Any) -> None:
-    """Raise ValueError if a value has no form in JSON, or if the content is too large or too deep.
+    """Raise ValueError if a value cannot be written as JSON, or if there are too many or too deep.
 
     YAML aliases can make a small file endlessly deep.
     """

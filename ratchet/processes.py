@@ -34,7 +34,7 @@ def warm_up(*modules: str) -> None:
 
 
 class TaskError(Exception):
-    """An error of a task: its function raised an exception, or its process died. One line."""
+    """A task failed: its function raised an exception, or its process died. One line says why."""
 
 
 class Task:

@@ -49,7 +49,7 @@ def publish(report: Report) -> None:
 def write_report(report: Report) -> Path:
     """Write reports/<step>/ and, in GitHub Actions, the job summary and the step's outputs.
 
-    A message is sent to the webhook.
+    If the report has a message, it is sent to the webhook.
     """
     folder = REPORTS / report.step
     folder.mkdir(parents=True, exist_ok=True)

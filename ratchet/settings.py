@@ -66,9 +66,11 @@ class SplitSettings(Strict):
     """The rule that divides the rows into training rows and holdout."""
 
     by: Literal["random", "time", "group"] = "random"
-    column: str | None = None  # of the times or the groups
-    gap: Duration = "0s"  # rows that are newer than the holdout's begin minus the gap are left out
-    group: str | None = None  # by time: also no value of this column on both sides
+    column: str | None = None  # the column with the times or the groups
+    gap: Duration = (
+        "0s"  # training rows that are less than this older than the holdout are left out
+    )
+    group: str | None = None  # by time: a value of this column is on one side only
 
     @property
     def time_column(self) -> str | None:
@@ -85,16 +87,18 @@ class SplitSettings(Strict):
         if self.by == "random" and self.column is not None:
             raise ValueError("a random split has no column; set 'by' to time or group")
         if self.by != "time" and (self.group is not None or seconds(self.gap)):
-            raise ValueError("'gap' and 'group' belong to a split by time")
+            raise ValueError(
+                "'gap' and 'group' belong to a split by time; remove them, or set 'by' to time"
+            )
         if self.group is not None and self.group == self.column:
             raise ValueError("'group' and 'column' are the same column; name another one")
         return self
 
 
 class LogSettings(Strict):
-    """The collected requests that join the source."""
+    """The requests of the prediction log that are added to the rows of data.source."""
 
-    days: Annotated[float, Field(gt=0)] = 90.0  # of the prediction log that `collect` reads
+    days: Annotated[float, Field(gt=0)] = 90.0  # how many past days `collect` reads
     file: str = "data/collected.parquet"
 
 

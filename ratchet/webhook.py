@@ -1,4 +1,4 @@
-"""One line to a chat about what happened: python3 -m ratchet.webhook "text"
+"""A message of one line to a chat: python3 -m ratchet.webhook "text"
 
 RATCHET_WEBHOOK_URL is the address of an incoming webhook of Slack, Mattermost, Teams or of any
 server that reads {"text": "..."}. If it is not set, nothing is sent.
@@ -18,9 +18,9 @@ TEAMS = ("webhook.office.com", "logic.azure.com", "api.powerplatform.com")
 
 
 def send(text: str, env: Mapping[str, str] = os.environ) -> None:
-    """Send the text. A failure is a warning, because the work that it is about is done.
+    """Send the text. If this fails, only print a warning, because the step has done its work.
 
-    The warning does not contain the address, because whoever knows the address may write.
+    The warning does not contain the address, because who knows the address can write to the chat.
     """
     address = env.get("RATCHET_WEBHOOK_URL", "")
     if not address:

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def sample_of(split: Split, folds: Sequence[Fold] | None, seed: int) -> pd.DataFrame:
-    """Return the sample: mixed training rows, of the newest block or other groups by the split."""
+    """Return the sample for which both models predict: rows mixed from training rows.
+
+    If the project splits by time or group, only the test rows of the last fold are mixed.
+    """
     features, target = split.train
     codes = split.table.classes.searchsorted(target)
     if folds is not None:

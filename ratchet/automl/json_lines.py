@@ -16,7 +16,7 @@ def append(file, content):
 
 
 def last_line(error):
-    """Return the last line of the error, which names the cause of scikit-learn's long messages."""
+    """Return the last line of an error. In scikit-learn's long messages, it names the cause."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
 

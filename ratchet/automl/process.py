@@ -1,7 +1,7 @@
 """The process that runs search.py in PyCaret's environment. It ends when this process ends.
 
-This process sends it requests by files, and writes their names to its standard input. It answers by
-appending lines to the file of candidates.
+The two processes exchange files. This process writes a request to a file, and sends the file's name
+to the standard input of the search. The search appends its results to the file of candidates.
 """
 
 import json

@@ -15,7 +15,7 @@ WEIGHTED = {"average": "weighted", "zero_division": 0}
 
 
 class Folds:
-    """A splitter, as scikit-learn defines it, of folds that are known row by row."""
+    """A splitter, with the interface of scikit-learn, that returns the folds of the project."""
 
     def __init__(self, folds):
         self.folds = folds
@@ -30,7 +30,7 @@ class Folds:
 def folds_of_project(request):
     """Return the project's folds by time or group, or None if PyCaret chooses them at random.
 
-    PyCaret holds the last training row back, so no fold has it.
+    The last training row is in no fold, because PyCaret needs it as test data.
     """
     if request["fold_rows"] is None:
         return None

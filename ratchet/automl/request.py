@@ -78,7 +78,10 @@ def write_request(split: Split, settings: Settings, jobs: int, folder: Path) -> 
 
 
 def folds_of(split: Split, settings: Settings) -> list[Fold] | None:
-    """Return the folds of a split by time or group; None: PyCaret's own, stratified and random."""
+    """Return the folds if the project splits by time or group.
+
+    Otherwise return None: PyCaret then draws the folds at random within each class.
+    """
     if split.rule.by == "random":
         return None
     return folds(split, settings.automl.folds, settings.data.seed)

@@ -37,7 +37,7 @@ DIGITS = 12  # PyCaret rounds scores to 4 digits by default, so different scores
 
 
 class BudgetSpent(BaseException):
-    """The signal that the time is over. PyCaret catches every Exception, so this is not one."""
+    """The signal that the time is over. It is no Exception, because PyCaret catches those."""
 
 
 class Experiment(ClassificationExperiment):

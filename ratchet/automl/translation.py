@@ -1,6 +1,7 @@
-"""The translation of a candidate, with the parameters of PyCaret's scikit-learn, into a config.
+"""The translation of a candidate into a model config, as a person would write it.
 
-The config has only parameters that differ from the defaults, as a person would write it.
+The config has only parameters that differ from the defaults. Parameters of scikit-learn 1.4, which
+PyCaret uses, are translated to the project's newer version.
 """
 
 import inspect

@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def changed_files() -> list[str]:
-    """Return the files that differ from the first parent, in a pull request from its base."""
+    """Return the files that differ from the first parent, which is the base of a pull request."""
     command = ["git", "diff", "--name-only", "HEAD^1", "HEAD"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()

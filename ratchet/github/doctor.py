@@ -123,7 +123,7 @@ def log_check(names: set[str], address: str) -> Check:
 
 
 def answers(address: str) -> bool:
-    """Return whether the host of the address accepts a connection. A file has no host: true."""
+    """Return whether the host of the address accepts a connection, or True if it has no host."""
     parts = urlsplit(address)
     if not parts.hostname:
         return True

@@ -4,8 +4,9 @@ MLflow has no locks, but every MLflow store guarantees that a model name is regi
 The lock is therefore a registered model named `<model>.move`, which exists while aliases are moved.
 
 If the process that has the lock is killed, the next process must not delete this name, because it
-could delete the lock of a third process. It registers a second name, which contains the id of the
-dead process's lock. If the first name still exists, it moves the aliases, and deletes both names.
+could delete the lock of a third process. Instead, it registers a second name, which contains the id
+of the dead process's lock. If the first name then still exists with this id, the next process has
+the lock. At the end it deletes both names.
 """
 
 import secrets

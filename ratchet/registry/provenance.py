@@ -96,7 +96,7 @@ def _installed(name: str) -> str | None:
 
 
 def process_id() -> str:
-    """Return host, process number and start time. Process numbers are reused, start times not."""
+    """Return host, process number and start time, because a process number can be used again."""
     return f"{socket.gethostname()} {os.getpid()} {_start_time(os.getpid())}"
 
 

@@ -110,7 +110,7 @@ def run_tags() -> dict[str, str]:
 
 
 def end_dead_runs(client: "MlflowClient") -> list[str]:
-    """Find runs that are RUNNING although their process ended; set them to KILLED, return the ids.
+    """Set RUNNING runs to KILLED if their process has ended, and return their ids.
 
     Whether a process on another machine has ended is not known. Its run counts as killed after a
     day, because no job on GitHub lasts longer.

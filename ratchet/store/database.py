@@ -1,7 +1,7 @@
-"""The store's SQLite file: how it is copied to another folder, where its artifacts are elsewhere.
+"""The store's SQLite file, and copies of it for other folders.
 
-MLflow stores the path of each artifact. On the remote these paths are relative to the store; in a
-folder they are absolute.
+MLflow stores the path of each artifact in it. On the remote these paths are relative to the store;
+in a folder they are absolute.
 """
 
 import logging

@@ -71,7 +71,10 @@ def _engine(address: str) -> "Engine":
             _initialize_tables(engine)  # type: ignore[no-untyped-call]
     except (SQLAlchemyError, MlflowException) as error:
         first = str(error).splitlines()[0]
-        raise InputError(f"to={_without_password(address)}: {first}") from None
+        raise InputError(
+            f"The database to={_without_password(address)} cannot be used: {first}. Check its"
+            " address, and that it is running"
+        ) from None
     return engine  # type: ignore[no-any-return]
 
 

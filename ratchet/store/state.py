@@ -97,7 +97,7 @@ def added_pictures(remote: Remote, result: Put) -> list[str]:
 
 
 def restore(remote: Remote, number: int) -> int:
-    """Make an older state the new one, and return the new state's number."""
+    """Push an older state again as the newest one, and return the number of the newest state."""
     numbers = states(remote)
     if number not in numbers:
         kept = ", ".join(map(str, numbers)) or "none"

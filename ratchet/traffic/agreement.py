@@ -80,7 +80,7 @@ def log_lines(url: str, log: str, sent: Sequence[Sent]) -> Iterator[Mapping[str,
 
 
 def _text_lines(parts: Iterable[str]) -> Iterator[str]:
-    """Yield lines together with their line ends: within a quoted text they belong to the value."""
+    """Yield each line with its line end, because a line end in a quoted text is part of a value."""
     rest = ""
     for part in parts:
         *lines, rest = (rest + part).split("\n")
