@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from benchmarks.zoo_tables import read_table, target_of
+from benchmarks.zoo_tables import read_table, with_target
 from ratchet.data.split import load_split
 from ratchet.model.spec import build, config_files, read_spec
 from ratchet.report import print_table
@@ -62,10 +62,12 @@ def main() -> None:
 
 
 def make_project(folder: Path, table: str, target: str, most_rows: int) -> tuple[int, int]:
-    is_file = Path(table).is_file()
-    frame = pd.read_csv(table, low_memory=False) if is_file else read_table(table, most_rows)
+    if Path(table).is_file():
+        frame, rule = with_target(pd.read_csv(table, low_memory=False))
+    else:
+        frame, rule = read_table(table, most_rows)
     frame.to_csv(folder / "table.csv", index=False)
-    data = {"source": "table.csv", "target": target or target_of(frame)}
+    data = {"source": "table.csv", "target": target or rule}
     (folder / PROJECT).parent.mkdir()
     (folder / PROJECT).write_text(json.dumps({"model": "large", "data": data}))  # JSON is YAML
     (folder / "configs/models").symlink_to(REPOSITORY / "configs/models")

@@ -29,7 +29,7 @@ from benchmarks.zoo_line import MODEL, examine
 from benchmarks.zoo_models import estimators
 from benchmarks.zoo_outcome import Outcome
 from benchmarks.zoo_report import print_results, read_outcomes
-from benchmarks.zoo_tables import files, read_table, sample, target_of
+from benchmarks.zoo_tables import files, read_table, sample
 
 REPOSITORY = Path(__file__).parent.parent
 SECONDS_A_TABLE = 600
@@ -229,9 +229,8 @@ def automl(name: str) -> Outcome:
     outcome = Outcome(f"automl {name}")
     with TemporaryDirectory(prefix="ratchet-zoo-") as folder:
         project = Path(folder)
-        frame = read_table(name, AUTOML_ROWS)
+        frame, outcome.target = read_table(name, AUTOML_ROWS)
         outcome.rows, outcome.columns = frame.shape
-        outcome.target = target_of(frame)
         frame.to_csv(project / "table.csv", index=False)
         search = {"budget_minutes": 0.5, "folds": 3, "n_select": 1, "tune_iterations": 0}
         data = {"source": "table.csv", "target": outcome.target}

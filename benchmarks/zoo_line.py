@@ -15,7 +15,7 @@ import skops.io
 from benchmarks.zoo_models import one_more, shipped_specs
 from benchmarks.zoo_outcome import Outcome, processor_seconds
 from benchmarks.zoo_serving import ask_over_http, pack_and_ask, serve
-from benchmarks.zoo_tables import read_table, target_of
+from benchmarks.zoo_tables import read_table
 from ratchet.data.split import Split, load_split
 from ratchet.drift.checks import Checks
 from ratchet.drift.drift import find_drift
@@ -66,9 +66,8 @@ def go_through(
     outcome: Outcome, turn: int, estimator: str, configs: Sequence[str], service: str, packs: bool
 ) -> None:
     with outcome.stage("load"):
-        frame = read_table(outcome.table, MOST_ROWS)
+        frame, outcome.target = read_table(outcome.table, MOST_ROWS)
         outcome.rows, outcome.columns = frame.shape
-        outcome.target = target_of(frame)
         frame.to_csv("table.csv", index=False)
         settings = Settings.model_validate(
             {"model": MODEL, "data": {"source": "table.csv", "target": outcome.target}}
@@ -88,7 +87,7 @@ def go_through(
     with outcome.stage("serve"):
         served = {version.number: serve(version, registry, split, outcome) for version in versions}
     with outcome.stage("drift"):
-        outcome.drift = drift_of_halves(read_table(outcome.table, DRIFT_ROWS), settings)
+        outcome.drift = drift_of_halves(read_table(outcome.table, DRIFT_ROWS)[0], settings)
     if service and served:
         with outcome.stage("http"):
             ask_over_http(service, registry, served, split, outcome)

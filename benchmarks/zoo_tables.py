@@ -54,25 +54,46 @@ def folder_of(package: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def read_table(name: str, most_rows: int) -> pd.DataFrame:
-    """Return the table, or a sample of its rows if it has more than `most_rows`."""
+def read_table(name: str, most_rows: int) -> tuple[pd.DataFrame, str]:
+    """Return the table and its target. A table with more than `most_rows` rows is sampled."""
+    frame, target = with_target(_read(name))
+    if len(frame) > most_rows:
+        frame = frame.sample(most_rows, random_state=0)
+    return frame.reset_index(drop=True), target
+
+
+def _read(name: str) -> pd.DataFrame:
     package, _, rest = name.partition("/")
     if package == "sklearn":
         from sklearn import datasets
 
         frame: pd.DataFrame = getattr(datasets, f"load_{rest}")(as_frame=True).frame
-    else:
-        file = files()[name]
-        if isinstance(file, bytes):
-            frame = pd.read_csv(BytesIO(file), low_memory=False, index_col=0)
-        else:
-            frame = pd.read_csv(file, low_memory=False)
-    if len(frame) > most_rows:
-        frame = frame.sample(most_rows, random_state=0)
-    return frame.reset_index(drop=True)
+        return frame
+    file = files()[name]
+    if isinstance(file, bytes):
+        return pd.read_csv(BytesIO(file), low_memory=False, index_col=0)
+    return pd.read_csv(file, low_memory=False)
 
 
-def target_of(frame: pd.DataFrame) -> str:
-    """Return the last column with 2 to 12 different values; if there is none, the last column."""
-    few = [name for name in frame if 2 <= frame[name].nunique() <= MOST_CLASSES]
-    return str((few or list(frame))[-1])
+def with_target(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Return the table and the last column with 2 to 12 classes, each in two rows or more.
+
+    If there is none, the last column of numbers becomes two classes, split at its median. A table
+    without numbers keeps its last column as it is.
+    """
+    for name in reversed(list(frame)):
+        counts = frame[name].value_counts()
+        if 2 <= len(counts) <= MOST_CLASSES and counts.min() >= 2 and _may_be_classes(frame[name]):
+            return frame, str(name)
+    numbers = list(frame.select_dtypes("number"))
+    if not numbers:
+        return frame, str(list(frame)[-1])
+    column = frame[numbers[-1]]
+    classes = column.gt(column.median()).map({True: "high", False: "low"})
+    frame[numbers[-1]] = classes.where(column.notna(), None)
+    return frame, str(numbers[-1])
+
+
+def _may_be_classes(column: pd.Series) -> bool:
+    """Return whether the values are texts or whole numbers."""
+    return not pd.api.types.is_float_dtype(column) or bool((column.dropna() % 1 == 0).all())

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.zoo_models import estimators
 from benchmarks.zoo_outcome import Outcome
-from benchmarks.zoo_tables import all_names, sample, target_of
+from benchmarks.zoo_tables import all_names, sample, with_target
 from ratchet.model.estimators import ALLOWED
 from tests import warm
 from tests.projects import REPOSITORY, environment
@@ -38,10 +38,18 @@ def test_each_table_works_or_gives_an_error_of_one_line(number: int):
     assert outcome.disagreements == []
 
 
-def test_the_target_is_the_last_column_with_few_values():
-    frame = pd.DataFrame({"a": range(20), "b": [0, 1] * 10, "c": ["x"] * 20, "d": range(20)})
-    assert target_of(frame) == "b"
-    assert target_of(frame[["c", "d"]]) == "d"
+def test_the_target_is_the_last_column_with_few_classes():
+    frame = pd.DataFrame(
+        {"a": range(20), "b": [0, 1] * 10, "c": ["x"] * 20, "d": [*[1] * 19, 2], "e": [0.5, 1] * 10}
+    )
+    assert with_target(frame)[1] == "b"
+
+
+def test_a_table_without_classes_gets_two_by_the_median_of_its_last_numbers():
+    frame, target = with_target(pd.DataFrame({"n": [1.5, 2.5, 3.5, None], "t": list("wxyz")}))
+    assert target == "n"
+    assert frame.n.tolist()[:3] == ["low", "low", "high"]
+    assert frame.n.isna().tolist() == [False, False, False, True]
 
 
 def test_there_are_more_than_five_hundred_tables_and_every_estimator_is_trained():
