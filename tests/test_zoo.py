@@ -6,20 +6,26 @@ tests all of them. To repeat a day: ZOO_SEED=739950 pytest tests/test_zoo.py
 
 import json
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from benchmarks.zoo_models import estimators
 from benchmarks.zoo_outcome import Outcome
-from benchmarks.zoo_tables import all_names, sample, with_target
+from benchmarks.zoo_tables import all_names, read_table, sample, with_target
+from ratchet.data.split import load_split
+from ratchet.errors import InputError
 from ratchet.model.estimators import ALLOWED
 from tests import warm
+from tests.estimators import model
 from tests.projects import REPOSITORY, environment
+from tests.tables import settings
 
 SEED = int(os.environ.get("ZOO_SEED", datetime.now(UTC).toordinal()))
-TABLES = 3
+TABLES, TABLES_LOADED = 3, 60
 
 
 @pytest.mark.slow
@@ -36,6 +42,18 @@ def test_each_table_works_or_gives_an_error_of_one_line(number: int):
     assert "\n" not in outcome.reason
     assert [reason for reason in outcome.estimators.values() if "\n" in reason] == []
     assert outcome.disagreements == []
+
+
+@pytest.mark.slow
+def test_sixty_tables_are_split_and_fitted_or_refused_in_one_line(tmp_path: Path):
+    print(f"ZOO_SEED={SEED}")
+    for name in sample(TABLES_LOADED, SEED):
+        frame, target = read_table(name, most_rows=300)
+        frame.to_csv(tmp_path / "table.csv", index=False)
+        with suppress(InputError):  # its message is always one line
+            split = load_split(settings(tmp_path / "table.csv", target))
+            fitted = model("GaussianNB", split.table).fit(*split.train)
+            assert set(fitted.predict(split.holdout[0])) <= set(split.table.classes), name
 
 
 def test_the_target_is_the_last_column_with_few_classes():
