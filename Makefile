@@ -1,5 +1,5 @@
 # The same commands are used on a laptop and in CI. `make setup` runs by itself if it is needed.
-.PHONY: setup run test test-workflows check audit tools ui serve bento history rollback bench screenshots lock
+.PHONY: setup run test test-workflows check audit tools ui serve bento history rollback site bench screenshots lock
 MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
@@ -48,11 +48,12 @@ $(TOOLS)/actionlint:
 	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 ifeq ($(STORE),remote)
-ui: setup  ## start MLflow's UI, http://localhost:5000, for this folder's store; STORE=remote: for the store on the git remote
+ui: setup  ## start MLflow's UI, http://localhost:5000, for this folder's store, and write site/; STORE=remote: for the store on the git remote
 	python -m steps.store --action take --folder .ratchet/store
 	cd .ratchet/store && mlflow server --port 5000 --backend-store-uri sqlite:///mlflow.db
 else
 ui: setup
+	-python -m steps.site --server http://localhost:5000
 	mlflow server --port 5000 --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
 endif
 
@@ -64,6 +65,9 @@ bento: setup  ## build a Bento with prod and staging, and test it
 
 history: setup  ## show what was in production, and when
 	python -m steps.history
+
+site: setup  ## write a page about versions, the A/B test and drift, site/index.html
+	python -m steps.site
 
 rollback: setup  ## make the previous prod the prod again; REASON="why"
 	python -m steps.promote --action rollback --reason "$${REASON:-}"

@@ -153,6 +153,7 @@ def imported(file: Path) -> set[str]:
 # Every module may import those that are not listed: ratchet/settings.py, report.py, errors.py, ...
 LAYERS = """
 steps       bentos
+site
 traffic     automl       packaging   evaluation   promotion
 serving     training     drift      collect
 predictions store        profile

@@ -179,6 +179,7 @@ def test_the_required_check_is_one_job_that_no_event_skips():
         ("promote", "look"),
         ("package", "package"),
         ("maintenance", "maintain"),
+        ("site", "publish"),
     ],
 )
 def test_a_manual_run_on_another_branch_moves_nothing(name: str, key: str):
@@ -209,6 +210,17 @@ def test_an_attestation_is_made_only_if_github_accepts_it():
     (step,) = [s for s in steps("package", "package") if "attest" in s.get("uses", "")]
     assert "github.event.repository.visibility == 'public'" in step["if"]
     assert "vars.RATCHET_ATTEST == 'true'" in step["if"]
+
+
+def test_the_site_runs_the_default_branch_and_takes_nothing_from_the_run_that_started_it():
+    """A pull request of a fork can start a `workflow_run` with a token that may write."""
+    condition = job("site", "publish")["if"]
+    assert "github.event.workflow_run.event != 'pull_request'" in condition
+    checkout = steps("site", "publish")[0]
+    assert "ref" not in checkout["with"]  # GitHub checks out the default branch
+    assert not any("download-artifact" in step.get("uses", "") for step in steps("site", "publish"))
+    started_by = set(triggers("site")["workflow_run"]["workflows"])
+    assert started_by == {"train", "monitor", "promote"}
 
 
 @pytest.mark.parametrize(("name", "key"), JOBS)

@@ -21,6 +21,8 @@ SECONDS = {
     "python -m steps.evaluate": 20,
     "python -m steps.drift": 20,
     "python -m steps.promote": 20,
+    "python -m steps.site": 10,
+    "actions/deploy-pages": 20,
 }
 OTHER = 5
 CODE_ONLY = "steps.changes.outputs."
@@ -78,6 +80,15 @@ def test_a_repository_with_a_log_costs_less_than_500_minutes_a_month():
     cost = runs_a_month(six_hourly) * minutes("promote", "look")
     cost += runs_a_month(daily) * (minutes("monitor", "look") + minutes("monitor", "notify"))
     assert cost < 500
+
+
+def test_a_site_costs_2_minutes_per_run_or_3_with_a_log_and_nothing_if_it_is_off():
+    condition = workflow("site")["jobs"]["publish"]["if"]
+    assert condition.startswith("vars.RATCHET_SITE == 'true' && (")
+    assert "github.event.workflow_run.conclusion != 'skipped'" in condition
+    assert schedules("site") == []
+    assert minutes("site", "publish", skipped="vars.RATCHET_LOG") == 2
+    assert minutes("site", "publish") == 3
 
 
 def test_a_pull_request_that_changes_one_config_costs_less_than_8_minutes():

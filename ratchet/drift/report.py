@@ -88,7 +88,7 @@ def metrics(drift: Drift) -> dict[str, float]:
     }
     values = {"drifted_features": float(len(drift.drifted))}
     for name, one in named.items():
-        key = re.sub(r"[^\w. -]", "_", name)[:200].strip(". ") or "_"
+        key = metric_key(name)
         values |= {
             f"{statistic}/{key}": value
             for statistic, value in (("psi", one.psi), ("ks", one.ks))
@@ -97,6 +97,15 @@ def metrics(drift: Drift) -> dict[str, float]:
     if drift.dependence:
         values["dependence_auc"] = drift.dependence.auc
     return values | ({"accuracy": drift.accuracy.current} if drift.accuracy else {})
+
+
+def metric_key(name: str) -> str:
+    """Return a feature's name with the characters that MLflow accepts in the name of a metric.
+
+    >>> metric_key("income (EUR)")
+    'income _EUR_'
+    """
+    return re.sub(r"[^\w. -]", "_", name)[:200].strip(". ") or "_"
 
 
 def message(findings: Findings) -> str:

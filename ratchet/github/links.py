@@ -21,17 +21,20 @@ def run_url(env: Mapping[str, str]) -> str | None:
 
 
 def tracking_link(run_id: str, experiment: str, env: Mapping[str, str]) -> str | None:
-    """Return a Markdown link to a run on the MLflow server, or None if there is no server.
+    """Return a Markdown link to a run on the MLflow server, or None if there is no server."""
+    address = tracking_address(run_id, experiment, env.get("MLFLOW_TRACKING_URI", ""))
+    return f"[run]({address})" if address else None
 
-    >>> server = {"MLFLOW_TRACKING_URI": "https://me:secret@ml.example.org"}
-    >>> tracking_link("ab12", "0", server)
-    '[run](https://ml.example.org/#/experiments/0/runs/ab12)'
+
+def tracking_address(run_id: str, experiment: str, server: str) -> str | None:
+    """Return the address of a run on an MLflow server, or None if `server` is not an address.
+
+    >>> tracking_address("ab12", "0", "https://me:secret@ml.example.org/")
+    'https://ml.example.org/#/experiments/0/runs/ab12'
     """
-    server = env.get("MLFLOW_TRACKING_URI", "")
     if not server.startswith("http"):
         return None
-    address = without_credentials(server).rstrip("/")
-    return f"[run]({address}/#/experiments/{experiment}/runs/{run_id})"
+    return f"{without_credentials(server).rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
 
 
 def without_credentials(address: str) -> str:

@@ -63,7 +63,7 @@ def _of_trial(outcome: Outcome, trial: Trial, settings: PromotionSettings) -> di
         "threshold": f"{exp(evidence.threshold):.0f}",
         "alpha": f"{100 * settings.alpha:g} %",
         "arms": arm_rows(trial),
-        "evidence": evidence_rows(trial),
+        "evidence": evidence_rows(evidence),
         "checks": check_rows(outcome),
         "slices": slice_rows(trial),
         "arms_picture": Markup(arms_picture(trial)),  # noqa: S704  numbers alone

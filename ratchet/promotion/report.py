@@ -8,8 +8,8 @@ from typing import Any
 
 from ratchet.promotion.planning import Plan
 from ratchet.promotion.promotion import Outcome
-from ratchet.promotion.trial import Arm, Trial
-from ratchet.report import Report, Row, markdown_table
+from ratchet.promotion.trial import Arm, Evidence, Trial
+from ratchet.report import Check, Report, Row, markdown_table
 from ratchet.settings import PromotionSettings
 
 NAMES = {"A": "arm A, prod", "B": "arm B, staging"}
@@ -47,20 +47,21 @@ def promoted(outcome: Outcome) -> bool:
 
 
 def arm_rows(trial: Trial) -> list[Row]:
-    return [
-        {
-            "": NAMES[name],
-            "version": f"v{arm.version}",
-            "users": f"{arm.users:,}",
-            "requests": f"{arm.requests:,}",
-            "labelled": f"{arm.labelled:,}",
-            "right": _share(arm.mean),
-            "interval": " to ".join(_share(end) for end in arm.interval),
-            "failed": f"{arm.failed:,}",
-            "p99": None if arm.latency_p99_ms is None else f"{arm.latency_p99_ms:.1f} ms",
-        }
-        for name, arm in (("A", trial.a), ("B", trial.b))
-    ]
+    return [arm_row("A", trial.a), arm_row("B", trial.b)]
+
+
+def arm_row(name: str, arm: Arm) -> Row:
+    return {
+        "": NAMES[name],
+        "version": f"v{arm.version}",
+        "users": f"{arm.users:,}",
+        "requests": f"{arm.requests:,}",
+        "labelled": f"{arm.labelled:,}",
+        "right": _share(arm.mean),
+        "interval": " to ".join(_share(end) for end in arm.interval),
+        "failed": f"{arm.failed:,}",
+        "p99": None if arm.latency_p99_ms is None else f"{arm.latency_p99_ms:.1f} ms",
+    }
 
 
 def _share(value: float | None) -> str:
@@ -68,14 +69,15 @@ def _share(value: float | None) -> str:
 
 
 def check_rows(outcome: Outcome) -> list[Row]:
-    return [
-        {
-            "check": check.name,
-            "": "passed" if check.passed else "FAILED",
-            "result": check.note,
-        }
-        for check in (outcome.verdict.checks if outcome.verdict else [])
-    ]
+    return [check_row(check) for check in (outcome.verdict.checks if outcome.verdict else [])]
+
+
+def check_row(check: Check) -> Row:
+    return {
+        "check": check.name,
+        "": "passed" if check.passed else "FAILED",
+        "result": check.note,
+    }
 
 
 def slice_rows(trial: Trial) -> list[Row]:
@@ -91,8 +93,7 @@ def slice_rows(trial: Trial) -> list[Row]:
     ]
 
 
-def evidence_rows(trial: Trial) -> list[Row]:
-    evidence = trial.evidence
+def evidence_rows(evidence: Evidence) -> list[Row]:
     sides = [("good enough", evidence.log_e_promote), ("worse", evidence.log_e_reject)]
     if evidence.log_e_missing_wrong is not None:
         name = "good enough, if a missing label is a wrong answer"
@@ -121,8 +122,9 @@ def as_e_value(log_e: float) -> str:
 def markdown(outcome: Outcome) -> str:
     parts = ["## Promotion", f"**{outcome.sentence}**"]
     if outcome.trial:
-        rows = (arm_rows(outcome.trial), evidence_rows(outcome.trial), check_rows(outcome))
-        parts += [markdown_table(one) for one in (*rows, slice_rows(outcome.trial))]
+        trial = outcome.trial
+        rows = (arm_rows(trial), evidence_rows(trial.evidence), check_rows(outcome))
+        parts += [markdown_table(one) for one in (*rows, slice_rows(trial))]
     parts.append(", ".join(f"{alias}: v{number}" for alias, number in outcome.aliases.items()))
     return "\n\n".join(filter(None, parts)) + "\n"
 
