@@ -164,7 +164,7 @@ def test_the_other_types_of_parquet_have_a_kind(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_equal_texts_share_one_object_in_memory(tmp_path: Path, suffix: str) -> None:
-    """Without this, a table of seventy thousand texts in sixteen columns takes gigabytes."""
+    """A table of seventy thousand texts in sixteen columns would take gigabytes otherwise."""
     cities = load(settings(write(mixed_frame(600), tmp_path / f"a.{suffix}"))).features.city
     assert len({id(city) for city in cities}) == 1 + cities.nunique()
 
