@@ -11,10 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from ratchet.documents import read_mapping
 from ratchet.environments import python_of
 from ratchet.errors import InputError
 from ratchet.registry.provenance import provenance
-from ratchet.settings import PROJECT, read_settings
+from ratchet.settings import PROJECT, LogSettings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -78,8 +79,10 @@ def _checkout(commit: str, tree: Path) -> Iterator[Path]:
 
 def _link_data(tree: Path) -> None:
     """Link the data files that git does not track, if their paths are relative."""
-    data = read_settings(tree / PROJECT).data
-    sources = [data.source] + ([data.log.file] if data.log else [])
+    data = read_mapping(tree / PROJECT)["data"]  # another version of the code may have other keys
+    sources = [str(data["source"])]
+    if data.get("log"):
+        sources.append(str(data["log"].get("file", LogSettings().file)))
     relative = [one for one in sources if "://" not in one and not Path(one).is_absolute()]
     for file in (file for source in relative for file in Path().glob(source)):
         if not (tree / file).exists():
