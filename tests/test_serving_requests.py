@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sqlite3
 import threading
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 from sqlalchemy.exc import OperationalError
 from starlette.applications import Starlette
@@ -20,13 +22,16 @@ from starlette.testclient import TestClient
 from ratchet.predictions.arm_counts import ArmCounts
 from ratchet.predictions.assignment import pseudonymize, salt_of
 from ratchet.predictions.prediction_log import PredictionLog
+from ratchet.predictions.record import time_of
 from ratchet.serving import ab_numbers, admin, scorer, shadowing, worker
 from ratchet.serving.active_versions import write_active_versions
 from ratchet.serving.features import Inputs
 from ratchet.serving.following import Follower
+from ratchet.serving.metrics import GAUGES
 from ratchet.serving.routes import routes
 from ratchet.serving.shadowing import Shadowing
-from tests.projects import new_project
+from ratchet.serving.tracing import LogIds
+from tests.projects import REPOSITORY, new_project
 from tests.records import arm_of
 from tests.small_registry import SmallRegistry
 
@@ -312,6 +317,50 @@ def test_an_error_of_the_database_shows_no_statement(
     reply = client.get("/ab.json")
     assert reply.status_code == 503
     assert reply.json() == {"error": "The prediction log cannot be read now"}
+
+
+@pytest.mark.parametrize("sent", [None, "an id", "x" * 65, "a\u00e9"])
+def test_each_answer_has_a_request_id_and_keeps_the_clients(
+    client: TestClient, sent: str | None
+) -> None:
+    headers = {} if sent is None else {"X-Request-Id": sent.encode()}
+    for path in ("/predict", "/nothing", "/status"):
+        own = client.get(path, headers=headers).headers["x-request-id"]
+        assert time_of(own) == pytest.approx(time.time(), abs=60)
+        kept = client.get(path, headers={"X-Request-Id": "client-7.a"})
+        assert kept.headers.get_list("x-request-id") == ["client-7.a"]
+
+
+def test_a_line_of_the_services_log_names_the_request_and_the_callers_trace(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(scorer, "MAX_ROWS_WAITING", 0)
+    caplog.handler.addFilter(LogIds())
+    trace, span = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    for traceparent, expected in ((f"00-{trace}-{span}-01", (trace, span)), ("no", (None, None))):
+        headers = {"X-Request-Id": "client-8", "traceparent": traceparent}
+        assert client.post("/predict", json=ROW, headers=headers).status_code == 503
+        line = vars(caplog.records[-1])
+        assert line["msg"] == "not answered"
+        assert line["request_id"] == "client-8"
+        assert (line.get("trace_id"), line.get("span_id")) == expected
+
+
+def test_the_alerts_and_the_dashboard_name_metrics_that_exist(client: TestClient) -> None:
+    from prometheus_client import REGISTRY
+
+    known = {sample.name for family in REGISTRY.collect() for sample in family.samples}
+    known |= {f"{one.name}_total" for one in REGISTRY.collect() if one.type == "counter"}
+    known |= {f"{one.name}_bucket" for one in REGISTRY.collect() if one.type == "histogram"}
+    rules = yaml.safe_load((REPOSITORY / "deploy/prometheus/alerts.yaml").read_text())
+    dashboard = json.loads((REPOSITORY / "deploy/grafana/dashboard.json").read_text())
+    alerts = [rule for group in rules["groups"] for rule in group["rules"]]
+    queries = [rule["expr"] for rule in alerts]
+    queries += [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    named = set(re.findall(r"ratchet_\w+", " ".join(queries)))
+    assert named <= known
+    assert {f"ratchet_{name}" for name, *_ in GAUGES} <= named
+    assert all(rule["annotations"]["action"] and rule["labels"]["severity"] for rule in alerts)
 
 
 def test_the_document_says_what_is_accepted(client: TestClient) -> None:

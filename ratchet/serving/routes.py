@@ -19,6 +19,7 @@ from ratchet.serving.feedback import feedback
 from ratchet.serving.packed import Packed
 from ratchet.serving.replies import HANDLERS
 from ratchet.serving.requests import read_json, require_token
+from ratchet.serving.tracing import RequestIds
 from ratchet.serving.worker import Worker, running
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -52,7 +53,7 @@ def routes(bentoml_app: Starlette, packed: Packed | None) -> ASGIApp:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    return ExceptionMiddleware(router, HANDLERS)
+    return RequestIds(ExceptionMiddleware(router, HANDLERS))
 
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]

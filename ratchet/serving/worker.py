@@ -23,6 +23,7 @@ from ratchet.serving.export_threads import ExportThreads
 from ratchet.serving.metrics import Metrics
 from ratchet.serving.packed import Packed
 from ratchet.serving.settings import ServiceSettings, read_service_settings
+from ratchet.serving.tracing import LogIds
 from ratchet.settings import Settings, read_settings
 
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -96,6 +97,7 @@ def log_as_json() -> None:
             json_ensure_ascii=False,
         )
     )
+    handler.addFilter(LogIds())
     logging.getLogger().handlers[:] = [handler]
     for logger in logging.root.manager.loggerDict.values():
         if isinstance(logger, logging.Logger):
