@@ -24,7 +24,7 @@ BEGIN = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
 MODEL = "iris"
 REASON = "gate: best of 1 by accuracy (0.9000)"
 METRICS = ("accuracy", "f1_macro", "balanced_accuracy", "log_loss", "roc_auc", "fit_seconds")
-FEATURES = ("petal_length", "petal_width", "sepal_length", "sepal_width", "<b>bold</b> & odd")
+FEATURES = ("petal_length", "petal_width", "sepal_length", "(the predicted classes)", "<b> & odd")
 CONFIGS = ("baseline", "forest", "<b>bold</b>", "nearest", "automl")
 CI_RUN = "https://github.com/me/ratchet/actions/runs/{}"
 Moves = dict[str, tuple[str | None, str | None]]

@@ -118,6 +118,11 @@ def test_the_run_has_the_report_and_metrics_per_feature(project: Path):
     assert {f"{s}/{n}" for s in ("psi", "ks") for n in iris()} <= run.data.metrics.keys()
     names = {Path(file.path).name for file in client.list_artifacts(run.info.run_id, "report")}
     assert names == {"drift.json", "drift.md", "drift.html"}
+    done = run_step(project, "site")
+    assert done.returncode == 0, done.stderr
+    site = (project / "site" / "index.html").read_text()
+    assert "<b>stable</b>" in site
+    assert [name for name in iris() if f"<td>{name}</td>" not in site] == []
 
 
 def test_the_settings_needed_window_and_cooldown_decide_on_retraining(

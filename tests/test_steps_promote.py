@@ -127,6 +127,25 @@ def test_the_report_has_everything_that_the_decision_used(project: Path):
     assert registry_of(project).aliases() == {"prod": "1", "staging": "2"}
 
 
+def test_the_site_shows_the_running_test_and_both_versions(project: Path):
+    write_log(project, users=500, prod=0.9, staging=0.92, seed=2)
+    reason = promote(project)["reason"]
+    done = run_step(project, "site")
+    assert done.returncode == 0, done.stderr
+    text = (project / "site" / "index.html").read_text()
+    assert "v1 is in production, v2 is tested against it." in text
+    assert f"<b>{html.escape(reason)}</b>" in text
+    assert text.count("E-values") == 1
+    for number, config in (("1", "baseline"), ("2", "neighbours")):
+        metrics = (
+            client_of(project).get_run(registry_of(project).version(number).run_id).data.metrics
+        )
+        assert f"<td>{config}</td>" in text
+        assert f"{metrics['accuracy']:.4f}" in text
+    report = (project / "reports/promote/promote.html").read_text()
+    assert (project / "site" / "report-promote.html").read_text() == report
+
+
 def test_a_worse_staging_is_rejected_and_linked_to_its_evidence(project: Path):
     write_log(project, users=2000, prod=0.95, staging=0.85, seed=3)
     assert promote(project, dry_run="true")["decision"] == "reject"
