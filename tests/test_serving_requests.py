@@ -23,7 +23,7 @@ from ratchet.predictions.arm_counts import ArmCounts
 from ratchet.predictions.assignment import pseudonymize, salt_of
 from ratchet.predictions.prediction_log import PredictionLog
 from ratchet.predictions.record import time_of
-from ratchet.serving import ab_numbers, admin, scorer, shadowing, worker
+from ratchet.serving import ab_numbers, admin, replies, scorer, shadowing, worker
 from ratchet.serving.active_versions import write_active_versions
 from ratchet.serving.features import Inputs
 from ratchet.serving.following import Follower
@@ -336,6 +336,7 @@ def test_a_line_of_the_services_log_names_the_request_and_the_callers_trace(
 ) -> None:
     monkeypatch.setattr(scorer, "MAX_ROWS_WAITING", 0)
     caplog.handler.addFilter(LogIds())
+    monkeypatch.setattr(replies.log, "disabled", False)  # MLflow's migrations disable loggers
     trace, span = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
     for traceparent, expected in ((f"00-{trace}-{span}-01", (trace, span)), ("no", (None, None))):
         headers = {"X-Request-Id": "client-8", "traceparent": traceparent}
