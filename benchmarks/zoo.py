@@ -76,11 +76,12 @@ def main() -> None:
     ]
     print(f"{len(names)} tables, {len(names) - len(jobs)} of them examined before", flush=True)
     options.results.parent.mkdir(parents=True, exist_ok=True)
-    load_libraries()
-    try:
-        examine_all(jobs, options.jobs, options.results.absolute())
-    except KeyboardInterrupt:
-        sys.exit("stopped; the same command continues")
+    if not options.only_automl:
+        load_libraries()
+        try:
+            examine_all(jobs, options.jobs, options.results.absolute())
+        except KeyboardInterrupt:
+            sys.exit("stopped; the same command continues")
     for name in sample(options.automl, options.seed) if options.automl else ():
         if f"automl {name}" not in settled:
             append(options.results, automl(name))
@@ -93,6 +94,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1, help="tables at the same time")
     parser.add_argument("--automl", type=int, default=AUTOML_TABLES, help="tables for AutoML")
+    parser.add_argument("--only-automl", action="store_true", help="leave out the rest of the line")
     parser.add_argument("--results", type=Path, default=RESULTS, help="outcomes, one a line")
     parser.add_argument("--configs", default="", help="only these shipped configs, with commas")
     parser.add_argument("--one", default="", help="examine this table here, and print its outcome")
