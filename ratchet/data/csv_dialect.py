@@ -109,7 +109,8 @@ def misfit(files: list[str], dialect: Dialect) -> str:
         for row in reader:
             if row and len(row) != len(dialect.names):
                 expected = len(dialect.names)
-                return f"line {reader.line_num} has {len(row)} values, expected {expected}"
+                found = f"line {reader.line_num} has {len(row)} values, expected {expected}"
+                return found if expected > 1 else f"{found}. Delete the lines above the header"
     return "quotes that do not close, or lines of different lengths"
 
 

@@ -5,15 +5,13 @@ import re
 import pandas as pd
 
 from ratchet.columns import Kind, kind_of_values
+from ratchet.data.texts import explanation
 from ratchet.errors import InputError
 from ratchet.progress import print_once
 from ratchet.settings import DataSettings
 
 FEW = 10  # up to so many different texts are categories, however few rows there are
 UNNAMED = re.compile(r"unnamed_\d+|Unnamed: \d+|__index_level_\d+__")  # ours, pandas', Parquet's
-NUMBER = re.compile(
-    r"\s*[-+]?(\d+([.,]\d*)?|\d{1,3}([.,]\d{3})+([.,]\d+)?|[.,]\d+)([eE][-+]?\d+)?\s*"
-)
 
 
 def kinds_of(features: dict[str, pd.Series], settings: DataSettings) -> dict[str, Kind]:
@@ -22,7 +20,7 @@ def kinds_of(features: dict[str, pd.Series], settings: DataSettings) -> dict[str
     Row numbers without a name, and ids and free text, are left out unless the settings keep them.
     """
     kinds: dict[str, Kind] = {}
-    ids = []
+    ids, kept = [], []
     for name, column in features.items():
         choice = settings.text.get(name)
         if name in settings.kinds:
@@ -33,15 +31,16 @@ def kinds_of(features: dict[str, pd.Series], settings: DataSettings) -> dict[str
                 kinds[name] = choice
         elif _numbers_the_rows(name, column):
             print_once(f"{settings.source}: '{name}' numbers the rows and is left out")
+        elif UNNAMED.fullmatch(name) and column.isna().all():
+            print_once(f"{settings.source}: '{name}' has no name and no values, and is left out")
         else:
             kind = _kind(name, column, settings)
             if kind == "categorical" and _is_text(column):
                 ids.append(name)
             else:
                 kinds[name] = kind
-    if ids:
-        _print_ids(ids, features, settings)
-    _print_partly_numbers({n: features[n] for n in kinds if n not in settings.kinds}, settings)
+                kept += [name] if kind == "categorical" else []
+    _print_texts(ids, kept, features, settings)
     return kinds
 
 
@@ -73,30 +72,27 @@ def _is_text(column: pd.Series) -> bool:
     return column.nunique() > max(FEW, 0.5 * column.count())
 
 
-def _print_ids(names: list[str], features: dict[str, pd.Series], settings: DataSettings) -> None:
-    listed = ", ".join(f"'{name}' ({features[name].nunique()} texts)" for name in names)
-    print_once(
-        f"{settings.source}: left out as ids or free text, as more than half of the values differ:"
-        f" {listed}. To use one, set data.text to {{{names[0]}: tfidf}} for its words or hash for"
-        f" its whole values; data.kinds to {{{names[0]}: categorical}} keeps it as it is"
-    )
-
-
-def _print_partly_numbers(features: dict[str, pd.Series], settings: DataSettings) -> None:
-    for name, column in features.items():
-        if pd.api.types.is_numeric_dtype(column) or kind_of_values(column) != "categorical":
-            continue
-        counts = column.dropna().astype(str).value_counts()
-        words = [text for text in counts.index if not NUMBER.fullmatch(text)]
-        rows = int(counts[words].sum())
-        if 0 < rows < 0.5 * counts.sum():
+def _print_texts(
+    left_out: list[str], kept: list[str], features: dict[str, pd.Series], settings: DataSettings
+) -> None:
+    """Print what the text columns probably are, and how each could be used."""
+    texts = []
+    for name in left_out:
+        if sentence := explanation(name, features[name]):
             print_once(
-                f"{settings.source}: '{name}' is text, since {rows} of its {counts.sum()} values"
-                f" are not numbers, such as {words[0]!r}. If these mean a missing value, add them"
-                " to data.missing"
+                f"{settings.source}: '{name}' is left out, because it is text and more than half of"
+                f" its values differ; {sentence}"
             )
-        elif not rows and counts.index.str.contains(",").any():
-            print_once(
-                f"{settings.source}: '{name}' is text; if its values are numbers with commas, set"
-                " data.csv.decimal or data.csv.thousands"
-            )
+        else:
+            texts.append(f"'{name}' ({features[name].nunique()} texts)")
+    for name in kept:
+        if sentence := explanation(name, features[name]):
+            print_once(f"{settings.source}: '{name}' is text; {sentence}")
+    if texts:
+        example = texts[0].split("'")[1]
+        print_once(
+            f"{settings.source}: left out as ids or free text, as more than half of the values"
+            f" differ: {', '.join(texts)}. To use one, set data.text to {{{example}: tfidf}} for"
+            f" its words or hash for its whole values; data.kinds to {{{example}: categorical}}"
+            " keeps it as it is"
+        )
