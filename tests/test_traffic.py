@@ -248,8 +248,8 @@ def test_the_service_logs_every_answer(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("lose", "of 100, 10 are missing, 0 twice, 0 different"),
-        ("change", "of 100, 0 are missing, 0 twice, 10 different"),
+        ("lose", "of 100 requests, 10 are missing, 0 are there twice, 0 have other values"),
+        ("change", "of 100 requests, 0 are missing, 0 are there twice, 10 have other values"),
         ("fail", '10 requests were not answered: 503 {"error":"no"}'),
     ],
 )
