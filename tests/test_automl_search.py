@@ -223,7 +223,9 @@ def test_a_winner_that_disagrees_with_pycarets_model_is_registered_with_a_warnin
     )
     assert report(project)["version"] == "1"
     assert report(project)["agreement"] < 0.9
-    assert report(project)["warning"].startswith("Warning: the agreement is below")
+    assert report(project)["warning"].startswith(
+        "Warning: the agreement with PyCaret's model is below"
+    )
 
 
 def test_candidates_scored_before_the_disk_is_full_are_kept(pycaret_project: Any):
