@@ -2,9 +2,11 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -52,14 +54,16 @@ def drifted(rows: int, seed: int) -> pd.DataFrame:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(tmp_path: Path) -> Iterator[Path]:
     folder = new_project(tmp_path / "project", SETTINGS)
     sides(600, seed=0, center=0.0).to_csv(folder / "sides.csv", index=False)
     for file in (folder / "configs/models").iterdir():
         file.unlink()
     (folder / "configs/models/tree.json").write_text(json.dumps(TREE))
     shutil.copy(REPOSITORY / "requirements-automl.txt", folder)
-    return share_environments(folder)
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    yield share_environments(folder)
+    mlflow.set_tracking_uri(None)
 
 
 def send(service: Service, seed: int) -> None:
