@@ -5,7 +5,9 @@ python -m benchmarks.contract
 16 columns of numbers with a range and a share of missing values, and 4 of categories with a list of
 values; in two columns some rows break a rule. Every check runs in a new process, in turns. The
 seconds of a check are those of reading the Parquet file and of all rules, without the imports; the
-seconds of a process include them. The peers are in an environment of their own.
+seconds of a process include them. CPU seconds are those of all threads; a busy machine changes them
+less than the seconds of the clock, so the limit is on them. The peers are in an environment of
+their own.
 """
 
 import json
@@ -75,14 +77,14 @@ def run(command: list[str]) -> dict[str, Any]:
 
 
 def rows(runs: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    own = median(one["seconds"] for one in runs[OURS])
+    own = median(one["cpu"] for one in runs[OURS])
     return [
         {
             "check": name,
-            "seconds": f"{median(one['seconds'] for one in some):.2f}",
-            "range": span([one["seconds"] for one in some]),
-            "times ours": f"{median(one['seconds'] for one in some) / own:.1f}",
-            "process": f"{median(one['process'] for one in some):.2f}",
+            "seconds": span([one["seconds"] for one in some]),
+            "CPU seconds": span([one["cpu"] for one in some]),
+            "times ours": f"{median(one['cpu'] for one in some) / own:.1f}",
+            "process": span([one["process"] for one in some]),
             "rows that break a rule": some[0]["broken_rows"],
         }
         for name, some in runs.items()
@@ -90,14 +92,14 @@ def rows(runs: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
 
 
 def span(seconds: list[float]) -> str:
-    return f"{min(seconds):.2f} to {max(seconds):.2f}"
+    return f"{median(seconds):.2f} ({min(seconds):.2f} to {max(seconds):.2f})"
 
 
 def figures(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    medians = {name: median(one["seconds"] for one in some) for name, some in runs.items()}
+    medians = {name: median(one["cpu"] for one in some) for name, some in runs.items()}
     quick = [peer for peer in PEERS if medians[peer] <= LIMIT * medians[OURS]]
     same = {one["broken_rows"] for some in runs.values() for one in some} == {150}
-    return {"seconds": medians, "limit": LIMIT, "libraries within it": quick, "holds": same}
+    return {"CPU seconds": medians, "limit": LIMIT, "libraries within it": quick, "holds": same}
 
 
 if __name__ == "__main__":
