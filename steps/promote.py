@@ -50,6 +50,8 @@ def main(
         print_table(arm_rows(outcome.trial))
         print_table(check_rows(outcome))
     print(outcome.sentence)
+    if outcome.watch:
+        print(f"Prod: {outcome.watch.sentence}.")
 
 
 if __name__ == "__main__":

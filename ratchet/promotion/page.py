@@ -29,11 +29,25 @@ def promotion_report(outcome: Outcome, settings: Settings) -> Report:
         "promote",
         content(outcome, settings.promotion),
         markdown(outcome),
-        {"decision": outcome.decision, "promoted": str(promoted(outcome)).lower()},
+        {
+            "decision": outcome.decision,
+            "promoted": str(promoted(outcome)).lower(),
+            "rollback_proposed": str(_proposes_rollback(outcome)).lower(),
+        },
         page(outcome, settings),
         json_alias="decision",
-        message=f"Model '{settings.model}': {outcome.sentence}" if outcome.line else "",
+        message=_message(outcome, settings.model),
     )
+
+
+def _proposes_rollback(outcome: Outcome) -> bool:
+    return outcome.watch is not None and outcome.watch.proposes_rollback
+
+
+def _message(outcome: Outcome, model: str) -> str:
+    if outcome.watch and _proposes_rollback(outcome):
+        return f"Model '{model}': {outcome.watch.sentence}"
+    return f"Model '{model}': {outcome.sentence}" if outcome.line else ""
 
 
 def page(outcome: Outcome, settings: Settings) -> str:
@@ -43,6 +57,7 @@ def page(outcome: Outcome, settings: Settings) -> str:
         verdict=outcome.decision,
         sentence=outcome.sentence,
         aliases=", ".join(f"{alias} is v{number}" for alias, number in outcome.aliases.items()),
+        watch=outcome.watch.sentence if outcome.watch else "",
         trial=outcome.trial,
         **(_of_trial(outcome, outcome.trial, settings.promotion) if outcome.trial else {}),
     )

@@ -7,6 +7,7 @@ from ratchet.promotion.ab_test import ABTest, current_test, read_trial
 from ratchet.promotion.decision import Verdict, decide
 from ratchet.promotion.rescoring import Rescorer
 from ratchet.promotion.trial import Trial
+from ratchet.promotion.watch import Watch, promised, watch
 from ratchet.registry.registry import LedgerLine, Overtaken, Registry, Version
 from ratchet.settings import Settings
 
@@ -35,6 +36,7 @@ class Outcome:
     trial: Trial | None = None
     verdict: Verdict | None = None
     line: LedgerLine | None = None  # None: nothing moved
+    watch: Watch | None = None  # of a prod that was promoted by an earlier test
 
 
 def promote(
@@ -46,7 +48,28 @@ def promote(
     run: str,
     dry_run: bool = False,
 ) -> Outcome:
-    """Decide and move the aliases; `run` is the MLflow run that holds the evidence."""
+    """Decide and move the aliases; `run` is the MLflow run that holds the evidence.
+
+    If nothing moved, look also if prod is still as good as its own test said.
+    """
+    outcome = _decided(registry, settings, action, reason, source, run, dry_run)
+    if action != "auto" or outcome.line:
+        return outcome
+    try:
+        return replace(outcome, watch=watch(registry, settings.promotion, source))
+    except InputError:  # there is no log yet; what needs one has said so
+        return outcome
+
+
+def _decided(
+    registry: Registry,
+    settings: Settings,
+    action: str,
+    reason: str,
+    source: str,
+    run: str,
+    dry_run: bool,
+) -> Outcome:
     aliases = registry.aliases()
     if action == "rollback":
         move = rollback_move(registry, reason, run)
@@ -67,7 +90,8 @@ def promote(
     outcome = Outcome(decision, sentence + missing, aliases, test, trial, verdict)
     if decision == "keep_testing":
         return outcome
-    return _apply(registry, outcome, decision_move(decision, sentence, test, run), dry_run)
+    move = decision_move(decision, sentence, test, run, trial)
+    return _apply(registry, outcome, move, dry_run)
 
 
 def _trial(
@@ -98,11 +122,14 @@ def _apply(registry: Registry, outcome: Outcome, move: Move, dry_run: bool) -> O
     return replace(outcome, line=line, aliases=registry.aliases())
 
 
-def decision_move(decision: str, reason: str, test: ABTest, run: str) -> Move:
+def decision_move(
+    decision: str, reason: str, test: ABTest, run: str, trial: Trial | None = None
+) -> Move:
     tags = {"decision_reason": reason, "decision_run": run}
     if decision == "promote":
         aliases = {"prod": test.staging, "previous": test.prod, "staging": None}
-        return Move(aliases, {test.staging: {"decision": "promoted", **tags}}, reason, run)
+        tags |= {"decision": "promoted"} | (promised(trial) if trial else {})
+        return Move(aliases, {test.staging: tags}, reason, run)
     tags |= {"decision": "rejected", "verdict": "rejected", "verdict_reason": reason}
     return Move({"staging": None}, {test.staging: tags}, reason, run)
 

@@ -29,9 +29,15 @@ def content(outcome: Outcome, settings: PromotionSettings) -> dict[str, Any]:
         "splits": trial.splits if trial else {},
         "versions": {"prod": test.prod, "staging": test.staging} if test else {},
         "window": {"from": _when(trial.window[0]), "to": _when(trial.window[1])} if trial else None,
+        "watch": _watch(outcome),
         "aliases": outcome.aliases,
         "settings": settings.model_dump(),
     }
+
+
+def _watch(outcome: Outcome) -> dict[str, Any] | None:
+    watch = outcome.watch
+    return asdict(watch) | {"proposes_rollback": watch.proposes_rollback} if watch else None
 
 
 def _arm(arm: Arm) -> dict[str, Any]:
@@ -121,6 +127,8 @@ def as_e_value(log_e: float) -> str:
 
 def markdown(outcome: Outcome) -> str:
     parts = ["## Promotion", f"**{outcome.sentence}**"]
+    if outcome.watch:
+        parts.append(f"Prod: {outcome.watch.sentence}.")
     if outcome.trial:
         trial = outcome.trial
         rows = (arm_rows(trial), evidence_rows(trial.evidence), check_rows(outcome))
