@@ -22,6 +22,7 @@ from ratchet.drift.drift import find_drift
 from ratchet.drift.reference import Reference
 from ratchet.errors import InputError, one_line
 from ratchet.evaluation.judge import candidates, judge_each, settle
+from ratchet.evaluation.logged import holdout_rows
 from ratchet.model import model_file
 from ratchet.model.spec import ModelSpec, build
 from ratchet.profile.reading import read_reference
@@ -151,7 +152,7 @@ def gate(registry: Registry, split: Split, settings: Settings) -> list[Version]:
     registry.move(dict.fromkeys(registry.aliases()), "the next table", "zoo")
     with step_run("evaluate") as run:
         waiting = candidates(registry, "ungated", False)
-        judgements = list(judge_each(waiting, registry, split, settings))
+        judgements = list(judge_each(waiting, registry, split, holdout_rows(split), settings))
         settle(judgements, registry, settings, run.info.run_id)
     return [one.version for one in judgements if one.verdict.scores]
 

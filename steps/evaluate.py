@@ -6,7 +6,9 @@ from ratchet import entry
 def main(version: str, force: bool) -> None:
     from ratchet.data.split import load_split
     from ratchet.evaluation.judge import candidates, judge_each, settle
+    from ratchet.evaluation.logged import rows_of
     from ratchet.evaluation.report import gate_report, notes, verdict_rows
+    from ratchet.predictions.engine import log_url
     from ratchet.progress import progress
     from ratchet.registry.registry import Registry
     from ratchet.registry.tracking import connect, step_run
@@ -22,10 +24,11 @@ def main(version: str, force: bool) -> None:
     if versions and staging and staging.number not in [one.number for one in versions]:
         versions.append(staging)  # it stays unless a candidate beats it on today's holdout
     split = load_split(settings.data)
+    rows = rows_of(split, registry, log_url())
     with step_run("evaluate") as run:
-        work = judge_each(versions, registry, split, settings)
+        work = judge_each(versions, registry, split, rows, settings)
         judgements = progress(work, len(versions), "gate")
-        settlement = settle(judgements, registry, settings, run.info.run_id)
+        settlement = settle(judgements, registry, settings, run.info.run_id, rows.logged)
         publish(gate_report(judgements, settlement, registry.aliases(), settings))
     print_table(verdict_rows(judgements, settings.metric))
     print(settlement.sentence, *notes(judgements, settlement), sep="\n")

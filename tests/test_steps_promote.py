@@ -53,13 +53,18 @@ def project(trained: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def write_log(project: Path, **options: Any) -> None:
-    """Write a log whose last request was a moment ago."""
+def write_log(
+    project: Path, user: str = "", version: str = "", seconds_ago: float = 5.0, **options: Any
+) -> None:
+    """Write a log whose last request was a moment ago; with `version`, that one answered all."""
     rows = rows_of_test(**options)
-    shift = time.time() - float(rows["time"].max()) - 5
+    shift = time.time() - float(rows["time"].max()) - seconds_ago
     rows = rows.assign(time=rows["time"] + shift, label_time=rows["label_time"] + shift)
+    rows = rows.assign(user_id=user + rows["user_id"])
+    if version:
+        rows = rows.assign(arm="A", assigned_arm="A")
     log = PredictionLog(f"sqlite:///{project}/predictions.db")
-    log.append_now(records(rows))
+    log.append_now(records(rows, prod=version or "1"))
     log.close()
 
 
@@ -82,6 +87,14 @@ def test_a_better_staging_becomes_prod_and_one_command_takes_it_back(project: Pa
     report = promote(project)
     assert (report["decision"], report["promoted"]) == ("promote", True)
     assert registry_of(project).aliases() == {"prod": "2", "previous": "1"}
+    assert report["watch"] is None
+    worse: dict[str, Any] = {"users": 600, "prod": 0.7, "staging": 0.7, "seed": 3, "user": "later"}
+    write_log(project, **worse, version="2", seconds_ago=0.0, seconds_apart=1e-4)
+    outputs = project / "outputs.txt"
+    done = run_step(project, "promote", env={"GITHUB_OUTPUT": str(outputs)})
+    assert 'A rollback is proposed: make rollback REASON="worse than its test said".' in done.stdout
+    assert "rollback_proposed=true" in outputs.read_text()
+    assert report_of(project)["watch"]["proposes_rollback"] is True
     back = run_step(project, "promote", action="rollback", reason="customers complain")
     assert back.returncode == 0, back.stderr
     registry = registry_of(project)
@@ -122,7 +135,9 @@ def test_the_report_has_everything_that_the_decision_used(project: Path):
     assert report["versions"] == {"prod": "1", "staging": "2"}
     assert report["arms"]["A"]["labelled"] + report["arms"]["B"]["labelled"] == 500
     assert set(report["window"]) == {"from", "to"}
-    assert outputs.read_text().startswith("decision=keep_testing\npromoted=false\nreport<<")
+    assert outputs.read_text().startswith(
+        "decision=keep_testing\npromoted=false\nrollback_proposed=false\nreport<<"
+    )
     assert "sample ratio of users" in summary.read_text()
     assert registry_of(project).aliases() == {"prod": "1", "staging": "2"}
 

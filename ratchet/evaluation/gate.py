@@ -232,7 +232,7 @@ def smallest_visible_difference(comparison: Comparison) -> str:
     """Return a sentence that says which differences this number of rows cannot show."""
     width = (comparison.high - comparison.low) / 2
     return (
-        f"With {comparison.rows} rows in the audit half of the holdout, a difference of less than"
+        f"With {comparison.rows} rows in the audit half, a difference of less than"
         f" about {width:.3f} cannot be distinguished from chance."
     )
 

@@ -12,6 +12,7 @@ from ratchet.data.split import Split
 from ratchet.errors import InputError
 from ratchet.evaluation.audit import audit_half
 from ratchet.evaluation.gate import Contender, Verdict, best, judge
+from ratchet.evaluation.logged import GATED_AT, Rows
 from ratchet.model import model_file
 from ratchet.model.metrics import ask
 from ratchet.registry.registry import Registry, Version
@@ -35,6 +36,7 @@ class Settlement:
     moved: str | None
     sentence: str
     judged: int = 0  # versions that this holdout has judged so far
+    logged: int = 0  # labelled requests since the last gate, in the audit half
 
 
 def candidates(registry: Registry, requested: str, force: bool) -> list[Version]:
@@ -54,39 +56,38 @@ def candidates(registry: Registry, requested: str, force: bool) -> list[Version]
 
 
 def judge_each(
-    versions: Sequence[Version], registry: Registry, split: Split, settings: Settings
+    versions: Sequence[Version], registry: Registry, split: Split, rows: Rows, settings: Settings
 ) -> Iterator[Judgement]:
+    """Judge versions on rows of the holdout and of the log; the logged ones join the audit half."""
+    classes = split.table.classes
     prod = registry.holder("prod")
-    reference = contender(prod, registry, split) if prod else None
+    reference = contender(prod, registry, rows, classes) if prod else None
     if reference is not None and reference.answers is None:
         raise InputError(
             f"prod is {prod} and does not answer: {reference.error}. Does data.source hold the"
             " columns that it was trained on? Retrain, then: mlflow run . -e evaluate"
         )
-    slices = split.table.slices[split.in_holdout].reset_index(drop=True)
     is_audit = audit_half(split.table.row_hashes[split.in_holdout], split.holdout[1])
+    is_audit = np.append(is_audit, np.ones(rows.logged, dtype=bool))
     for version in versions:
-        candidate = contender(version, registry, split)
-        classes, seed = split.table.classes, settings.data.seed
         verdict = judge(
-            candidate,
+            contender(version, registry, rows, classes),
             reference,
             classes,
-            slices,
+            rows.slices,
             settings.metric,
             settings.gate,
-            seed,
+            settings.data.seed,
             is_audit,
         )
         yield Judgement(version, verdict)
 
 
-def contender(version: Version, registry: Registry, split: Split) -> Contender:
-    features, target = split.holdout
+def contender(version: Version, registry: Registry, rows: Rows, classes: np.ndarray) -> Contender:
     try:
         folder = registry.folder(version)
         answers = ask(
-            model_file.load(folder), features, target, split.table.classes, split.holdout_weights
+            model_file.load(folder), rows.features, rows.target, classes, rows.weights
         )
         latency = served_latency_ms(folder, registry.model, version.number)
     except Exception as error:  # a broken model may raise anything; that it is broken is a verdict
@@ -110,7 +111,11 @@ def served_latency_ms(folder: Path, model: str, version: str) -> float:
 
 
 def settle(
-    judgements: Sequence[Judgement], registry: Registry, settings: Settings, run_id: str
+    judgements: Sequence[Judgement],
+    registry: Registry,
+    settings: Settings,
+    run_id: str,
+    logged: int = 0,
 ) -> Settlement:
     """Move the alias first, then tag: a version that a kill leaves untagged is judged again."""
     settlement = _move(judgements, registry, settings, run_id)
@@ -123,8 +128,9 @@ def settle(
             verdict=verdict,
             verdict_reason=judgement.verdict.reason,
             gate_run=run_id,
+            **{GATED_AT: str(time.time())},
         )
-    return replace(settlement, judged=len(judged))
+    return replace(settlement, judged=len(judged), logged=logged)
 
 
 def _blocked(registry: Registry) -> str:

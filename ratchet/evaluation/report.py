@@ -28,6 +28,7 @@ def gate_report(
         "sentence": settlement.sentence,
         "moved": settlement.moved,
         "judged": settlement.judged,
+        "logged": settlement.logged,
         "verdicts": {one.version.number: asdict(one.verdict) for one in judgements},
         "aliases": aliases,
     }
@@ -42,6 +43,11 @@ def notes(judgements: Sequence[Judgement], settlement: Settlement) -> list[str]:
         sentences.append(
             f"This holdout has judged {settlement.judged} versions. Its selection half ranks them;"
             " the metrics above are of its audit half."
+        )
+    if settlement.logged:
+        sentences.append(
+            f"{settlement.logged:,} labelled requests since the last gate are in the audit half;"
+            " no version was selected on them."
         )
     return sentences
 
