@@ -89,7 +89,7 @@ def test_a_prod_without_a_test_of_its_own_is_not_watched(tmp_path: Path):
     assert after(tmp_path, right=0.5, lines=[]) is None
 
 
-def test_an_equal_prod_is_proposed_for_a_rollback_in_at_most_alpha_of_all_watches():
+def test_an_unchanged_prod_is_proposed_for_a_rollback_in_at_most_alpha_of_all_watches():
     """Look after each user for 2000 users; the test had 500 users of staging."""
     proposed = 0
     rng = np.random.default_rng(4)
