@@ -1,6 +1,6 @@
 """The rates of alarms of the drift rule: without a change, with a trivial one, and with a real one.
 
-python -m benchmarks.drift_quality [CHECKS OF A ROW]
+python -m benchmarks.drift_quality [CHECKS OF A ROW] [CHECKS OF THE OTHER TOOLS]
 
 Seeded simulations, a worker per core. First 20 normal numbers, 20,000 reference rows and M current
 ones; a shift is in half of the numbers, or in one alone. Next to the rule, on the same rows, are KS
@@ -38,7 +38,6 @@ from ratchet.settings import DriftSettings
 FEATURES, REFERENCE_ROWS = 20, 20_000
 CHECKS = 10  # checks of one reference, because computing its bins is the slow part of a simulation
 PEERS = ("evidently", "nannyml")
-PEER_CHECKS = 10  # Evidently takes up to a second for each
 KS_05 = 1.3581  # P(sqrt(nm / (n + m)) * D > KS_05) is .05 for large n and m
 REPOSITORY = Path(__file__).parent.parent
 SETTINGS = DriftSettings()
@@ -70,8 +69,8 @@ TOGETHER = (
 )
 
 
-def main(checks: int = 1000) -> None:
-    peers = {peer: _peer_rates(peer, min(PEER_CHECKS, checks)) for peer in PEERS}
+def main(checks: int = 1000, peer_checks: int = 10) -> None:
+    peers = {peer: _peer_rates(peer, peer_checks) for peer in PEERS}
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         rows = [_rates(cell, simulate, pool, checks, CHECKS) for cell in CELLS]
         rows += [_rates(cell, simulate_together, pool, checks, 1) for cell in TOGETHER]
@@ -80,7 +79,7 @@ def main(checks: int = 1000) -> None:
     print(
         "A rate may exceed `at most` by two standard errors. The last five columns: the share of"
         " the checks with an alarm. KS and PSI: in any feature. Evidently and NannyML: in any"
-        f" column, with their defaults, in {PEER_CHECKS} checks."
+        f" column, with their defaults, in {peer_checks} checks."
     )
     cells = [{**row, "truth": f"{row['truth']}, M={row['M']}"} for row in rows]
     print(json.dumps({"cells": cells, "holds": all(row["holds"] for row in rows)}))

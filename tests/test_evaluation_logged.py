@@ -1,6 +1,6 @@
 """Labelled requests since the last gate, which join the audit half; the log is a real one."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ratchet.data.dataset import Split, Table, split
+from ratchet.data.dataset import Table
+from ratchet.data.split import Split, split
 from ratchet.evaluation.logged import rows_of
 from ratchet.predictions.prediction_log import PredictionLog
 from ratchet.predictions.record import Record, json_text, new_request_id
@@ -123,6 +124,14 @@ def test_requests_before_the_last_gate_or_the_last_move_of_prod_do_not_join(
 ):
     requests = [request(place, "pear") for place in (1, 2, 3, 4)]
     assert rows(tmp_path, requests, registry).features["weight"].tolist()[-2:] == [3.0, 4.0]
+
+
+def test_a_logged_row_has_the_mean_weight_of_the_holdout(tmp_path: Path):
+    weighted = replace(table(), table=replace(table().table, weights=np.arange(200.0)))
+    address = f"sqlite:///{tmp_path}/predictions.db"
+    rows(tmp_path, [request(1, "pear")])
+    result: Any = rows_of(weighted, Gates(), address)  # type: ignore[arg-type]
+    assert result.weights[-1] == pytest.approx(weighted.holdout_weights.mean())
 
 
 def test_the_holdout_judges_alone_if_there_is_no_log(tmp_path: Path):

@@ -86,9 +86,7 @@ def judge_each(
 def contender(version: Version, registry: Registry, rows: Rows, classes: np.ndarray) -> Contender:
     try:
         folder = registry.folder(version)
-        answers = ask(
-            model_file.load(folder), rows.features, rows.target, classes, rows.weights
-        )
+        answers = ask(model_file.load(folder), rows.features, rows.target, classes, rows.weights)
         latency = served_latency_ms(folder, registry.model, version.number)
     except Exception as error:  # a broken model may raise anything; that it is broken is a verdict
         return Contender(version.number, None, error=" ".join(str(error).split())[:300])

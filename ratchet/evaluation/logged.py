@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from ratchet.columns import column_type, from_text
-from ratchet.data.dataset import Split, Table
+from ratchet.data.dataset import Table
+from ratchet.data.split import Split
 from ratchet.errors import InputError
 from ratchet.predictions.pages import open_log, pages
 from ratchet.predictions.window import Window
@@ -30,11 +31,12 @@ class Rows:
     target: np.ndarray
     slices: pd.DataFrame
     logged: int = 0
+    weights: np.ndarray | None = None
 
 
 def holdout_rows(split: Split) -> Rows:
     slices = split.table.slices[split.in_holdout].reset_index(drop=True)
-    return Rows(*split.holdout, slices)
+    return Rows(*split.holdout, slices, weights=split.holdout_weights)
 
 
 def rows_of(split: Split, registry: Registry, log_url: str) -> Rows:
@@ -51,7 +53,13 @@ def rows_of(split: Split, registry: Registry, log_url: str) -> Rows:
         np.concatenate([rows.target, logged.target]),
         pd.concat([rows.slices, logged.slices], ignore_index=True),
         logged.logged,
+        _with_mean_weight(rows.weights, logged.logged),
     )
+
+
+def _with_mean_weight(weights: np.ndarray | None, more: int) -> np.ndarray | None:
+    """Return the weights of the holdout, then their mean for each of `more` logged rows."""
+    return None if weights is None else np.append(weights, np.full(more, weights.mean()))
 
 
 def unselected_since(registry: Registry) -> float:
