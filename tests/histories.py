@@ -1,13 +1,13 @@
 """An MLflow store with a made-up history, written by SQL: MLflow needs minutes for 500 runs."""
 
 import json
+import math
 import random
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from math import log
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,8 @@ class MadeUpStore:
             time = self.begin + timedelta(hours=7 * number)
             score = 0.8 + 0.15 * number / self.versions - self.rng.random() * 0.1
             metrics = {name: score - 0.01 * place for place, name in enumerate(METRICS)}
+            if number == 2:
+                metrics["roc_auc"] = math.nan
             config = f"{CONFIGS[number % len(CONFIGS)]}-{number}"
             run = self._run(config, time, metrics, {"predictions_sha256": f"{number:064x}"})
             is_last, is_winner = number == self.versions, number % self.winners == 1
@@ -99,7 +101,7 @@ class MadeUpStore:
             2.1,
             0.1,
             None,
-            log(20),
+            math.log(20),
             1900,
             1500,
             0.02,
@@ -159,6 +161,8 @@ class MadeUpStore:
             self._insert("tags", key=key, value=value, run_uuid=run)
         for key, number in metrics.items():
             row = {"key": key, "value": number, "timestamp": begin, "step": 0, "is_nan": 0}
+            if math.isnan(number):
+                row |= {"value": 0.0, "is_nan": 1}
             self._insert("metrics", run_uuid=run, **row)
             self._insert("latest_metrics", run_uuid=run, **row)
         return run

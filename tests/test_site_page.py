@@ -12,6 +12,8 @@ from tests.histories import FEATURES, METRICS, REASON, MadeUpStore
 from tests.projects import new_project, run_python, run_step
 
 NEW_STORE = "import mlflow; mlflow.MlflowClient().search_experiments()"
+pytestmark = pytest.mark.slow
+
 WIDTHS = {390: 844, 1280: 900}
 PAPER = {"light": "rgb(255, 255, 255)", "dark": "rgb(22, 27, 33)"}
 
@@ -59,7 +61,6 @@ def open_page(page: Page, folder: Path, file: str = "index.html", width: int = 1
     return str(page.value("document.body.innerText"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_page_fits_the_screen_and_loads_nothing(
@@ -74,7 +75,6 @@ def test_the_page_fits_the_screen_and_loads_nothing(
     assert page.faults == []
 
 
-@pytest.mark.slow
 def test_the_page_shows_the_whole_line(made_up: MadeUpStore, page: Page):
     text = open_page(page, made_up.folder)
     assert f"v{made_up.prod} is in production, v{made_up.staging} is tested against it." in text
@@ -88,10 +88,13 @@ def test_the_page_shows_the_whole_line(made_up: MadeUpStore, page: Page):
     assert page.value("document.querySelectorAll('.features svg').length") == len(FEATURES)
     dots = f"document.querySelectorAll('a[href^=\"#v\"] .dot').length === {made_up.versions}"
     assert page.value(dots)
-    assert "<b>bold</b>-2" in page.value("document.getElementById('v2').textContent")
+    row = page.value("document.getElementById('v2').textContent")
+    assert "<b>bold</b>-2" in row
+    assert "nan" in row
+    paths = "[...document.querySelectorAll('path')].map(one => one.getAttribute('d'))"
+    assert "nan" not in page.value(f"{paths}.join()")
 
 
-@pytest.mark.slow
 def test_a_click_on_a_point_leads_to_the_row_of_its_version(many: MadeUpStore, page: Page):
     open_page(page, many.folder)
     row = "document.getElementById('v12')"
@@ -101,7 +104,6 @@ def test_a_click_on_a_point_leads_to_the_row_of_its_version(many: MadeUpStore, p
     page.until(f"location.hash === '#v12' && {row}.closest('details').open")
 
 
-@pytest.mark.slow
 def test_a_markdown_report_is_a_page_and_its_html_is_text(few: MadeUpStore, page: Page):
     text = open_page(page, few.folder, "report-promote.html")
     assert few.sentence in text

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from math import exp
+from math import exp, isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +153,8 @@ def _metric_charts(history: History, first: str) -> Iterator[tuple[str, Any]]:
 
     for metric in _metrics(history, first):
         pairs = [(one, p) for one in history.candidates if (p := _point(one, metric))]
+        if not pairs:
+            continue
         days = [p[0] for _, p in pairs]
         prod = _points_of_prod(history, metric, max(days))
         series = [Series("prod", prod, "steps")]
@@ -162,13 +164,13 @@ def _metric_charts(history: History, first: str) -> Iterator[tuple[str, Any]]:
             series.append(
                 Series(status, [p for _, p in own], links=links if metric == first else ())
             )
-        ends = (_day(min([*days, *(x for x, _ in prod)])), _day(max(days)))
+        ends = _time_labels(min(days), max([*days, *(x for x, _ in prod)]))
         yield metric, Markup(chart(f"{metric} over time", series, ends))  # noqa: S704
 
 
 def _point(candidate: Candidate, metric: str) -> Point | None:
     run = candidate.run
-    if run is None or metric not in run.metrics:
+    if run is None or not isfinite(run.metrics.get(metric, nan)):
         return None
     return run.time.timestamp(), run.metrics[metric]
 
@@ -188,8 +190,10 @@ def _title(candidate: Candidate, value: float) -> str:
     return f"v{candidate.number} ({candidate.config}), {candidate.status}: {value:.4f}"
 
 
-def _day(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
+def _time_labels(begin: float, end: float) -> tuple[str, str]:
+    """Return the first and the last day; if they are the same day, with the time."""
+    first, last = (minute(datetime.fromtimestamp(one, UTC)) for one in (begin, end))
+    return (first, last) if first[:10] == last[:10] else (first[:10], last[:10])
 
 
 def _features(checks: Sequence[DriftCheck], tau: float) -> Iterator[FeatureDrift]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 170, 46, 8, 12, 22
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 170, 54, 8, 12, 22
 
 Point = tuple[float, float]
 
@@ -44,6 +44,14 @@ class Axes:
         return f"{_short(x)} {_short(y)}"
 
 
+def short_number(value: float) -> str:
+    """
+    >>> short_number(0.91234), short_number(0.0095), short_number(600_123.4)
+    ('0.912', '0.0095', '600,123')
+    """
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
 def _share(value: float, ends: Point) -> float:
     """Return the place of the value between the ends, from 0 to 1; a half if they are equal."""
     return (value - ends[0]) / (ends[1] - ends[0]) if ends[1] > ends[0] else 0.5
@@ -58,13 +66,14 @@ def chart(
     series: Sequence[Series],
     x_labels: tuple[str, str],
     limit: float | None = None,
-    y_text: Callable[[float], str] = "{:.3g}".format,
+    y_text: Callable[[float], str] | None = None,
 ) -> str:
     """Return a chart with the values of the ends on both axes, and the limit as a dashed line."""
     points = [point for one in series for point in one.points]
     values = [y for _, y in points] + ([] if limit is None else [limit])
     axes = Axes(_ends([x for x, _ in points]), _ends(values))
     low, high = axes.y
+    y_text = y_text or short_number
     drawn = [
         f'<path class="axis" d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>',
         _text(LEFT - 5, TOP + 5, y_text(high), "end"),
