@@ -32,6 +32,7 @@ SQL_NUMBERS = (
     *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"),
 )
 SQL_DATES = ("DATE", "TIMESTAMP")
+MAX_NUMBER = 3.4e38  # what scikit-learn's trees take; a larger number overflows on its way to a sum
 WORDS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 
 

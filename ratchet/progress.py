@@ -25,11 +25,11 @@ def progress(items: Iterable[Item], total: int, label: str) -> list[Item]:
 
 
 @contextmanager
-def bar(total: int, label: str) -> Iterator[Callable[[], None]]:
-    """Show a bar, and yield a function that advances it by one."""
+def bar(total: int | None, label: str) -> Iterator[Callable[..., None]]:
+    """Show a bar, and yield a function that advances it by one, or by the number it is given."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns) as display:
         task = display.add_task(label, total=total)
-        yield lambda: display.advance(task)
+        yield lambda count=1: display.advance(task, count)

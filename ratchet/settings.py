@@ -161,6 +161,11 @@ class DriftSettings(Strict):
         return self
 
 
+class ScoreSettings(Strict):
+    engine: Literal["duckdb", "dask", "spark"] = "duckdb"  # reads and scores the files
+    address: str | None = None  # the address of Dask's scheduler or Spark's master
+
+
 class AutomlSettings(Strict):
     budget_minutes: Annotated[float, Field(gt=0)] = 10.0
     folds: Annotated[int, Field(ge=2)] = 5
@@ -219,6 +224,7 @@ class Settings(Strict):
     data: DataSettings
     gate: GateSettings = GateSettings()
     drift: DriftSettings = DriftSettings()
+    score: ScoreSettings = ScoreSettings()
     automl: AutomlSettings = AutomlSettings()
     ab: ABSettings = ABSettings()
     promotion: PromotionSettings = PromotionSettings()

@@ -154,7 +154,7 @@ def imported(file: Path) -> set[str]:
 LAYERS = """
 steps       bentos
 site
-traffic     automl       packaging   evaluation   promotion
+traffic     automl       packaging   evaluation   promotion   scoring
 serving     training     drift      collect
 predictions store        profile
 model       contract

@@ -20,6 +20,7 @@ from ratchet.statistics.repeats import worth
 
 NOTABLE_WORTH = 0.9  # above it, repeated rows make no difference that a reader needs to know
 LOG = "log"  # the prediction log at RATCHET_LOG_URL
+SCORED = "scored"  # the batches that the reference's version scored
 
 
 @dataclass(frozen=True)
@@ -100,15 +101,15 @@ class Findings:
 def find_drift(
     current: str, before: Reference, checks: Checks, settings: Settings, days: float = 0
 ) -> Findings:
-    """Check the current data. Of a prediction log, `days` are read; 0: as many as the settings say.
+    """Check the current data. Of a prediction log and of scored batches, `days` are read.
 
-    A number of days does not matter for files, which are read whole.
+    0: as many as the settings say. Files are read whole.
     """
     reference, limits = before.reading.profile, settings.drift
     _require_known(limits, reference)
     if not 0 <= days < math.inf:
         raise InputError(f"days={days:g}: expected a positive number, or 0 for drift.log_days")
-    now, schema = _read(current, before, settings, days or limits.log_days)
+    now, schema = _read(current, before, checks, settings, days or limits.log_days)
     sample = before.reading.sample
     share = worth(sample, now.sample, now.profile.rows)
     drift = compare(
@@ -125,7 +126,7 @@ def find_drift(
     return Findings(
         settings.model,
         before.name,
-        "the prediction log" if _is_log(current) else current,  # a log's address has a password
+        _display_name(current),
         reference,
         now.profile,
         schema,
@@ -137,9 +138,15 @@ def find_drift(
 
 
 def _read(
-    current: str, before: Reference, settings: Settings, days: float
+    current: str, before: Reference, checks: Checks, settings: Settings, days: float
 ) -> tuple[Reading, Schema]:
     profile = before.reading.profile
+    if current == SCORED:
+        from ratchet.drift.scored_batches import read_scored
+
+        if before.version is None:
+            raise InputError(f"reference={before.name}: 'scored' needs a version, such as prod")
+        return read_scored(checks.client, settings.model, before.version, days, settings.data)
     if not _is_log(current):
         if settings.drift.engine == "duckdb":
             return read_current(current, settings.data, profile, settings.drift.unit_column)
@@ -161,9 +168,18 @@ def _read(
 
 
 def _broken_rules(current: str, settings: Settings, days: float) -> list[str]:
+    if current == SCORED:
+        return []  # the rows themselves are not kept
     if not _is_log(current):
         return broken_rules_of_file(current, settings)
     return broken_rules_of_log(None if current == LOG else current, settings, days)
+
+
+def _display_name(current: str) -> str:
+    """Return the name of the current data for people: a log's address has a password."""
+    if current == SCORED:
+        return "the scored batches"
+    return "the prediction log" if _is_log(current) else current
 
 
 def _is_log(current: str) -> bool:

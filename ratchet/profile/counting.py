@@ -39,13 +39,17 @@ class Column:
         if self.kind == "boolean":
             word = f"lower({text})"
             return f"CASE WHEN {word} IN {TRUE} THEN 'true' WHEN {word} IN {FALSE} THEN 'false' END"
-        source = expression if self.accepts(sql_type) else text
         if self.kind == "date":
-            return f"epoch(TRY_CAST({source} AS TIMESTAMPTZ))"
+            return f"epoch({self.moment(expression, sql_type)})"
+        source = expression if self.accepts(sql_type) else text
         number = f"TRY_CAST({source} AS DOUBLE)"
         if self.kind == "numeric":
             return number
         return f"CAST({number} AS VARCHAR)" if self.numbers else text
+
+    def moment(self, expression: str, sql_type: str) -> str:
+        source = expression if self.accepts(sql_type) else f"CAST({expression} AS VARCHAR)"
+        return f"TRY_CAST({source} AS TIMESTAMPTZ)"
 
     def accepts(self, sql_type: str) -> bool:
         """Return whether each value of this DuckDB type can be read as the column's kind."""
@@ -93,7 +97,7 @@ def counts(
     sampler = Sampler(sample_size, reader.schema, rows_before)
     with ThreadPoolExecutor(THREADS) as pool:
         for batch in reader:
-            parts = pool.map(_counted, batch.columns[::2], batch.columns[1::2], empty)
+            parts = pool.map(counted_in, batch.columns[::2], batch.columns[1::2], empty)
             totals = [summed(total, part) for total, part in zip(totals, parts, strict=True)]
             sampler.add(batch)
     names = [column.name for column in columns]
@@ -130,7 +134,7 @@ def _empty(column: Column, values: "pyarrow.ChunkedArray") -> Counts:
     )
 
 
-def _counted(values: "pyarrow.Array", unreadable: "pyarrow.Array", empty: Counts) -> Counts:
+def counted_in(values: "pyarrow.Array", unreadable: "pyarrow.Array", empty: Counts) -> Counts:
     if isinstance(empty, NumberCounts):
         finite = _finite(values)
         missing = len(values) - len(finite)

@@ -16,9 +16,9 @@ from ratchet.settings import DataSettings
 FileStart = tuple[str, int]  # a file, and the number of rows in the files before it
 
 
-def rows_in(files: Sequence[str]) -> list[int] | InputError:
+def rows_in(files: Sequence[str], parameter: str = "current") -> list[int] | InputError:
     try:
-        return [_rows_in_footer(file) for file in files]
+        return [_rows_in_footer(file, parameter) for file in files]
     except InputError as error:
         return error
 
@@ -33,7 +33,7 @@ def read_files(
         return error
 
 
-def _rows_in_footer(file: str) -> int:
+def _rows_in_footer(file: str, parameter: str) -> int:
     import fsspec
     import pyarrow
     from pyarrow.parquet import read_metadata
@@ -43,7 +43,7 @@ def _rows_in_footer(file: str) -> int:
             return int(read_metadata(opened_file).num_rows)
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(
-            f"{file} (current) cannot be read by a worker: {error}; does every worker reach it?"
+            f"{file} ({parameter}) cannot be read by a worker: {error}; does every worker reach it?"
         ) from None
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -110,6 +110,7 @@ class CategoryCounts:
 
 
 Counts = NumberCounts | CategoryCounts
+AnyCounts = TypeVar("AnyCounts", bound=Counts)
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class Profile:
 PARTS = ("target", "prediction", "right")
 
 
-def emptied(counts: Counts) -> Counts:
+def emptied(counts: AnyCounts) -> AnyCounts:
     """Return the same bins with no rows in them."""
     zeros = np.zeros_like(counts.counts)
     if isinstance(counts, CategoryCounts):

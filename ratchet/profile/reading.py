@@ -182,9 +182,9 @@ def read_part(
 ) -> Part:
     """Read some current rows. `rows_before` is the number of rows that come before these."""
     check_columns(rows.names, reference, where)
-    features = [_column_of(name, counts) for name, counts in reference.features.items()]
+    features = [column_of(name, counts) for name, counts in reference.features.items()]
     answers = {
-        part: _column_of(name, counts)
+        part: column_of(name, counts)
         for part, name in _answer_names(rows.names, settings).items()
         if (counts := getattr(reference, part)) and name not in reference.features
     }
@@ -197,11 +197,11 @@ def whole(part: Part, settings: DataSettings) -> tuple[Reading, Schema]:
 
 
 def changes(types: Mapping[str, str], profile: Profile, settings: DataSettings) -> Schema:
-    columns = {name: _column_of(name, counts) for name, counts in profile.features.items()}
+    columns = {name: column_of(name, counts) for name, counts in profile.features.items()}
     return schema(types, columns, profile.features, not_features(types, settings))
 
 
-def _column_of(name: str, counts: Counts) -> Column:
+def column_of(name: str, counts: Counts) -> Column:
     return Column(name, counts.kind, getattr(counts, "numbers", False))
 
 

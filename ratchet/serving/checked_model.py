@@ -20,9 +20,9 @@ class CheckedModel:
     def __init__(self, folder: Path) -> None:
         self.card = read_card(folder)
         self.version = self.card.version
-        self._pipeline = model_file.load(folder)
-        _use_one_thread(self._pipeline)
-        self.classes: list[Any] = np.asarray(self._pipeline.classes_).tolist()
+        self.pipeline = model_file.load(folder)
+        _use_one_thread(self.pipeline)
+        self.classes: list[Any] = np.asarray(self.pipeline.classes_).tolist()
         self._names = [column.name for column in self.card.columns]
         self.why_not_faster: str | None = None
         self.direct = self._checked_direct_path()
@@ -34,10 +34,10 @@ class CheckedModel:
 
     def by_pipeline(self, rows: Rows) -> Scores:
         frame = self.frame(rows)
-        classes = np.asarray(self._pipeline.predict(frame))
-        if not hasattr(self._pipeline, "predict_proba"):
+        classes = np.asarray(self.pipeline.predict(frame))
+        if not hasattr(self.pipeline, "predict_proba"):
             return classes, None
-        return classes, np.asarray(self._pipeline.predict_proba(frame))
+        return classes, np.asarray(self.pipeline.predict_proba(frame))
 
     def frame(self, rows: Rows) -> "pd.DataFrame":
         """Return the rows as training saw them."""
@@ -49,8 +49,8 @@ class CheckedModel:
     def _checked_direct_path(self) -> Direct | None:
         """Return the direct path if it answers many rows as the pipeline does."""
         try:
-            direct = Direct(self._pipeline, self._names, self.card.example_rows())
-            rows = rows_to_compare(self.card, self._pipeline)
+            direct = Direct(self.pipeline, self._names, self.card.example_rows())
+            rows = rows_to_compare(self.card, self.pipeline)
             if not same(direct(rows), self.by_pipeline(rows)):
                 raise NoDirectPathError("its direct path answers differently than its pipeline")
         except Exception as error:  # an estimator may raise anything when it gets bare arrays

@@ -87,8 +87,8 @@ class Numbers:
     def of_columns(self, columns: "Columns") -> np.ndarray:
         block = np.empty((len(columns[0]), len(self.places)), dtype=self.dtype)
         for position, place in enumerate(self.places):
-            values = columns[place].to_numpy(zero_copy_only=False)
-            block[:, position] = values.astype(self.dtype, copy=False)
+            column = columns[place].cast("float64") if self.dtype == "float64" else columns[place]
+            block[:, position] = column.to_numpy(zero_copy_only=False)
         return self._prepared(block)
 
     def _prepared(self, block: np.ndarray) -> np.ndarray:
@@ -119,7 +119,8 @@ class Categories:
         blocks = []
         for place, (table, unknown) in zip(self.places, self.tables, strict=True):
             coded = columns[place].dictionary_encode(null_encoding="encode")
-            cells = [table.get(value, unknown) for value in coded.dictionary.to_pylist()]
+            values = [None if value != value else value for value in coded.dictionary.to_pylist()]
+            cells = [table.get(value, unknown) for value in values]
             blocks.append(np.array(cells, dtype="float64")[coded.indices.to_numpy()])
         return np.hstack(blocks)
 

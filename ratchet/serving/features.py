@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ratchet.columns import Column, ColumnType, parse_date
+from ratchet.columns import MAX_NUMBER, Column, ColumnType, parse_date
 from ratchet.serving.requests import BadRequestError
 
 encode = msgspec.json.Encoder().encode
@@ -21,7 +21,6 @@ MAX_ROWS = 10_000
 MAX_USER_ID = 256
 MAX_VALUE = 80  # characters of a value or a name in an error
 MAX_EXPLAINED = 256 * 1024  # bytes of a body that is read a second time
-MAX_NUMBER = 3.4e38  # what scikit-learn's trees take; a larger number overflows on its way to a sum
 
 EXPECTED: Mapping[ColumnType, str] = {
     "double": f"a number between {-MAX_NUMBER:g} and {MAX_NUMBER:g}, or null",

@@ -6,9 +6,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ratchet.columns import ColumnType
+from ratchet.columns import MAX_NUMBER, ColumnType
 from ratchet.serving.admin import LATEST
-from ratchet.serving.features import MAX_NUMBER, MAX_ROWS, MAX_USER_ID
+from ratchet.serving.features import MAX_ROWS, MAX_USER_ID
 from ratchet.serving.feedback import MAX_REQUEST_ID
 from ratchet.serving.health import MAX_HOURS
 from ratchet.serving.replies import json_response

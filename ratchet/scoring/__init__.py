@@ -1,0 +1,1 @@
+"""Batch scoring: the predictions of a version for whole files."""
