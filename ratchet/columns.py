@@ -132,7 +132,13 @@ def _as_dates(column: "Series") -> "Series":
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pandas warns if it must guess the format of each value
-        moments = pd.to_datetime(column, utc=True)
+        try:
+            moments = pd.to_datetime(column, utc=True)
+        except ValueError:
+            if not column.dropna().astype(str).str.contains("[A-Za-z]{3}").all():
+                raise
+            # pandas takes "5 May" for a format of whole names of months, which "5 Jan" has not.
+            moments = pd.to_datetime(column, utc=True, format="mixed")
     return moments.dt.tz_localize(None).astype("datetime64[us]")
 
 

@@ -176,6 +176,8 @@ def test_a_kind_can_be_overridden(tmp_path: Path) -> None:
     assert flags.features.x.tolist()[::4] == [True, False, None]
     dates = column(tmp_path, ["1 May 1950", "2 May 1950"], kinds={"x": "date"})
     assert dates.features.x[0] == pd.Timestamp("1950-05-01")
+    months = column(tmp_path, ["1 May 1950", "2 Jan 1951"], kinds={"x": "date"})
+    assert months.features.x.iloc[-1] == pd.Timestamp("1951-01-02")
     numbers = column(tmp_path, ["true", "false"], kinds={"x": "numeric"})
     assert numbers.features.x.tolist()[::4] == [1.0, 0.0]
 
