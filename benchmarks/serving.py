@@ -78,7 +78,8 @@ def make_project(folder: Path) -> Path:
     shutil.copytree(REPOSITORY / "configs", folder / "configs")
     other = {"estimator": "LogisticRegression", "params": {"C": 0.5, "max_iter": 1000}}
     (folder / "configs/models/other.json").write_text(json.dumps(other))
-    shutil.copy(REPOSITORY / "requirements.txt", folder)
+    for name in ("MLproject", "requirements.txt"):
+        shutil.copy(REPOSITORY / name, folder)
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     for config in ("baseline.yaml", "other.json"):
         step(folder, "train", "--config", f"configs/models/{config}")
