@@ -176,6 +176,7 @@ def test_the_required_check_is_one_job_that_no_event_skips():
     [
         ("train", "train"),
         ("monitor", "look"),
+        ("score", "score"),
         ("promote", "look"),
         ("package", "package"),
         ("maintenance", "maintain"),
