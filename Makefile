@@ -26,6 +26,7 @@ check: setup  ## check format, lint, types, workflows, and the rules in tests/te
 	check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
 	check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+	hadolint bentos/Dockerfile deploy/Dockerfile
 	@if command -v actionlint >/dev/null; then actionlint; \
 	  else echo "actionlint is not installed, so it is left out. To install it: make tools (needs Go)"; fi
 	pytest -q tests/test_house.py

@@ -186,7 +186,7 @@ HOW_A_BLOCK = [
     Row(r"\.ratchet/jobs/bin/mlflow run ", parses, "no cluster; test_deploy.py renders the job"),
     Row(r"docker |kubectl ", names_files, "no Docker, no cluster; test_deploy.py reads the files"),
     Row(r"uv |dask worker ", names_files, "other machines; test_profile_cluster.py has workers"),
-    Row(r"bentoml containerize ", has_its_options, "no Docker"),
+    Row(r"bentoml export ", has_its_options, "no Bento"),
     Row(r"curl localhost:3000", asks),
     Row(r"mlflow server ", has_its_options, "no such host; test_tracking_server.py starts one"),
     Row(r"export ", names_a_variable, "no such host"),

@@ -14,9 +14,8 @@ DIGEST = f"sha256:{7:064d}"
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the file with the commands that docker was called with."""
-    (tmp_path / "bentoml").write_text('#!/bin/sh\necho "bentoml $*" >> "$UPLOADED/docker"\n')
-    (tmp_path / "bentoml").chmod(0o755)
-    path = (str(tmp_path), str(REPOSITORY / "tests/programs"), os.environ["PATH"])
+    (tmp_path / "ratchet.bento").write_bytes(b"an archive")
+    path = (str(REPOSITORY / "tests/programs"), os.environ["PATH"])
     for name, value in {
         "PATH": os.pathsep.join(path),
         "UPLOADED": str(tmp_path),
@@ -24,6 +23,8 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
         "GITHUB_REPOSITORY": "Me/Ratchet",
         "BENTO": "ratchet:0123abcd",
+        "ARCHIVE": str(tmp_path / "ratchet.bento"),
+        "DOCKERFILE": "src/bentos/Dockerfile",
         "VERSIONS": "v3-v4",
     }.items():
         monkeypatch.setenv(name, value)
@@ -35,8 +36,8 @@ def test_an_image_is_named_by_the_bentos_digest_and_pushed_once(commands: Path):
         image.main()
     lines = commands.read_text().splitlines()
     assert lines.count("push ghcr.io/me/ratchet:0123abcd") == 1
-    assert [line for line in lines if line.startswith("bentoml")] == [
-        "bentoml containerize ratchet:0123abcd --image-tag=ghcr.io/me/ratchet:0123abcd"
+    assert [line for line in lines if line.startswith("build ")] == [
+        "build --file=src/bentos/Dockerfile --tag=ghcr.io/me/ratchet:0123abcd -"
     ]
     outputs = (commands.parent / "outputs").read_text()
     assert outputs.startswith(f"name=ghcr.io/me/ratchet\ndigest={DIGEST}\n")

@@ -130,6 +130,22 @@ def test_a_staging_version_with_other_classes_than_prods_is_not_packed(tmp_path:
     assert "its classes are not those of prod: large, small instead of big" in done.stdout
 
 
+def test_the_image_has_a_pinned_base_and_hashed_packages_and_no_compiler_and_no_root() -> None:
+    """CI builds it on GitHub only; `make check` lints it."""
+    _, packages, last = re.split(
+        r"^FROM ", (REPOSITORY / "bentos/Dockerfile").read_text(), flags=re.M
+    )
+    base = r"python:3\.11-slim-bookworm@sha256:[0-9a-f]{64}\b"
+    assert re.match(base, packages)
+    assert re.match(base, last)
+    assert "--only-binary :all: --require-hashes" in packages
+    installed = re.findall(r"apt-get install -y --no-install-recommends (.*?) \\", last)
+    assert installed == ["libgomp1"]
+    assert "pip" not in last
+    assert re.search(r"^USER 1034$", last, re.M)
+    assert re.search(r"^HEALTHCHECK .*\n.*/livez", last, re.M)
+
+
 @pytest.mark.slow
 def test_packing_without_prod_is_an_error(tmp_path: Path) -> None:
     done = run_step(new_project(tmp_path), "package", smoke="false")
@@ -155,6 +171,9 @@ def test_a_bento_serves_both_arms_from_its_own_lock_and_is_built_the_same_again(
             assert (answers["B"]["variant"], answers["B"]["model_version"]) == ("B", "2")
     assert folders[0].name == folders[1].name
     assert contents(folders[0]) == contents(folders[1])
+    assert (folders[0] / "src/bentos/requirements.txt").exists()  # the Dockerfile copies it
+    image = (REPOSITORY / "bentos/Dockerfile").read_text()
+    assert (folders[0] / "src/bentos/Dockerfile").read_text() == image
     for name in ("one", "two"):
         assert len(list((tmp_path / name / "models").rglob("model.skops"))) == 2
     again = run_step(project, "package", {"BENTOML_HOME": str(tmp_path / "one")}, smoke="false")

@@ -18,7 +18,7 @@ def main() -> None:
     name = f"ghcr.io/{os.environ['GITHUB_REPOSITORY']}".lower()  # GHCR accepts no capitals
     image = f"{name}:{bento.split(':')[1]}"
     if not exists(image):
-        run("bentoml", "containerize", bento, f"--image-tag={image}")
+        build(image, Path(os.environ["ARCHIVE"]), os.environ["DOCKERFILE"])
         run("docker", "push", image)
     # `versions` is "v3" or, if there is a staging version, "v3-v4".
     moving = [f"{name}:prod"] + ([f"{name}:staging"] if "-" in versions else [])
@@ -29,6 +29,14 @@ def main() -> None:
         outputs.write(f"name={name}\ndigest={digest}\n")
     tags = "\n\n".join(f"`{one}`" for one in (image, *moving))
     append_summary(f"The image of {versions}:\n\n{tags}\n\n`{digest}`")
+
+
+def build(image: str, archive: Path, dockerfile: str) -> None:
+    """Build the image from the archive of the Bento, which contains the Dockerfile."""
+    command = ["docker", "build", f"--file={dockerfile}", f"--tag={image}", "-"]
+    print(*command, "<", archive, flush=True)
+    with archive.open("rb") as context:
+        subprocess.run(command, check=True, stdin=context)
 
 
 def exists(image: str) -> bool:

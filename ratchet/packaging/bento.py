@@ -38,7 +38,8 @@ class Bento:
 def pack(prod: Version, staging: Version | None, registry: Registry, service: Path) -> Bento:
     """Build the Bento, unless BentoML's store has it already.
 
-    `service` is the folder with service.py and requirements.txt, the service's lock file.
+    `service` is the folder with service.py, requirements.txt (the service's lock file) and the
+    Dockerfile of its image.
     """
     tag, interface = store_model(prod, registry)
     models = {"prod": tag}
@@ -95,7 +96,7 @@ def copy_code(service: Path, context: Path) -> None:
         content.extractall(context)
     target = context / service.name
     target.mkdir()
-    for name in ("__init__.py", "service.py", "requirements.txt"):
+    for name in ("__init__.py", "service.py", "requirements.txt", "Dockerfile"):
         shutil.copyfile(service / name, target / name)
     (context / PROJECT).parent.mkdir(parents=True)
     shutil.copyfile(PROJECT, context / PROJECT)
