@@ -70,7 +70,7 @@ TOGETHER = (
 
 
 def main(checks: int = 1000, peer_checks: int = 10) -> None:
-    peers = {peer: _peer_rates(peer, peer_checks) for peer in PEERS}
+    peers = {peer: _peer_rates(peer, peer_checks) if peer_checks else {} for peer in PEERS}
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         rows = [_rates(cell, simulate, pool, checks, CHECKS) for cell in CELLS]
         rows += [_rates(cell, simulate_together, pool, checks, 1) for cell in TOGETHER]

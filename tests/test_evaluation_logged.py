@@ -123,7 +123,8 @@ def test_requests_before_the_last_gate_or_the_last_move_of_prod_do_not_join(
     tmp_path: Path, registry: Gates
 ):
     requests = [request(place, "pear") for place in (1, 2, 3, 4)]
-    assert rows(tmp_path, requests, registry).features["weight"].tolist()[-2:] == [3.0, 4.0]
+    result = rows(tmp_path, requests, registry)
+    assert (result.logged, result.features["weight"].tolist()[-2:]) == (2, [3.0, 4.0])
 
 
 def test_a_logged_row_has_the_mean_weight_of_the_holdout(tmp_path: Path):
