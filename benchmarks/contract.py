@@ -84,6 +84,7 @@ def rows(runs: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
             "seconds": span([one["seconds"] for one in some]),
             "CPU seconds": span([one["cpu"] for one in some]),
             "times ours": f"{median(one['cpu'] for one in some) / own:.1f}",
+            "peak MB": f"{median(one['peak MB'] for one in some):.0f}",
             "process": span([one["process"] for one in some]),
             "rows that break a rule": some[0]["broken_rows"],
         }
@@ -99,7 +100,9 @@ def figures(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     medians = {name: median(one["cpu"] for one in some) for name, some in runs.items()}
     quick = [peer for peer in PEERS if medians[peer] <= LIMIT * medians[OURS]]
     same = {one["broken_rows"] for some in runs.values() for one in some} == {150}
-    return {"CPU seconds": medians, "limit": LIMIT, "libraries within it": quick, "holds": same}
+    memory = {name: median(one["peak MB"] for one in some) for name, some in runs.items()}
+    more = {"peak MB": memory, "limit": LIMIT}
+    return {"CPU seconds": medians, **more, "libraries within it": quick, "holds": same}
 
 
 if __name__ == "__main__":

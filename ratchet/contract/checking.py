@@ -1,7 +1,7 @@
 """The check of a table against a contract: one query of DuckDB for all rules, and their examples.
 
-A library is not used, because measured it takes longer and brings more packages; docs/data.md has
-the times of pandera and pointblank.
+pandera and pointblank are about as fast or faster, but they add packages and hold the whole table
+in memory. This check streams whatever the sources can read. benchmarks.contract measures them.
 """
 
 import time
@@ -101,29 +101,32 @@ def _rules(rows: Rows, contract: Contract, where: str, only_known: bool) -> Iter
 
 def _column_rules(rows: Rows, name: str, rules: ColumnRules) -> Iterator[_Rule]:
     column, kind = sql_of(rows, name), rows.types[rows.names.index(name)]
-    missing = f"{column} IS NULL" + (f" OR isnan({column})" if kind in ("DOUBLE", "FLOAT") else "")
-    present = f"NOT ({missing})"
+    is_float = kind in ("DOUBLE", "FLOAT")
+    # A comparison with NULL is no break of the rule. NaN counts as missing, but DuckDB compares it.
+    present = f"NOT isnan({column}) AND " if is_float else ""
 
     def rule(text: str, broken: str, most: float = 0.0) -> _Rule:
         return _Rule(f"{name}: {text}", column, rules.severity, broken, most)
 
     for text, limit, sign in (("min", rules.min, "<"), ("max", rules.max, ">")):
         if limit is not None:
-            value, bound = _comparable(column, kind, limit)
-            beyond = f"{value} IS NULL OR {value} {sign} {bound}"
-            yield rule(f"{text} {_display(limit)}", f"{present} AND ({beyond})")
+            beyond = _beyond(column, kind, limit, sign)
+            yield rule(f"{text} {_display(limit)}", present + beyond)
     if rules.values is not None:
-        unknown = f"{present} AND {_not_one_of(column, kind, rules.values)}"
-        yield rule(f"one of {len(rules.values)} values", unknown)
+        unknown = _not_one_of(column, kind, rules.values)
+        yield rule(f"one of {len(rules.values)} values", present + unknown)
     if rules.missing is not None:
+        missing = f"{column} IS NULL" + (f" OR isnan({column})" if is_float else "")
         yield rule(f"missing at most {rules.missing:.2%}", missing, rules.missing)
 
 
-def _comparable(column: str, kind: str, limit: float | str) -> tuple[str, str]:
-    if isinstance(limit, str):
-        return f"TRY_CAST({column} AS TIMESTAMP)", f"TIMESTAMP {literal(limit)}"
-    is_number = kind_of_sql_type(kind) == "numeric"
-    return column if is_number else f"TRY_CAST({column} AS DOUBLE)", repr(float(limit))
+def _beyond(column: str, kind: str, limit: float | str, sign: str) -> str:
+    if not isinstance(limit, str) and kind_of_sql_type(kind) == "numeric":
+        return f"{column} {sign} {float(limit)!r}"
+    bound = f"TIMESTAMP {literal(limit)}" if isinstance(limit, str) else repr(float(limit))
+    type_ = "TIMESTAMP" if isinstance(limit, str) else "DOUBLE"
+    value = f"TRY_CAST({column} AS {type_})"
+    return f"{column} IS NOT NULL AND ({value} IS NULL OR {value} {sign} {bound})"
 
 
 def _not_one_of(column: str, kind: str, values: Sequence[Value]) -> str:

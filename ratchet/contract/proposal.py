@@ -63,7 +63,9 @@ def _range(low: float, high: float) -> tuple[float, float]:
     margin = MARGIN * (high - low)
     lower, upper = floor((low - margin) / step) * step, ceil((high + margin) / step) * step
     lower = max(0.0, lower) if low >= 0 else lower
-    return round(lower, 10), round(min(0.0, upper) if high <= 0 else upper, 10)
+    upper = min(0.0, upper) if high <= 0 else upper
+    # Without the last digits, which are errors of the arithmetic, but never inside the range.
+    return min(low, float(f"{lower:.12g}")), max(high, float(f"{upper:.12g}"))
 
 
 def _missing(share: float) -> float:
