@@ -265,8 +265,8 @@ def test_a_missing_column_is_an_error_with_the_nearest_name(
         (["1.5", "2.5"] * 3, "target 'y' holds 1.5, which is not a whole number"),
         (["1", "inf"] * 3, "target 'y' holds inf, which is not a whole number"),
         (["1", "1e30"] * 3, "which is not a whole number"),
-        (["", "NA"], "has no rows with a target and a feature; add some"),
-        ([], "has no rows with a target and a feature; add some"),
+        (["", "NA"], "has no row with a value of 'y'; add some"),
+        ([], "has no row with a value of 'y'; add some"),
     ],
 )
 def test_a_target_that_no_model_can_learn_is_refused(
@@ -279,7 +279,7 @@ def test_a_target_that_no_model_can_learn_is_refused(
 
 
 def test_a_table_with_only_the_target_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="has no rows with a target and a feature"):
+    with pytest.raises(InputError, match="has no column besides 'y', the target"):
         load(settings(write_text(tmp_path / "a.csv", "y\na\nb\na\nb\n"), "y"))
 
 

@@ -59,8 +59,15 @@ def load(settings: DataSettings) -> Table:
     row_columns = times_of(frame, settings), groups_of(frame, settings), weights_of(frame, settings)
     del frame
     target = columns.pop(settings.target)
-    if target.empty or not columns:
-        raise InputError(f"{settings.source} has no rows with a target and a feature; add some")
+    if target.empty:
+        raise InputError(
+            f"{settings.source} has no row with a value of '{settings.target}'; add some"
+        )
+    if not columns:
+        raise InputError(
+            f"{settings.source} has no column besides '{settings.target}', the target; a model needs"
+            " at least one. If data.drop names the others, keep one"
+        )
     labels = labels_of(target, settings)
     kinds = kinds_of(columns, settings)
     if not kinds:
