@@ -65,8 +65,8 @@ def load(settings: DataSettings) -> Table:
         )
     if not columns:
         raise InputError(
-            f"{settings.source} has no column besides '{settings.target}', the target; a model needs"
-            " at least one. If data.drop names the others, keep one"
+            f"{settings.source} has no column besides '{settings.target}', the target; a model"
+            " needs at least one. If data.drop names the others, keep one"
         )
     labels = labels_of(target, settings)
     kinds = kinds_of(columns, settings)
