@@ -17,7 +17,7 @@ from ratchet.packaging.running import ask
 from ratchet.packaging.smoke import ask_each_arm
 from ratchet.registry.registry import Registry, Version
 from ratchet.serving.card import copy_from_mlflow
-from ratchet.serving.comparison import same
+from ratchet.serving.estimators import same
 from ratchet.serving.served_model import ServedModel
 
 SERVICE = Path(__file__).parent.parent / "bentos"

@@ -16,10 +16,12 @@ from sklearn.tree import DecisionTreeClassifier
 
 from ratchet.columns import Column
 from ratchet.data.dataset import load
+from ratchet.model.estimators import ALLOWED
 from ratchet.model.spec import ModelSpec, build
 from ratchet.serving import trees
 from ratchet.serving.card import CARD, Card
-from ratchet.serving.comparison import same
+from ratchet.serving.estimators import FORMS as FORMS_OF_ESTIMATORS
+from ratchet.serving.estimators import LINEAR, LOGISTIC, REASONS, same
 from ratchet.serving.served_model import ServedModel
 from ratchet.settings import DataSettings
 
@@ -45,6 +47,9 @@ MODELS = {
     "MultinomialNB": {},
     "RidgeClassifier": {},
     "SVC": {"probability": False},
+    "MLPClassifier": {"max_iter": 20},
+    "GaussianNB": {},
+    "ExtraTreeClassifier": {"max_depth": 6},
 }
 FORMS = {
     "LogisticRegression": "direct, linear",
@@ -54,6 +59,11 @@ FORMS = {
     "GradientBoostingClassifier": "direct, flat trees",
     "LGBMClassifier": "direct, booster",
     "XGBClassifier": "direct, booster",
+    "MLPClassifier": "direct, formula",
+    "GaussianNB": "direct, formula",
+    "DecisionTreeClassifier": "direct, tree",
+    "ExtraTreeClassifier": "direct, tree",
+    "RidgeClassifier": "direct, linear",
 }
 ROWS = st.lists(
     st.tuples(
@@ -164,6 +174,27 @@ def test_a_class_is_taken_from_the_probabilities_rather_than_asked_for_again(
     monkeypatch.setattr(DecisionTreeClassifier, "predict", fail)
     assert model.direct is not None
     assert same(model.direct(model.example()), expected)
+
+
+def test_a_form_that_is_wrong_at_a_threshold_only_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = trees.Trees.sums
+
+    def wrong(self: trees.Trees, block: np.ndarray) -> np.ndarray:
+        return real(self, np.nextafter(block, np.float32(np.inf)))
+
+    monkeypatch.setattr(trees.Trees, "sums", wrong)
+    monkeypatch.setattr(trees, "forest_by_tree", trees.forest)
+    model = served(tmp_path, "ExtraTreesClassifier", 3)
+    assert model.path == "pipeline"
+    assert model.why_not_faster == "its direct path answers differently than its pipeline"
+
+
+def test_each_allowed_estimator_has_a_faster_form_or_a_reason() -> None:
+    forms = {*FORMS_OF_ESTIMATORS, *LOGISTIC, *LINEAR}
+    assert forms | set(REASONS) == set(ALLOWED)
+    assert not forms & set(REASONS)
 
 
 def test_only_a_linear_model_is_quick_enough_for_the_event_loop(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from ratchet.serving.checked_model import CheckedModel
-from ratchet.serving.comparison import rows_to_compare, same
+from ratchet.serving.comparison import rows_to_compare
 from ratchet.serving.direct import Direct
-from ratchet.serving.estimators import Scores
+from ratchet.serving.estimators import Scores, same
 
 if TYPE_CHECKING:
     Columns = Sequence[pa.Array]

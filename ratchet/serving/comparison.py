@@ -8,7 +8,6 @@ import numpy as np
 
 from ratchet.columns import Column, parse_date
 from ratchet.serving.card import Card
-from ratchet.serving.estimators import Scores
 
 CHECKED_ROWS = 200
 SEED = 7
@@ -63,12 +62,3 @@ def _random_cells(
             yield float(categories[int(rng.integers(len(categories)))])
         else:
             yield float(rng.normal(middle, (2 if chance < 0.9 else 1000) * spread))
-
-
-def same(left: Scores, right: Scores) -> bool:
-    """Return whether all classes are equal, and probabilities up to the rounding of a sum."""
-    if not np.array_equal(left[0], right[0]):
-        return False
-    if left[1] is None or right[1] is None:
-        return left[1] is right[1]
-    return np.allclose(left[1], right[1], rtol=1e-9, atol=1e-12)

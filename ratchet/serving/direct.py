@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ratchet.serving.estimators import NoDirectPathError, Scores, fast_form
+from ratchet.serving.estimators import NoDirectPathError, Scores, fast_form, same
+from ratchet.serving.thresholds import rows_near_thresholds
 
 if TYPE_CHECKING:
     import pyarrow
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     Columns = Sequence[pyarrow.Array]
 
 Rows = Sequence[tuple[Any, ...]]
+ROWS_ALONE = 30  # compared one by one too, because a form may be another one for a single row
 Step = Callable[[np.ndarray], np.ndarray]
 Table = tuple[dict[Any, list[float]], list[float]]  # a category's cells; those of any other one
 
@@ -45,10 +47,25 @@ class Direct:
             for _, transformer, columns in prepare.transformers_
             if len(columns)
         ]
-        self.form = fast_form(steps["model"], prepare.sparse_output_, self._prepared(example))
+        prepared = self._prepared(example)
+        self.form = fast_form(steps["model"], prepare.sparse_output_, prepared)
+        self._near = rows_near_thresholds(steps["model"], prepared)
+        self._estimator = steps["model"]
 
     def __call__(self, rows: Rows) -> Scores:
         return self.form.scores(self._prepared(rows))
+
+    def agrees_near_thresholds(self) -> bool:
+        """Return whether form and estimator agree next to the thresholds of the trees."""
+        if self._near is None:
+            return True
+        near = self._near
+        classes, probabilities = self._estimator.predict(near), self._estimator.predict_proba(near)
+        parts = [slice(None), *(slice(row, row + 1) for row in range(min(ROWS_ALONE, len(near))))]
+        return all(
+            same(self.form.scores(near[part]), (classes[part], probabilities[part]))
+            for part in parts
+        )
 
     def of_columns(self, columns: "Columns") -> Scores:
         """Score many rows at once, always by the same form: the time decides nothing here."""

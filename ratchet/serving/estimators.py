@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, softmax
 
-from ratchet.serving import trees
+from ratchet.serving import formulas, trees
 from ratchet.serving.trees import Proba
 
 Scores = tuple[np.ndarray, np.ndarray | None]  # classes, and probabilities in their order
@@ -48,8 +48,8 @@ def fast_form(model: Any, is_sparse: bool, example: np.ndarray) -> Form:
     """
     classes, model = model.classes_, _unwrapped(model)
     name = type(model).__name__
-    if name == "LogisticRegression":
-        linear = _logistic(model)
+    if name in LOGISTIC or name in LINEAR:
+        linear = _logistic(model) if name in LOGISTIC else _linear(model)
         return Form("linear", linear, linear, is_quick=True)
     if name in FORMS:
         try:
@@ -60,7 +60,7 @@ def fast_form(model: Any, is_sparse: bool, example: np.ndarray) -> Form:
             few, many = _fastest(candidates, example), candidates[-1]
             return Form(form, _likeliest(classes, few), _likeliest(classes, many))
     else:
-        why = f"{name} has no faster form"
+        why = f"{name} has no faster form: {REASONS.get(name, UNKNOWN)}"
     if is_sparse:
         raise NoDirectPathError(f"{why}, and it was trained on a sparse matrix")
     if not hasattr(model, "predict_proba"):
@@ -111,6 +111,18 @@ def _xgboost(model: Any) -> tuple[str, list[Proba]]:
     ]
 
 
+def _neural_network(model: Any) -> tuple[str, list[Proba]]:
+    return "formula", [formulas.neural_network(model)]
+
+
+def _gaussian(model: Any) -> tuple[str, list[Proba]]:
+    return "formula", [formulas.gaussian(model), model.predict_proba]
+
+
+def _tree(model: Any) -> tuple[str, list[Proba]]:
+    return "tree", [formulas.tree(model)]
+
+
 def _of_booster(predict: Proba) -> Proba:
     """A booster of two classes returns the probability of the second alone."""
 
@@ -128,6 +140,32 @@ FORMS: Mapping[str, Callable[[Any], tuple[str, list[Proba]]]] = {
     "HistGradientBoostingClassifier": _hist_gradient_boosting,
     "LGBMClassifier": _lightgbm,
     "XGBClassifier": _xgboost,
+    "MLPClassifier": _neural_network,
+    "GaussianNB": _gaussian,
+    "DecisionTreeClassifier": _tree,
+    "ExtraTreeClassifier": _tree,
+}
+LOGISTIC = ("LogisticRegression", "LogisticRegressionCV")
+LINEAR = ("LinearSVC", "Perceptron", "RidgeClassifier", "RidgeClassifierCV")
+
+UNKNOWN = "this project has none for it"
+NEIGHBOURS = "if distances are equal, only its own search chooses the same neighbours"
+LIBSVM = "libsvm's compiled code answers"
+WRAPPED = "it calls its inner models one after the other"
+FORMULA = "its own code is a short formula already"
+KERNEL = "it compares each row with all training rows"
+REASONS: Mapping[str, str] = {
+    **dict.fromkeys(("KNeighborsClassifier", "RadiusNeighborsClassifier"), NEIGHBOURS),
+    **dict.fromkeys(("SVC", "NuSVC"), LIBSVM),
+    **dict.fromkeys(("AdaBoostClassifier", "BaggingClassifier", "CalibratedClassifierCV"), WRAPPED),
+    **dict.fromkeys(("FixedThresholdClassifier", "TunedThresholdClassifierCV"), WRAPPED),
+    **dict.fromkeys(("OneVsOneClassifier", "OneVsRestClassifier"), WRAPPED),
+    **dict.fromkeys(("OutputCodeClassifier", "StackingClassifier", "VotingClassifier"), WRAPPED),
+    **dict.fromkeys(("BernoulliNB", "CategoricalNB", "ComplementNB", "MultinomialNB"), FORMULA),
+    **dict.fromkeys(("DummyClassifier", "NearestCentroid", "SGDClassifier"), FORMULA),
+    **dict.fromkeys(("LinearDiscriminantAnalysis", "QuadraticDiscriminantAnalysis"), FORMULA),
+    **dict.fromkeys(("GaussianProcessClassifier", "LabelPropagation", "LabelSpreading"), KERNEL),
+    "CatBoostClassifier": "its own library answers; no other form was measured",
 }
 
 
@@ -165,6 +203,18 @@ def _seconds(candidate: Proba, block: np.ndarray) -> float:
     return min(taken)
 
 
+def _linear(model: Any) -> Callable[[np.ndarray], Scores]:
+    weights, intercept, classes = model.coef_.T, model.intercept_, model.classes_
+
+    def scores(block: np.ndarray) -> Scores:
+        decision = block @ weights + intercept
+        if len(classes) == 2:
+            return classes[(decision.ravel() > 0).astype(int)], None
+        return classes[decision.argmax(axis=1)], None
+
+    return scores
+
+
 def _logistic(model: Any) -> Callable[[np.ndarray], Scores]:
     weights, intercept, classes = model.coef_.T, model.intercept_, model.classes_
 
@@ -178,3 +228,12 @@ def _logistic(model: Any) -> Callable[[np.ndarray], Scores]:
         return classes[decision.argmax(axis=1)], softmax(decision, axis=1)
 
     return binary if len(classes) == 2 else several
+
+
+def same(left: Scores, right: Scores) -> bool:
+    """Return whether all classes are equal, and probabilities up to the rounding of a sum."""
+    if not np.array_equal(left[0], right[0]):
+        return False
+    if left[1] is None or right[1] is None:
+        return left[1] is right[1]
+    return np.allclose(left[1], right[1], rtol=1e-9, atol=1e-12)
