@@ -324,6 +324,7 @@ CASES = (
     Case("days of .2 sd, time known", 1400, days(0.2), most=ALPHA),
     Case("days of .3 sd, time known", 1400, days(0.3), most=ALPHA),
     Case("days of .3 sd, time not known", 1400, days(0.3, None)),
-    Case("a Saturday, time known", 1400, weekday([33]), most=ALPHA),
+    # A Saturday is no random day: four like it are among the 28, so the F test errs a little.
+    Case("a Saturday, time known", 1400, weekday([33]), most=0.05),
     Case("a whole week, time known", 1400, weekday(list(range(28, 35))), most=ALPHA),
 )
