@@ -7,6 +7,7 @@ line is JSON: the share of the checks of each case in which any column alarms, b
 """
 
 import json
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -30,6 +31,7 @@ def evidently_alarms(before: pd.DataFrame, now: pd.DataFrame) -> bool:
 
 
 def nannyml_alarms(before: pd.DataFrame, now: pd.DataFrame) -> bool:
+    os.environ["NML_DISABLE_USAGE_LOGGING"] = "1"  # it would send events to its makers
     from nannyml import UnivariateDriftCalculator
 
     calculator = UnivariateDriftCalculator(list(now), chunk_size=len(now))
