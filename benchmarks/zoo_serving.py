@@ -80,7 +80,7 @@ def ask_over_http(
             if answer["model_version"] == number and not answer["fallback"]
         ]
         outcome.asked += len(pairs)
-        outcome.compare(f"v{number} over HTTP", *zip(*pairs, strict=True))
+        outcome.compare(f"v{number} over HTTP", [a for a, _ in pairs], [b for _, b in pairs])
 
 
 def aliases_to_ask(registry: Registry, served: Mapping[str, ServedModel]) -> dict[str, str]:
