@@ -127,6 +127,15 @@ def test_requests_before_the_last_gate_or_the_last_move_of_prod_do_not_join(
     assert (result.logged, result.features["weight"].tolist()[-2:]) == (2, [3.0, 4.0])
 
 
+def test_logged_rows_join_also_without_slices(tmp_path: Path):
+    plain = table().table
+    sliceless = replace(table(), table=replace(plain, slices=plain.slices[[]]))
+    address = f"sqlite:///{tmp_path}/predictions.db"
+    rows(tmp_path, [request(1, "pear"), request(2, "apple")])
+    result: Any = rows_of(sliceless, Gates(), address)  # type: ignore[arg-type]
+    assert (result.logged, result.slices.shape) == (2, (len(result.target), 0))
+
+
 def test_a_logged_row_has_the_mean_weight_of_the_holdout(tmp_path: Path):
     weighted = replace(table(), table=replace(table().table, weights=np.arange(200.0)))
     address = f"sqlite:///{tmp_path}/predictions.db"

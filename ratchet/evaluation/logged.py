@@ -113,7 +113,7 @@ def _typed(requests: list[tuple[dict[str, object], object]], table: Table) -> Ro
         for name in table.slices
     }
     target = np.array([label for _, label in requests], dtype=table.target.dtype)
-    return Rows(pd.DataFrame(columns), target, pd.DataFrame(slices, columns=list(table.slices)))
+    return Rows(pd.DataFrame(columns), target, pd.DataFrame(slices, index=range(len(requests))))
 
 
 def _hashes(rows: Rows, table: Table) -> np.ndarray:
