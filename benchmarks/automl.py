@@ -55,7 +55,8 @@ def main() -> None:
 def make_project(folder: Path) -> list[str]:
     """Make the project and return PyCaret's arguments: training split, folds and seed."""
     shutil.copytree(REPOSITORY / "configs", folder / "configs")
-    shutil.copy(REPOSITORY / LOCK, folder)
+    for name in ("MLproject", LOCK):
+        shutil.copy(REPOSITORY / name, folder)
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     settings = read_settings(folder / "configs/project.yaml")
     split = load_split(settings.data)

@@ -87,7 +87,8 @@ def make_project(folder: Path) -> None:
     }
     (folder / "configs" / "project.yaml").write_text(yaml.safe_dump(settings))
     shutil.copy(REPOSITORY / "configs/models/baseline.yaml", folder / "configs/models")
-    shutil.copy(REPOSITORY / "requirements.txt", folder)
+    for name in ("MLproject", "requirements.txt"):
+        shutil.copy(REPOSITORY / name, folder)
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     write_in_process(folder / "reference.parquet", 1, 0.0, target=True)
     write_in_process(folder / "current.parquet", 2, 0.5)

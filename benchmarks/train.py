@@ -44,7 +44,8 @@ def main() -> None:
 
 def make_project(folder: Path) -> None:
     shutil.copytree(REPOSITORY / "configs", folder / "configs")
-    shutil.copy(REPOSITORY / "requirements.txt", folder)
+    for name in ("MLproject", "requirements.txt"):
+        shutil.copy(REPOSITORY / name, folder)
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     settings = read_settings(folder / "configs/project.yaml").data
     parts = load_split(settings)
