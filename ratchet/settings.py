@@ -185,6 +185,7 @@ class ABSettings(Strict):
     staging_timeout_ms: Annotated[float, Field(gt=0)] = 1000.0  # after it prod answers instead
     hash_users: bool = False  # log an HMAC of the user, keyed by RATCHET_USER_SECRET
     retention_days: Annotated[float, Field(gt=0)] | None = None  # None: kept forever
+    contract: Literal["off", "count", "refuse"] = "off"  # for requests that break a rule
 
 
 class GuardrailSettings(Strict):

@@ -257,3 +257,14 @@ def test_only_a_push_to_ci_writes_the_cache(name: str, key: str):
     set_ups = [step for step in steps(name, key) if step.get("uses") == "./.github/actions/setup"]
     saves = [step["with"]["save-cache"] for step in set_ups if "with" in step]
     assert saves == (["${{ github.event_name == 'push' }}"] if name == "ci" else [])
+
+
+def test_the_comment_on_a_pull_request_holds_every_report_of_the_trial():
+    reports = job("train", "try")["outputs"]
+    (body,) = [
+        step["with"]["body"]
+        for step in steps("train", "comment")
+        if "with" in step and "body" in step["with"]
+    ]
+    assert set(reports) == {"check", "train", "gate"}
+    assert all(f"${{{{ needs.try.outputs.{name} }}}}" in body for name in reports)

@@ -21,7 +21,7 @@ from ratchet.registry.registry import Registry, Version
 from ratchet.serving import packed
 from ratchet.serving.card import copy_from_mlflow
 from ratchet.serving.served_model import Interface, ServedModel, mismatch
-from ratchet.settings import PROJECT
+from ratchet.settings import PROJECT, read_settings
 from ratchet.wheel import wheel
 
 
@@ -100,6 +100,19 @@ def copy_code(service: Path, context: Path) -> None:
         shutil.copyfile(service / name, target / name)
     (context / PROJECT).parent.mkdir(parents=True)
     shutil.copyfile(PROJECT, context / PROJECT)
+    settings = read_settings()
+    if settings.ab.contract != "off":
+        _copy_contract(settings.data.contract, context)
+
+
+def _copy_contract(contract: str, context: Path) -> None:
+    if not Path(contract).is_file() or Path(contract).is_absolute():
+        raise InputError(
+            f"ab.contract: {contract} (data.contract) must be a file of the project, so that the"
+            " Bento can hold it"
+        )
+    (context / contract).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(contract, context / contract)
 
 
 def content_digest(folder: Path) -> str:

@@ -7,6 +7,7 @@ name: msgspec's own message has no value, and NaN is to msgspec a fault of the w
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -196,6 +197,12 @@ def _bad(field: str, value: object, expected: str) -> BadRequestError:
     text = value if isinstance(value, str) else _as_text(value)
     message = f"{field} is {_shortened(text)}; expected {expected}"
     return BadRequestError(message, field, value, expected)
+
+
+def bad_feature(name: str, value: object, expected: str, row: int | str) -> BadRequestError:
+    """Return an error that names a feature; `row` is its place in a list, or empty."""
+    shown = value.isoformat() if isinstance(value, datetime) else value
+    return _bad(f"{_prefix(row)}features.{name}", shown, expected)
 
 
 def _as_text(value: object) -> str:

@@ -32,6 +32,9 @@ class Metrics:
         self._labels = metrics.Counter("ratchet_labels", "Labels set", by_arm)
         self._right = metrics.Counter("ratchet_right_answers", "Labels equal to the answer", by_arm)
         self._refused = metrics.Counter("ratchet_refused", "Requests not answered", ["status"])
+        self._broken = metrics.Counter(
+            "ratchet_contract_broken", "Values that break a rule", ["column", "rule"]
+        )
         self._dropped = metrics.Counter("ratchet_shadows_dropped", "Shadow answers left out")
         self._gauges = {
             name: metrics.Gauge(f"ratchet_{name}", text, multiprocess_mode=mode)
@@ -72,6 +75,9 @@ class Metrics:
             if result.outcome == "set":
                 self._labels.labels(result.arm, result.model_version).inc()
                 self._right.labels(result.arm, result.model_version).inc(int(bool(result.is_right)))
+
+    def contract_broken(self, column: str, rule: str, rows: int) -> None:
+        self._broken.labels(column, rule).inc(rows)
 
     def shadows_dropped(self, count: int) -> None:
         self._dropped.inc(count)

@@ -81,7 +81,10 @@ async def predict(request: Request) -> Response:
         raise UnavailableError(
             "There is no prod version yet. Train and gate one: mlflow run . -e train, then evaluate"
         )
-    rows, is_list = arms.prod.model.inputs.read(body)
+    inputs = arms.prod.model.inputs
+    rows, is_list = inputs.read(body)
+    if worker.contract:
+        worker.contract.check(inputs.columns, rows, is_list)
     try:
         records = await worker.answering.answer(arms, rows)
     except UnavailableError:

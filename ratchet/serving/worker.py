@@ -19,6 +19,7 @@ from ratchet.serving.ab_numbers import PageNumbers
 from ratchet.serving.active_versions import ActiveVersions
 from ratchet.serving.answering import Answering
 from ratchet.serving.arms import ArmsInForce, load_arms
+from ratchet.serving.contract_check import ContractCheck, contract_check
 from ratchet.serving.export_threads import ExportThreads
 from ratchet.serving.metrics import Metrics
 from ratchet.serving.packed import Packed
@@ -42,6 +43,7 @@ class Worker:
     counts: ArmCounts  # the counts of the running test, for the page
     page_numbers: PageNumbers
     export_threads: ExportThreads
+    contract: ContractCheck | None  # the contract's rules on the values of requests
 
 
 @contextlib.asynccontextmanager
@@ -59,8 +61,18 @@ async def running(packed: Packed | None) -> AsyncIterator[Worker]:
     counts = ArmCounts(settings.log_url, project.promotion.min_labelled)
     numbers = PageNumbers(project.promotion)
     exports = ExportThreads()
+    contract = contract_check(project.ab.contract, project.data, metrics.contract_broken)
     worker = Worker(
-        project, settings, prediction_log, arms, metrics, answering, counts, numbers, exports
+        project,
+        settings,
+        prediction_log,
+        arms,
+        metrics,
+        answering,
+        counts,
+        numbers,
+        exports,
+        contract,
     )
     tasks = [_report_gauges(worker)]
     if packed:
