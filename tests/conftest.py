@@ -27,7 +27,7 @@ LONGEST = (
     "test_documented",
     "test_steps",
     "test_service",
-    "test_promote",
+    "test_steps_promote",
     "test_steps_drift",
     "test_workflows_promote",
     "test_workflows_monitor",
