@@ -19,6 +19,8 @@ STEPS = [
     ("package", [], "ratchet.settings.read_settings"),
     ("traffic", [], "ratchet.traffic.traffic.run_traffic"),
     ("promote", [], "ratchet.promotion.promotion.promote"),
+    ("score", ["--data", "a.csv", "--out", "b.csv"], "ratchet.settings.read_settings"),
+    ("site", [], "ratchet.settings.read_settings"),
     ("history", [], "ratchet.settings.read_settings"),
     ("reproduce", ["--run_id", "x"], "ratchet.training.reproduce.find"),
     ("store", ["--action", "take"], "ratchet.store.state.uses_server"),

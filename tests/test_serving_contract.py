@@ -117,6 +117,15 @@ def test_a_bento_holds_the_contract(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (tmp_path / "context/configs/data.yaml").read_text() == "columns: {}\n"
 
 
+def forget_metrics() -> None:
+    """Let this process register the service's metrics again: other tests have a service too."""
+    from prometheus_client import REGISTRY
+
+    for collector, names in list(REGISTRY._collector_to_names.items()):
+        if any(name.startswith("ratchet_") for name in names):
+            REGISTRY.unregister(collector)
+
+
 @contextmanager
 def service(folder: Path) -> Iterator[TestClient]:
     registry = SmallRegistry(folder / "store", named={"prod": "1"})
@@ -138,8 +147,10 @@ def service(folder: Path) -> Iterator[TestClient]:
         patch.setenv("RATCHET_MODELS", str(folder / "models"))
         patch.setattr(worker, "_keep_a_follower", no_follower)
         patch.setattr(worker, "log_as_json", lambda: None)
+        forget_metrics()
         with TestClient(routes(Starlette(), None)) as client:
             yield client
+        forget_metrics()
 
 
 def test_the_service_answers_422_and_logs_nothing(tmp_path: Path):
