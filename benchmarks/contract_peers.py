@@ -13,20 +13,25 @@ from typing import Any
 Rules = Mapping[str, Mapping[str, Any]]
 
 
-def pandera(table: str, rules: Rules) -> int:
-    import pandas as pd
-    import pandera.pandas as pa
-
-    frame = pd.read_parquet(table)
+def pandera_schema(pa: Any, rules: Rules) -> Any:
+    """Return the rules as a schema of `pa`, which is pandera for pandas or for polars."""
     checks = {
         name: [pa.Check.isin(one["values"])]
         if "values" in one
         else [pa.Check.ge(one["min"]), pa.Check.le(one["max"])]
         for name, one in rules.items()
     }
-    schema = pa.DataFrameSchema(
+    return pa.DataFrameSchema(
         {name: pa.Column(checks=check, nullable=True) for name, check in checks.items()}
     )
+
+
+def pandera(table: str, rules: Rules) -> int:
+    import pandas as pd
+    import pandera.pandas as pa
+
+    frame = pd.read_parquet(table)
+    schema = pandera_schema(pa, rules)
     try:
         schema.validate(frame, lazy=True)
     except pa.errors.SchemaErrors as error:
@@ -44,15 +49,7 @@ def pandera_polars(table: str, rules: Rules) -> int:
     import polars as pl
 
     frame = pl.read_parquet(table)
-    checks = {
-        name: [pa.Check.isin(one["values"])]
-        if "values" in one
-        else [pa.Check.ge(one["min"]), pa.Check.le(one["max"])]
-        for name, one in rules.items()
-    }
-    schema = pa.DataFrameSchema(
-        {name: pa.Column(checks=check, nullable=True) for name, check in checks.items()}
-    )
+    schema = pandera_schema(pa, rules)
     shares = frame.null_count().row(0, named=True)
     beyond = missing_beyond({name: n / len(frame) for name, n in shares.items()}, rules)
     try:

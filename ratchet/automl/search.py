@@ -37,7 +37,7 @@ DIGITS = 12  # PyCaret rounds scores to 4 digits by default, so different scores
 
 
 class BudgetSpent(BaseException):
-    """The signal that the time is over. It is no Exception, because PyCaret catches those."""
+    """The end of the time budget. It does not derive from Exception, which PyCaret catches."""
 
 
 class Experiment(ClassificationExperiment):

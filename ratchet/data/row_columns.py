@@ -12,8 +12,7 @@ def times_of(frame: pd.DataFrame, settings: DataSettings) -> np.ndarray | None:
     name = settings.split.time_column
     if name is None:
         return None
-    column, where = frame[name], f"{settings.source}: column '{name}' (data.split.column)"
-    _require_present(column, where)
+    column, where = _complete(frame, name, settings.source, "data.split.column")
     try:
         times = as_kind(column, "date").to_numpy()
     except (ValueError, TypeError, OverflowError) as error:
@@ -29,8 +28,7 @@ def groups_of(frame: pd.DataFrame, settings: DataSettings) -> np.ndarray | None:
     if name is None:
         return None
     key = "data.split.column" if settings.split.by == "group" else "data.split.group"
-    column, where = frame[name], f"{settings.source}: column '{name}' ({key})"
-    _require_present(column, where)
+    column, _ = _complete(frame, name, settings.source, key)
     codes, values = pd.factorize(column)
     is_number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
     texts = [repr(float(value)) if is_number else str(value) for value in values]
@@ -41,8 +39,7 @@ def weights_of(frame: pd.DataFrame, settings: DataSettings) -> np.ndarray | None
     name = settings.weight
     if name is None:
         return None
-    column, where = frame[name], f"{settings.source}: column '{name}' (data.weight)"
-    _require_present(column, where)
+    column, where = _complete(frame, name, settings.source, "data.weight")
     try:
         weights = as_kind(column, "numeric").to_numpy()
     except (ValueError, TypeError) as error:
@@ -52,9 +49,11 @@ def weights_of(frame: pd.DataFrame, settings: DataSettings) -> np.ndarray | None
     return np.asarray(weights)
 
 
-def _require_present(column: pd.Series, where: str) -> None:
-    missing = int(column.isna().sum())
-    if missing:
+def _complete(frame: pd.DataFrame, name: str, source: str, key: str) -> tuple[pd.Series, str]:
+    """Return the column and its name for messages; raise if a value is missing."""
+    column, where = frame[name], f"{source}: column '{name}' ({key})"
+    if missing := int(column.isna().sum()):
         raise InputError(
             f"{where} has no value in {missing} of {len(column)} rows; fill them or remove the rows"
         )
+    return column, where

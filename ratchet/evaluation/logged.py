@@ -44,7 +44,7 @@ def rows_of(split: Split, registry: Registry, log_url: str) -> Rows:
     rows = holdout_rows(split)
     try:
         logged = logged_rows(log_url, registry.model, split.table, unselected_since(registry))
-    except InputError:  # there is no log, or it cannot be read; the holdout judges alone
+    except InputError:  # without a readable log, the versions are judged on the holdout only
         return rows
     if not logged.logged:
         return rows

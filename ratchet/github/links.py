@@ -21,7 +21,7 @@ def run_url(env: Mapping[str, str]) -> str | None:
 
 
 def tracking_link(run_id: str, experiment: str, env: Mapping[str, str]) -> str | None:
-    """Return a Markdown link to a run on the MLflow server, or None if there is no server."""
+    """Return a Markdown link to a run on the MLflow server. Without a server, return None."""
     address = tracking_address(run_id, experiment, env.get("MLFLOW_TRACKING_URI", ""))
     return f"[run]({address})" if address else None
 

@@ -63,7 +63,7 @@ def _runs(client: "MlflowClient", condition: str, server: str) -> list[Run]:
 
 
 def _run(row: Any, server: str) -> Run:
-    """Return the run with a link to it, or to the run of the workflow if there is no server."""
+    """Return the run and its link. Without a server, the link leads to the workflow run."""
     tags = dict(row.data.tags)
     workflow_run = tags.get("ci_run", "")
     address = tracking_address(row.info.run_id, row.info.experiment_id, server)
